@@ -1,0 +1,107 @@
+// InferContext: what an op's infer() sees. One infer per op serves the converter (symbolic dims), the planner and the
+// running session (constants). Not owned: all pointers are the caller's and live for the call only.
+#pragma once
+
+#include "schema/attr.h"
+#include "schema/dim.h"
+
+namespace gf {
+
+/// Integer tensors of at most this many elements take part in shape computations by value.
+inline constexpr int kMaxTrackedValues = 64;
+
+/// An input or output of the node as inference sees it.
+struct InferTensor {
+  bool present = false;          ///< input given / output wanted
+  DType dtype = DType::Invalid;
+  DimShape shape;
+  bool shape_known = true;       ///< false: not even the rank is known before running
+  const void* data = nullptr;    ///< inputs: element bytes when they are known (constants; at run time: all)
+  const Dim* values = nullptr;   ///< inputs: integer contents known as Dims (value_count of them)
+  Dim* value_storage = nullptr;  ///< outputs: room for kMaxTrackedValues Dims, or nullptr
+  int value_count = -1;          ///< -1: contents unknown
+};
+
+class InferContext {
+ public:
+  InferContext(std::span<InferTensor> inputs, std::span<InferTensor> outputs, DimAlgebra* algebra, ErrorDetail* detail,
+               int32_t node)
+      : inputs_(inputs), outputs_(outputs), algebra_(algebra), detail_(detail), node_(node) {}
+
+  int input_count() const { return static_cast<int>(inputs_.size()); }
+  int output_count() const { return static_cast<int>(outputs_.size()); }
+  bool has_input(int i) const { return i < input_count() && inputs_[static_cast<size_t>(i)].present; }
+  bool has_output(int i) const { return i < output_count() && outputs_[static_cast<size_t>(i)].present; }
+  DType dtype(int i) const { return inputs_[static_cast<size_t>(i)].dtype; }
+  const DimShape& shape(int i) const { return inputs_[static_cast<size_t>(i)].shape; }
+  int rank(int i) const { return shape(i).rank; }
+
+  // --- contents of integer inputs (shape computations)
+  /// Number of known integer elements of input i (also read from constants), or -1 when contents are unknown.
+  int value_count(int i) const;
+  /// Element k of input i. Requires k < value_count(i).
+  Dim value(int i, int k) const;
+  /// Raw element bytes of input i when known, else nullptr (float scales of resize and the like).
+  const void* data(int i) const { return has_input(i) ? inputs_[static_cast<size_t>(i)].data : nullptr; }
+
+  // --- results
+  /// Sets type and shape of output i (ignored when the output is not wanted). Negative dims and a rank over kMaxRank fail.
+  Error set(int i, DType dtype, const DimShape& shape);
+  /// Tells the integer contents of output i. Ignored when there is no room or too many.
+  void set_values(int i, std::span<const Dim> values);
+  /// Output i exists but nothing is known of its shape before running.
+  Error set_unknown(int i, DType dtype);
+
+  // --- arithmetic on dims (interval exact on constants; identity kept by the caller's algebra)
+  Dim add(Dim a, Dim b) { return combine(DimOp::Add, a, b); }
+  Dim sub(Dim a, Dim b) { return combine(DimOp::Sub, a, b); }
+  Dim mul(Dim a, Dim b) { return combine(DimOp::Mul, a, b); }
+  Dim floor_div(Dim a, Dim b) { return combine(DimOp::FloorDiv, a, b); }
+  Dim ceil_div(Dim a, Dim b) { return combine(DimOp::CeilDiv, a, b); }
+  Dim mod(Dim a, Dim b) { return combine(DimOp::Mod, a, b); }
+  Dim min(Dim a, Dim b) { return combine(DimOp::Min, a, b); }
+  Dim max(Dim a, Dim b) { return combine(DimOp::Max, a, b); }
+  Dim combine(DimOp op, Dim a, Dim b);
+  /// A size that only the data decides, within [lo, hi]. On a running session's second pass (data known) never needed.
+  Dim fresh(int64_t lo, int64_t hi);
+  /// Product of dims in [from, to).
+  Dim count(const DimShape& s, int from, int to);
+  Dim count(const DimShape& s) { return count(s, 0, s.rank); }
+
+  // --- checks used by many ops
+  /// Axis in [-rank, rank) -> [0, rank); `what` names the attribute in the error.
+  Error normalize_axis(int64_t axis, int rank, int& out, const char* what = "axis");
+  /// NumPy broadcasting of two shapes.
+  Error broadcast(const DimShape& a, const DimShape& b, DimShape& out);
+  /// Fails with TypeMismatch unless input i has one of `types`.
+  Error expect_type(int i, DTypeSet types);
+  /// Fails unless inputs i and j have the same type.
+  Error expect_same_type(int i, int j);
+  Error expect_rank(int i, int rank);
+  Error expect_min_rank(int i, int rank);
+  /// Fails when the two can be proved different.
+  Error expect_equal(Dim a, Dim b, const char* what);
+
+  /// Reports a failure of this node. printf-style.
+  Error fail(Error code, const char* format, ...)
+#if defined(__GNUC__)
+      __attribute__((format(printf, 3, 4)))
+#endif
+      ;
+  bool failed() const { return overflow_; }
+
+ private:
+  std::span<InferTensor> inputs_;
+  std::span<InferTensor> outputs_;
+  DimAlgebra* algebra_;
+  ErrorDetail* detail_;
+  int32_t node_;
+  bool overflow_ = false;
+};
+
+/// Runs `infer` of a definition and checks that every wanted output was set. `known_rank` of inputs must hold.
+struct OpDef;
+Error run_infer(const OpDef& def, const void* attrs, std::span<InferTensor> inputs, std::span<InferTensor> outputs,
+                DimAlgebra* algebra, ErrorDetail* detail, int32_t node);
+
+}  // namespace gf
