@@ -1,0 +1,132 @@
+// Bases for elementwise ops: an op gives id, name and the scalar formula `apply(x[, y], attrs)`; types, inference and (on every
+// backend) the kernel follow from it. The compute type is f32 for f32/f16/bf16, f64, i64 for signed and u64 for
+// unsigned integers and bool; conversion happens at the edges.
+#pragma once
+
+#include "schema/op.h"
+
+namespace gf {
+
+/// Two's complement arithmetic for integers (ONNX leaves overflow open; we wrap, as numpy does), plain for floats.
+namespace wrapping {
+template <class T>
+constexpr T add(T a, T b) {
+  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  else return a + b;
+}
+template <class T>
+constexpr T sub(T a, T b) {
+  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+  else return a - b;
+}
+template <class T>
+constexpr T mul(T a, T b) {
+  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+  else return a * b;
+}
+}  // namespace wrapping
+
+/// How inputs and output types of an elementwise op relate.
+enum class ElementwiseKind : uint8_t {
+  Unary,        ///< T -> T
+  Binary,       ///< T, T -> T, broadcast
+  Compare,      ///< T, T -> bool, broadcast
+  Predicate,    ///< T -> bool
+  Ternary,      ///< T, T, T -> T, broadcast (clamp-like)
+};
+
+namespace detail {
+struct ElementwiseBase {
+  using Attrs = NoAttrs;
+};
+}  // namespace detail
+
+/// y = apply(x), same type and shape. `Op::kTypes` may narrow the default.
+template <class Op>
+struct UnaryOp : detail::ElementwiseBase {
+  static constexpr ElementwiseKind kKind = ElementwiseKind::Unary;
+  static constexpr DTypeSet kTypes = kFloats;
+  static Error infer(InferContext& c, const auto&) {
+    GF_TRY(c.expect_type(0, Op::kTypes));
+    return c.set(0, c.dtype(0), c.shape(0));
+  }
+};
+
+/// z = apply(x, y) with NumPy broadcasting. Ops on integers that shape computations use give `kDimOp`.
+template <class Op>
+struct BinaryOp : detail::ElementwiseBase {
+  static constexpr ElementwiseKind kKind = ElementwiseKind::Binary;
+  static constexpr DTypeSet kTypes = kNumbers;
+  static Error infer(InferContext& c, const auto&) {
+    GF_TRY(c.expect_type(0, Op::kTypes));
+    GF_TRY(c.expect_same_type(0, 1));
+    DimShape shape;
+    GF_TRY(c.broadcast(c.shape(0), c.shape(1), shape));
+    if constexpr (requires { Op::kDimOp; }) binary_values(c, Op::kDimOp);
+    return c.set(0, c.dtype(0), shape);
+  }
+
+ private:
+  // rank <= 1 only: a shape vector against a vector of the same length or a scalar
+  static void binary_values(InferContext& c, DimOp op) {
+    const int n0 = c.value_count(0), n1 = c.value_count(1);
+    if (!dtype_is_int(c.dtype(0)) || n0 < 0 || n1 < 0 || c.rank(0) > 1 || c.rank(1) > 1) return;
+    const int n = n0 == 1 ? n1 : n0;
+    if ((n1 != n && n1 != 1) || n > kMaxTrackedValues) return;
+    Dim out[kMaxTrackedValues];
+    for (int k = 0; k < n; ++k) {
+      const Dim b = c.value(1, n1 == 1 ? 0 : k);
+      if (op == DimOp::FloorDiv && (b.lo <= 0 || c.value(0, n0 == 1 ? 0 : k).lo < 0)) return;  // truncation differs there
+      out[k] = c.combine(op, c.value(0, n0 == 1 ? 0 : k), b);
+    }
+    c.set_values(0, {out, static_cast<size_t>(n)});
+  }
+};
+
+/// z = apply(x, y) -> bool with NumPy broadcasting.
+template <class Op>
+struct CompareOp : detail::ElementwiseBase {
+  static constexpr ElementwiseKind kKind = ElementwiseKind::Compare;
+  static constexpr DTypeSet kTypes = kNumbersAndBool;
+  static Error infer(InferContext& c, const auto&) {
+    GF_TRY(c.expect_type(0, Op::kTypes));
+    GF_TRY(c.expect_same_type(0, 1));
+    DimShape shape;
+    GF_TRY(c.broadcast(c.shape(0), c.shape(1), shape));
+    compare_values(c);
+    return c.set(0, DType::Bool, shape);
+  }
+
+ private:
+  static void compare_values(InferContext& c) {
+    const int n0 = c.value_count(0), n1 = c.value_count(1);
+    if (n0 < 0 || n1 < 0 || c.rank(0) > 1 || c.rank(1) > 1) return;
+    const int n = n0 == 1 ? n1 : n0;
+    if ((n1 != n && n1 != 1) || n > kMaxTrackedValues) return;
+    Dim out[kMaxTrackedValues];
+    for (int k = 0; k < n; ++k) {
+      const Dim a = c.value(0, n0 == 1 ? 0 : k), b = c.value(1, n1 == 1 ? 0 : k);
+      // disjoint intervals decide the comparison (exporters compare dimensions with -1)
+      const bool decided = (a.is_const() && b.is_const()) || a.hi < b.lo || b.hi < a.lo;
+      if (!decided) return;
+      out[k] = Op::apply(a.lo, b.lo, typename Op::Attrs{}) ? 1 : 0;
+    }
+    c.set_values(0, {out, static_cast<size_t>(n)});
+  }
+};
+
+/// b = apply(x), element type bool.
+template <class Op>
+struct PredicateOp : detail::ElementwiseBase {
+  static constexpr ElementwiseKind kKind = ElementwiseKind::Predicate;
+  static constexpr DTypeSet kTypes = kFloats;
+  static Error infer(InferContext& c, const auto&) {
+    GF_TRY(c.expect_type(0, Op::kTypes));
+    return c.set(0, DType::Bool, c.shape(0));
+  }
+};
+
+template <class Op>
+concept IsElementwise = requires { { Op::kKind } -> std::convertible_to<ElementwiseKind>; };
+
+}  // namespace gf

@@ -1,0 +1,19 @@
+// exp: y = e^x.
+#pragma once
+
+#include <cmath>
+
+#include "schema/elementwise.h"
+
+namespace gf::op {
+
+struct Exp : UnaryOp<Exp> {
+  static constexpr OpInfo info{.id = 10, .name = "exp", .flags = kOpElementwise};
+  template <class T>
+  static T apply(T x, const Attrs&) {
+    return std::exp(x);
+  }
+  static constexpr PendingGradient grad{};  // dx = y * dy
+};
+
+}  // namespace gf::op
