@@ -3,8 +3,10 @@
 
 #include "schema/ops/add.h"
 #include "schema/ops/exp.h"
+#include "schema/ops/if.h"
 #include "schema/ops/leaky_relu.h"
 #include "schema/ops/less.h"
+#include "schema/ops/loop.h"
 #include "schema/ops/softmax.h"
 #include "schema/ops/transpose.h"
 
@@ -15,6 +17,8 @@ using AllOps = OpList<  //
     // movement
     op::Transpose,
     // reductions and normalisations
-    op::Softmax>;
+    op::Softmax,
+    // control flow
+    op::If, op::Loop>;
 
 }  // namespace gf
