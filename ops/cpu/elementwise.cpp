@@ -1,0 +1,120 @@
+#include "ops/cpu/elementwise.h"
+
+namespace gf::cpu {
+namespace {
+
+constexpr int kMaxInputs = 3;
+
+union alignas(64) Tile {
+  double f64[kTile];
+  uint8_t bytes[kTile * 8];
+};
+
+struct Job {
+  const ElementwiseRow* row = nullptr;
+  const RunContext* context = nullptr;
+  TileFn tile = nullptr;
+  DType type = DType::Invalid;
+  ComputeType compute = ComputeType::None;
+  BroadcastWalk<kMaxInputs> walk;
+  // Elements already in compute type are read and written in place, without a tile in between.
+  bool direct_input[kMaxInputs] = {};
+  bool direct_output = false;
+};
+
+void load_tile(ComputeType c, DType type, const void* source, int64_t first, int64_t stride, int64_t count,
+               int64_t at, void* tile) {
+  switch (c) {
+    case ComputeType::F32: return load(type, source, first, stride, count, static_cast<float*>(tile) + at);
+    case ComputeType::F64: return load(type, source, first, stride, count, static_cast<double*>(tile) + at);
+    case ComputeType::I64: return load(type, source, first, stride, count, static_cast<int64_t*>(tile) + at);
+    default: return load(type, source, first, stride, count, static_cast<uint64_t*>(tile) + at);
+  }
+}
+
+void store_tile(ComputeType c, DType type, void* destination, int64_t first, int64_t count, const void* tile) {
+  switch (c) {
+    case ComputeType::F32: return store(type, destination, first, count, static_cast<const float*>(tile));
+    case ComputeType::F64: return store(type, destination, first, count, static_cast<const double*>(tile));
+    case ComputeType::I64: return store(type, destination, first, count, static_cast<const int64_t*>(tile));
+    default: return store(type, destination, first, count, static_cast<const uint64_t*>(tile));
+  }
+}
+
+bool is_compute_storage(DType t) {
+  return t == DType::F32 || t == DType::F64 || t == DType::I64 || t == DType::U64;
+}
+
+Error run_range(const Job& job, int64_t begin, int64_t end) {
+  Tile in[kMaxInputs];
+  Tile out;
+  const RunContext& c = *job.context;
+  const int inputs = job.row->inputs;
+  const int64_t size = dtype_bits(job.type) / 8;
+  for (int64_t at = begin; at < end; at += kTile) {
+    const int64_t count = end - at < kTile ? end - at : kTile;
+    const void* sources[kMaxInputs];
+    bool gather = false;
+    for (int j = 0; j < inputs; ++j) {
+      sources[j] = job.direct_input[j] ? static_cast<const uint8_t*>(c.input(j).data) + at * size : in[j].bytes;
+      if (job.direct_input[j]) continue;
+      if (job.walk.linear[j]) load_tile(job.compute, job.type, c.input(j).data, at, 1, count, 0, in[j].bytes);
+      else gather = true;
+    }
+    if (gather) {
+      job.walk.runs(at, at + count, [&](int64_t position, const int64_t* offsets, int64_t length) {
+        for (int j = 0; j < inputs; ++j)
+          if (!job.walk.linear[j])
+            load_tile(job.compute, job.type, c.input(j).data, offsets[j], job.walk.strides[j][job.walk.rank - 1], length,
+                      position - at, in[j].bytes);
+      });
+    }
+    void* target = job.direct_output ? static_cast<uint8_t*>(c.output(0).data) + at * (job.row->bool_output ? 1 : size)
+                                     : static_cast<void*>(out.bytes);
+    GF_TRY(job.tile(sources, target, count, c.attrs));
+    if (!job.direct_output) store_tile(job.compute, job.type, c.output(0).data, at, count, out.bytes);
+  }
+  return Error::Ok;
+}
+
+}  // namespace
+
+Error prepare_elementwise(const NodeView& node, KernelPlan& plan, const ElementwiseRow& row) {
+  const TensorInfo& out = node.output(0);
+  const auto compute = static_cast<int>(compute_type(node.input(0).dtype));
+  if (compute >= kComputeTypes || row.tiles[compute] == nullptr) return plan.refuse("element type");
+  for (int j = 0; j < row.inputs; ++j) {
+    const TensorInfo& in = node.input(j);
+    if (dtype_bits(in.dtype) != dtype_bits(out.dtype)) continue;
+    // An operand that is broadcast would be read again after its memory was overwritten, so shapes must be equal for
+    // good; a lone operand always has the output's shape.
+    const bool same_shape = row.inputs == 1 || (in.is_static && out.is_static && in.shape == out.shape);
+    if (same_shape) plan.inplace_inputs |= 1U << j;
+  }
+  return Error::Ok;
+}
+
+Error run_elementwise(RunContext& context, const ElementwiseRow& row) {
+  Job job;
+  job.row = &row;
+  job.context = &context;
+  job.type = context.input(0).dtype;
+  job.compute = compute_type(job.type);
+  job.tile = row.tiles[static_cast<int>(job.compute)];
+  const Shape& result = context.output(0).shape;
+  const Shape* shapes[kMaxInputs];
+  for (int j = 0; j < kMaxInputs; ++j) shapes[j] = j < row.inputs ? &context.input(j).shape : &result;
+  job.walk.init(result, shapes);
+  for (int j = 0; j < row.inputs; ++j) job.direct_input[j] = job.walk.linear[j] && is_compute_storage(job.type);
+  job.direct_output = row.bool_output || is_compute_storage(job.type);
+  FirstError error;
+  context.parallel.chunks(job.walk.count, kGrain, [&](int64_t begin, int64_t end, int) {
+    const Error e = run_range(job, begin, end);
+    if (e != Error::Ok) error.set(begin, e);
+  });
+  if (!error.any()) return Error::Ok;
+  const Error e = error.error();
+  return GF_FAIL(context.detail, e, context.node, "%s", row.hazard);
+}
+
+}  // namespace gf::cpu

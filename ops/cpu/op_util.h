@@ -1,0 +1,273 @@
+// Helpers shared by the portable kernels: conversion of runs of elements to and from the four compute types (f32, f64,
+// i64, u64), strides, broadcasting with collapsed dims, dispatch on element types. Plain functions on caller memory: no
+// heap, no state, any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "runtime/core/half.h"
+#include "runtime/kernel/kernel.h"
+
+namespace gf::cpu {
+
+// --- compute types -------------------------------------------------------------------------------------------------
+
+/// What arithmetic on an element type is done in. Values index tables of tile functions.
+enum class ComputeType : uint8_t { F32 = 0, F64 = 1, I64 = 2, U64 = 3, None = 4 };
+inline constexpr int kComputeTypes = 4;
+
+/// f32 for f32/f16/bf16 and the 8- and 4-bit floats, f64 for f64, i64 for signed and u64 for unsigned integers and bool.
+constexpr ComputeType compute_type(DType t) {
+  if (t == DType::F64) return ComputeType::F64;
+  if (dtype_is_float(t) || dtype_is_float8(t) || t == DType::F4E2M1) return ComputeType::F32;
+  if (dtype_is_signed_int(t) || t == DType::I4 || t == DType::I2) return ComputeType::I64;
+  if (dtype_is_unsigned_int(t) || t == DType::Bool || t == DType::U4 || t == DType::U2) return ComputeType::U64;
+  return ComputeType::None;
+}
+template <class C>
+constexpr ComputeType compute_type_of() {
+  if constexpr (std::is_same_v<C, float>) return ComputeType::F32;
+  else if constexpr (std::is_same_v<C, double>) return ComputeType::F64;
+  else if constexpr (std::is_same_v<C, int64_t>) return ComputeType::I64;
+  else return ComputeType::U64;
+}
+
+/// Reads `count` elements of `source` (an array of `type`) starting at element `first`, one every `stride` elements
+/// (0: the same one), into compute type C (float, double, int64_t, uint64_t). Types wider than C are converted by the
+/// C++ rules (f64 -> float rounds to nearest even; float -> integer truncates and saturates, NaN gives 0).
+template <class C>
+void load(DType type, const void* source, int64_t first, int64_t stride, int64_t count, C* destination);
+/// Writes `count` elements to consecutive places from element `first`. Floats round to nearest even, integers keep
+/// their low bits (two's complement wrap), bool becomes value != 0.
+template <class C>
+void store(DType type, void* destination, int64_t first, int64_t count, const C* source);
+
+extern template void load<float>(DType, const void*, int64_t, int64_t, int64_t, float*);
+extern template void load<double>(DType, const void*, int64_t, int64_t, int64_t, double*);
+extern template void load<int64_t>(DType, const void*, int64_t, int64_t, int64_t, int64_t*);
+extern template void load<uint64_t>(DType, const void*, int64_t, int64_t, int64_t, uint64_t*);
+extern template void store<float>(DType, void*, int64_t, int64_t, const float*);
+extern template void store<double>(DType, void*, int64_t, int64_t, const double*);
+extern template void store<int64_t>(DType, void*, int64_t, int64_t, const int64_t*);
+extern template void store<uint64_t>(DType, void*, int64_t, int64_t, const uint64_t*);
+
+/// One element. Convenient, slow: for index tensors, scalars and parameters.
+template <class C>
+C load_one(const TensorView& t, int64_t index) {
+  C value{};
+  load(t.dtype, t.data, index, 0, 1, &value);
+  return value;
+}
+template <class C>
+void store_one(const TensorView& t, int64_t index, C value) {
+  store(t.dtype, t.data, index, 1, &value);
+}
+
+/// Float -> integer as a cast with a defined result everywhere: truncation, saturation at the ends, NaN -> 0.
+template <class I, class F>
+constexpr I saturating_to_int(F v) {
+  static_assert(std::is_integral_v<I> && std::is_floating_point_v<F>);
+  // the ends as floats: lowest is exact, one past the highest is a power of two and exact
+  constexpr F kLow = static_cast<F>(std::numeric_limits<I>::min());
+  constexpr F kEnd = static_cast<F>(static_cast<F>(std::numeric_limits<I>::max() / 2 + 1) * F(2));
+  if (!(v == v)) return 0;
+  if (v < kLow) return std::numeric_limits<I>::min();
+  if (v >= kEnd) return std::numeric_limits<I>::max();
+  return static_cast<I>(v);
+}
+
+// --- dispatch ------------------------------------------------------------------------------------------------------
+
+/// Calls f.template operator()<T>() with T the storage type (float, double, F16, BF16, int8_t..uint64_t, bool).
+/// Unsupported for the other types. f returns Error.
+template <class F>
+Error dispatch_storage(DType t, F&& f) {
+  switch (t) {
+    case DType::F32: return f.template operator()<float>();
+    case DType::F64: return f.template operator()<double>();
+    case DType::F16: return f.template operator()<F16>();
+    case DType::BF16: return f.template operator()<BF16>();
+    case DType::I8: return f.template operator()<int8_t>();
+    case DType::U8: return f.template operator()<uint8_t>();
+    case DType::I16: return f.template operator()<int16_t>();
+    case DType::U16: return f.template operator()<uint16_t>();
+    case DType::I32: return f.template operator()<int32_t>();
+    case DType::U32: return f.template operator()<uint32_t>();
+    case DType::I64: return f.template operator()<int64_t>();
+    case DType::U64: return f.template operator()<uint64_t>();
+    case DType::Bool: return f.template operator()<bool>();
+    default: return Error::Unsupported;
+  }
+}
+/// Calls f.template operator()<C>() with C the compute type of `t`: four instantiations for all types.
+template <class F>
+Error dispatch_compute(DType t, F&& f) {
+  switch (compute_type(t)) {
+    case ComputeType::F32: return f.template operator()<float>();
+    case ComputeType::F64: return f.template operator()<double>();
+    case ComputeType::I64: return f.template operator()<int64_t>();
+    case ComputeType::U64: return f.template operator()<uint64_t>();
+    case ComputeType::None: break;
+  }
+  return Error::Unsupported;
+}
+/// As dispatch_compute for ops on floats only: two instantiations.
+template <class F>
+Error dispatch_float(DType t, F&& f) {
+  switch (compute_type(t)) {
+    case ComputeType::F32: return f.template operator()<float>();
+    case ComputeType::F64: return f.template operator()<double>();
+    default: return Error::Unsupported;
+  }
+}
+/// An unsigned integer type with the size of one element, for pure movement: dispatch on 1, 2, 4, 8 or 16 bytes.
+struct Bytes16 {
+  uint64_t a, b;
+};
+template <class F>
+Error dispatch_size(DType t, F&& f) {
+  switch (dtype_bits(t)) {
+    case 8: return f.template operator()<uint8_t>();
+    case 16: return f.template operator()<uint16_t>();
+    case 32: return f.template operator()<uint32_t>();
+    case 64: return f.template operator()<uint64_t>();
+    case 128: return f.template operator()<Bytes16>();
+    default: return Error::Unsupported;
+  }
+}
+
+// --- shapes --------------------------------------------------------------------------------------------------------
+
+/// Bytes of `count` dense elements (sub-byte types: rounded up to whole bytes).
+constexpr int64_t dense_bytes(DType t, int64_t count) {
+  return static_cast<int64_t>((static_cast<uint64_t>(count) * dtype_bits(t) + 7) / 8);
+}
+/// Row-major strides in elements.
+constexpr void dense_strides(const Shape& shape, int64_t* strides) {
+  int64_t n = 1;
+  for (int d = shape.rank - 1; d >= 0; --d) {
+    strides[d] = n;
+    n *= shape[d];
+  }
+}
+/// Axis in [-rank, rank) -> [0, rank). Inference has checked it.
+constexpr int wrap_axis(int64_t axis, int rank) { return static_cast<int>(axis < 0 ? axis + rank : axis); }
+
+/// A shape seen around one axis: element (o, k, i) is at (o * length + k) * inner + i.
+struct AxisView {
+  int64_t outer = 1;
+  int64_t length = 1;
+  int64_t inner = 1;
+};
+constexpr AxisView axis_view(const Shape& shape, int axis) {
+  return {shape.count(0, axis), shape[axis], shape.count(axis + 1, shape.rank)};
+}
+
+/// Two accesses per element of a walk over a result with N operands that broadcast to it. Neighbouring dims that every
+/// operand walks alike are merged; dims of size 1 vanish. Strides are in elements, 0 where the operand is broadcast.
+template <int N>
+struct BroadcastWalk {
+  int rank = 0;                       ///< after merging; >= 1
+  int64_t dims[kMaxRank] = {};
+  int64_t strides[N][kMaxRank] = {};
+  int64_t count = 1;
+  bool linear[N] = {};                ///< operand has element k at offset k
+
+  /// `shapes[j]` must broadcast to `result`.
+  void init(const Shape& result, const Shape* const* shapes) {
+    int64_t full[N][kMaxRank] = {};
+    for (int j = 0; j < N; ++j) {
+      const Shape& s = *shapes[j];
+      int64_t n = 1;
+      for (int d = s.rank - 1; d >= 0; --d) {
+        full[j][d + result.rank - s.rank] = s[d] == 1 ? 0 : n;
+        n *= s[d];
+      }
+    }
+    rank = 0;
+    count = result.count();
+    for (int d = 0; d < result.rank; ++d) {
+      if (result[d] == 1) continue;
+      bool merge = rank > 0;
+      for (int j = 0; j < N && merge; ++j) merge = strides[j][rank - 1] == full[j][d] * result[d];
+      if (merge) {
+        dims[rank - 1] *= result[d];
+      } else {
+        dims[rank++] = result[d];
+      }
+      for (int j = 0; j < N; ++j) strides[j][rank - 1] = full[j][d];
+    }
+    if (rank == 0) {
+      rank = 1;
+      dims[0] = 1;
+      for (int j = 0; j < N; ++j) strides[j][0] = 0;
+    }
+    for (int j = 0; j < N; ++j) linear[j] = rank == 1 && (strides[j][0] == 1 || dims[0] == 1);
+  }
+
+  /// Calls f(position, offsets, length) for each run inside [begin, end) of the result: `length` elements from result
+  /// element `position`, operand j starting at offsets[j] and stepping by strides[j][rank - 1].
+  template <class F>
+  void runs(int64_t begin, int64_t end, F&& f) const {
+    if (begin >= end) return;
+    int64_t index[kMaxRank];
+    int64_t offsets[N] = {};
+    int64_t rest = begin;
+    for (int d = rank - 1; d >= 0; --d) {
+      index[d] = rest % dims[d];
+      rest /= dims[d];
+      for (int j = 0; j < N; ++j) offsets[j] += index[d] * strides[j][d];
+    }
+    const int last = rank - 1;
+    for (int64_t position = begin; position < end;) {
+      int64_t length = dims[last] - index[last];
+      if (length > end - position) length = end - position;
+      f(position, offsets, length);
+      position += length;
+      index[last] += length;
+      for (int j = 0; j < N; ++j) offsets[j] += length * strides[j][last];
+      for (int d = last; d > 0 && index[d] == dims[d]; --d) {
+        index[d] = 0;
+        ++index[d - 1];
+        for (int j = 0; j < N; ++j) offsets[j] += strides[j][d - 1] - dims[d] * strides[j][d];
+      }
+    }
+  }
+};
+
+// --- small things --------------------------------------------------------------------------------------------------
+
+/// First error of a parallel loop. The lowest task wins, so the answer does not depend on the number of threads.
+class FirstError {
+ public:
+  void set(int64_t task, Error error) {
+    int64_t seen = task_.load(std::memory_order_relaxed);
+    while (task < seen && !task_.compare_exchange_weak(seen, task, std::memory_order_relaxed)) {
+    }
+    error_.store(static_cast<uint16_t>(error), std::memory_order_relaxed);
+  }
+  bool any() const { return task_.load(std::memory_order_relaxed) != kNone; }
+  /// Task that failed first (after the loop).
+  int64_t task() const { return task_.load(std::memory_order_relaxed); }
+  /// An error that was set; kernels with several kinds re-run the task to tell which.
+  Error error() const { return static_cast<Error>(error_.load(std::memory_order_relaxed)); }
+
+ private:
+  static constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
+  std::atomic<int64_t> task_{kNone};
+  std::atomic<uint16_t> error_{0};
+};
+
+/// prepare of kernels that take every node inference lets through and need no memory.
+inline Error prepare_any(const NodeView&, KernelPlan&) { return Error::Ok; }
+
+/// Elements per task of a parallel loop over cheap elements.
+inline constexpr int64_t kGrain = 16384;
+/// How many rows of `row` elements make a task of about kGrain elements.
+constexpr int64_t row_grain(int64_t row) { return row >= kGrain || row <= 0 ? 1 : kGrain / row; }
+
+}  // namespace gf::cpu
