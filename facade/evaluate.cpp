@@ -270,8 +270,8 @@ std::vector<HostTensor> Evaluation::run() {
 
 }  // namespace
 
-std::vector<HostTensor> evaluate(const OpDef& def, const void* attrs, const HostInputs& inputs, const Tables& tables,
-                                 const EvaluateOptions& options) {
+std::vector<HostTensor> evaluate_raw(const OpDef& def, const void* attrs, const HostInputs& inputs, const Tables& tables,
+                                     const EvaluateOptions& options) {
   return Evaluation(def, attrs, inputs, tables, options).run();
 }
 
@@ -294,7 +294,7 @@ std::vector<HostTensor> evaluate(const OpDef& def, const Attributes& attributes,
     if (const Error e = store_attr(*found, value, attrs.data(), &detail, -1); e != Error::Ok)
       raise(e, def, detail, "attributes");
   }
-  return evaluate(def, attrs.data(), inputs, tables, options);
+  return evaluate_raw(def, attrs.data(), inputs, tables, options);
 }
 
 }  // namespace gf

@@ -63,8 +63,8 @@ std::vector<HostTensor> evaluate(const OpDef& def, const Attributes& attributes,
                                  const Tables& tables, const EvaluateOptions& options = {});
 
 /// As above for attributes that lie in an Attrs struct already (constant folding).
-std::vector<HostTensor> evaluate(const OpDef& def, const void* attrs, const HostInputs& inputs, const Tables& tables,
-                                 const EvaluateOptions& options = {});
+std::vector<HostTensor> evaluate_raw(const OpDef& def, const void* attrs, const HostInputs& inputs, const Tables& tables,
+                                     const EvaluateOptions& options = {});
 
 /// All ops and the portable kernels (and the tuned ones of this build, tried first).
 Tables default_tables();
