@@ -1,0 +1,288 @@
+// Tile kernels of the f32 matrix product, one set per target. C stays in registers for a whole block of k; A comes from
+// rows at a constant stride (one base register, displacements for the rows), B from packed panels.
+// The order of additions into one element is k = 0, 1, 2, ... inside a block, whatever the tile's size, except in
+// tiles too small to hide the latency of the multiply-add (see Splits). Same shape, same order.
+#include "ops/cpu/simd/gemm_kernels.h"
+
+#include <cstring>
+
+#include "ops/cpu/simd/isa_dispatch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cpu/simd/gemm_kernels.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#define GF_UNROLL(n) _Pragma(GF_UNROLL_TEXT(GCC unroll n))
+#define GF_UNROLL_TEXT(x) #x
+
+HWY_BEFORE_NAMESPACE();
+namespace gf::simd::HWY_NAMESPACE {
+namespace {
+
+// --- vectors: Highway's, or for the scalar target four floats that the compiler maps to what the baseline has ---
+#if HWY_TARGET == HWY_SCALAR
+constexpr int kLanes = 4;
+typedef float V __attribute__((vector_size(16)));
+HWY_INLINE V load(const float* p) {
+  V v;
+  std::memcpy(&v, p, sizeof(v));
+  return v;
+}
+HWY_INLINE V load_aligned(const float* p) { return load(p); }
+HWY_INLINE void store(V v, float* p) { std::memcpy(p, &v, sizeof(v)); }
+HWY_INLINE V set(float x) { return V{x, x, x, x}; }
+HWY_INLINE V fma(V a, V b, V c) { return a * b + c; }
+HWY_INLINE V add(V a, V b) { return a + b; }
+HWY_INLINE V mul(V a, V b) { return a * b; }
+HWY_INLINE V at_least(V lo, V x) { return x < lo ? lo : x; }
+HWY_INLINE V at_most(V hi, V x) { return x > hi ? hi : x; }
+HWY_INLINE void transpose4x4(const float* src, int64_t ld_src, float* dst, int64_t ld_dst) {
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < 4; ++j) dst[i * ld_dst + j] = src[j * ld_src + i];
+}
+#else
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
+HWY_INLINE V load(const float* p) { return hn::LoadU(D(), p); }
+HWY_INLINE V load_aligned(const float* p) { return hn::Load(D(), p); }
+HWY_INLINE void store(V v, float* p) { hn::StoreU(v, D(), p); }
+HWY_INLINE V set(float x) { return hn::Set(D(), x); }
+HWY_INLINE V fma(V a, V b, V c) { return hn::MulAdd(a, b, c); }
+HWY_INLINE V add(V a, V b) { return hn::Add(a, b); }
+HWY_INLINE V mul(V a, V b) { return hn::Mul(a, b); }
+#if HWY_ARCH_X86
+// MAXPS and MINPS give their second operand when either is NaN, so NaN in x stays NaN.
+HWY_INLINE V at_least(V lo, V x) { return hn::Max(lo, x); }
+HWY_INLINE V at_most(V hi, V x) { return hn::Min(hi, x); }
+#else
+HWY_INLINE V at_least(V lo, V x) { return hn::IfThenElse(hn::Lt(x, lo), lo, x); }
+HWY_INLINE V at_most(V hi, V x) { return hn::IfThenElse(hn::Gt(x, hi), hi, x); }
+#endif
+HWY_INLINE void transpose4x4(const float* src, int64_t ld_src, float* dst, int64_t ld_dst) {
+  const hn::FixedTag<float, 4> d4;
+  const hn::RepartitionToWide<decltype(d4)> d2;
+  const auto r0 = hn::LoadU(d4, src), r1 = hn::LoadU(d4, src + ld_src);
+  const auto r2 = hn::LoadU(d4, src + 2 * ld_src), r3 = hn::LoadU(d4, src + 3 * ld_src);
+  const auto lo01 = hn::BitCast(d2, hn::InterleaveLower(d4, r0, r1)), lo23 = hn::BitCast(d2, hn::InterleaveLower(d4, r2, r3));
+  const auto hi01 = hn::BitCast(d2, hn::InterleaveUpper(d4, r0, r1)), hi23 = hn::BitCast(d2, hn::InterleaveUpper(d4, r2, r3));
+  hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, lo01, lo23)), d4, dst);
+  hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, lo01, lo23)), d4, dst + ld_dst);
+  hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, hi01, hi23)), d4, dst + 2 * ld_dst);
+  hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, hi01, hi23)), d4, dst + 3 * ld_dst);
+}
+#endif
+
+// --- tile shapes ---
+// AVX-512: 14 x 2 accumulators + 2 of B + 1 broadcast of 32 registers: 16 loads for 28 multiply-adds.
+// AVX2: 6 x 2 + 2 + 1..2 of 16. NEON: 8 x 2 + 8 vectors of A (4 k each) + 2 of 32. Baseline and wasm: 4 x 2 of 16.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+constexpr int kRows = 14, kBlockK = 384;
+#elif HWY_TARGET == HWY_AVX2
+constexpr int kRows = 6, kBlockK = 384;
+#elif HWY_TARGET == HWY_NEON
+constexpr int kRows = 8, kBlockK = 384;
+#else
+constexpr int kRows = 4, kBlockK = 256;
+#endif
+// 16 more than the block: rows of A then start in different cache sets.
+constexpr int kStrideA = kBlockK + 16;
+static_assert(kRows <= kMaxTileRows && 2 * kLanes <= kMaxTileCols);
+
+// Independent partial sums per element, so that at least 8 multiply-adds are in flight (latency 4, two per cycle).
+template <int MR, int NV>
+constexpr int kSplits = MR * NV >= 8 ? 1 : MR * NV >= 4 ? 2 : MR * NV >= 2 ? 4 : 8;
+
+// Rows of B (and of 64-byte lines) ahead of use. Small tiles are bound by memory, so they look further ahead.
+template <int MR>
+constexpr int kAhead = MR <= 4 ? 24 : 8;
+
+template <int NV>
+HWY_INLINE void prefetch_row(const float* b) {
+#ifdef __GNUC__
+  GF_UNROLL(4)
+  for (int byte = 0; byte < NV * kLanes * 4; byte += 64) __builtin_prefetch(reinterpret_cast<const char*>(b) + byte, 0, 3);
+#endif
+}
+
+#if HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_WASM
+// Four k at a time: one vector load brings four values of a row of A, multiply-add by lane spreads them.
+template <int KK, int MR, int NV>
+HWY_INLINE void step_lane(const V (&av)[MR], const float* b, V (&acc)[MR][NV]) {
+  V bv[NV];
+  GF_UNROLL(4)
+  for (int j = 0; j < NV; ++j) bv[j] = load_aligned(b + (KK * NV + j) * kLanes);
+  GF_UNROLL(16)
+  for (int i = 0; i < MR; ++i) {
+    const V x = hn::Broadcast<KK>(av[i]);
+    GF_UNROLL(4)
+    for (int j = 0; j < NV; ++j) acc[i][j] = fma(x, bv[j], acc[i][j]);
+  }
+}
+#endif
+
+template <int MR, int NV>
+HWY_INLINE void step(const float* a, const float* b, V (&acc)[MR][NV]) {
+  V bv[NV];
+  GF_UNROLL(4)
+  for (int j = 0; j < NV; ++j) bv[j] = load_aligned(b + j * kLanes);
+  GF_UNROLL(16)
+  for (int i = 0; i < MR; ++i) {
+    const V x = set(a[i * kStrideA]);
+    GF_UNROLL(4)
+    for (int j = 0; j < NV; ++j) acc[i][j] = fma(x, bv[j], acc[i][j]);
+  }
+}
+
+template <int MR, int NV>
+HWY_INLINE void multiply(const float* a, const float* b, int64_t kc, V (&acc)[MR][NV]) {
+  int64_t k = 0;
+  GF_UNROLL(16)
+  for (int i = 0; i < MR; ++i)
+    GF_UNROLL(4)
+    for (int j = 0; j < NV; ++j) acc[i][j] = set(0.0F);
+#if HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_WASM
+  for (; k + 4 <= kc; k += 4, b += 4 * NV * kLanes) {
+    V av[MR];
+    GF_UNROLL(16)
+    for (int i = 0; i < MR; ++i) av[i] = load(a + i * kStrideA + k);
+    step_lane<0, MR, NV>(av, b, acc);
+    step_lane<1, MR, NV>(av, b, acc);
+    step_lane<2, MR, NV>(av, b, acc);
+    step_lane<3, MR, NV>(av, b, acc);
+  }
+#else
+  constexpr int kParts = kSplits<MR, NV>;
+  if constexpr (kParts > 1) {
+    V part[kParts][MR][NV];
+    GF_UNROLL(8)
+    for (int s = 0; s < kParts; ++s)
+      GF_UNROLL(16)
+      for (int i = 0; i < MR; ++i)
+        GF_UNROLL(4)
+        for (int j = 0; j < NV; ++j) part[s][i][j] = set(0.0F);
+    for (; k + kParts <= kc; k += kParts) {
+      GF_UNROLL(8)
+      for (int s = 0; s < kParts; ++s) {
+        prefetch_row<NV>(b + (kAhead<MR> + s) * NV * kLanes);
+        step<MR, NV>(a + k + s, b + s * NV * kLanes, part[s]);
+      }
+      b += kParts * NV * kLanes;
+    }
+    GF_UNROLL(8)
+    for (int s = 0; s < kParts; ++s)
+      GF_UNROLL(16)
+      for (int i = 0; i < MR; ++i)
+        GF_UNROLL(4)
+        for (int j = 0; j < NV; ++j) acc[i][j] = add(acc[i][j], part[s][i][j]);
+  }
+#endif
+  for (; k < kc; ++k, b += NV * kLanes) {
+    if constexpr (MR > 1) prefetch_row<NV>(b + kAhead<MR> * NV * kLanes);
+    step<MR, NV>(a + k, b, acc);
+  }
+}
+
+// The epilogue works on registers; each `if` is one well predicted branch per tile.
+template <int MR, int NV>
+HWY_INLINE void finish(const TileArgs& t, V (&acc)[MR][NV]) {
+  if (t.alpha != 1.0F) {
+    const V alpha = set(t.alpha);
+    GF_UNROLL(16)
+    for (int i = 0; i < MR; ++i)
+      GF_UNROLL(4)
+      for (int j = 0; j < NV; ++j) acc[i][j] = mul(acc[i][j], alpha);
+  }
+  if (t.bias != nullptr) {
+    GF_UNROLL(4)
+    for (int j = 0; j < NV; ++j) {
+      const V bias = load(t.bias + j * kLanes);
+      GF_UNROLL(16)
+      for (int i = 0; i < MR; ++i) acc[i][j] = add(acc[i][j], bias);
+    }
+  }
+  if (t.residual != nullptr) {
+    const V scale = set(t.residual_scale);
+    const float* r = t.residual;
+    GF_UNROLL(16)
+    for (int i = 0; i < MR; ++i, r += t.residual_stride)
+      GF_UNROLL(4)
+      for (int j = 0; j < NV; ++j) acc[i][j] = fma(load(r + j * kLanes), scale, acc[i][j]);
+  }
+  if (t.accumulate) {
+    const float* c = t.c;
+    GF_UNROLL(16)
+    for (int i = 0; i < MR; ++i, c += t.ldc)
+      GF_UNROLL(4)
+      for (int j = 0; j < NV; ++j) acc[i][j] = add(acc[i][j], load(c + j * kLanes));
+  }
+  if (t.clamp) {
+    const V lo = set(t.lo), hi = set(t.hi);
+    GF_UNROLL(16)
+    for (int i = 0; i < MR; ++i)
+      GF_UNROLL(4)
+      for (int j = 0; j < NV; ++j) acc[i][j] = at_most(hi, at_least(lo, acc[i][j]));
+  }
+  float* c = t.c;
+  GF_UNROLL(16)
+  for (int i = 0; i < MR; ++i, c += t.ldc)
+    GF_UNROLL(4)
+    for (int j = 0; j < NV; ++j) store(acc[i][j], c + j * kLanes);
+}
+
+template <int MR, int NV>
+void tile(const TileArgs& t) {
+  V acc[MR][NV];
+  multiply<MR, NV>(t.a, t.b, t.kc, acc);
+  finish<MR, NV>(t, acc);
+}
+
+void transpose(const float* src, int64_t ld_src, int64_t rows, int64_t cols, float* dst, int64_t ld_dst) {
+  int64_t j = 0;
+  for (; j + 4 <= cols; j += 4) {
+    int64_t i = 0;
+    for (; i + 4 <= rows; i += 4) transpose4x4(src + j * ld_src + i, ld_src, dst + i * ld_dst + j, ld_dst);
+    for (; i < rows; ++i)
+      for (int64_t jj = j; jj < j + 4; ++jj) dst[i * ld_dst + jj] = src[jj * ld_src + i];
+  }
+  for (; j < cols; ++j)
+    for (int64_t i = 0; i < rows; ++i) dst[i * ld_dst + j] = src[j * ld_src + i];
+}
+
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+#define GF_TILES(NV)                                                                                          \
+  {                                                                                                           \
+    tile<1, NV>, tile<2, NV>, tile<3, NV>, tile<4, NV>, tile<5, NV>, tile<6, NV>, tile<7, NV>, tile<8, NV>,   \
+        tile<9, NV>, tile<10, NV>, tile<11, NV>, tile<12, NV>, tile<13, NV>, tile<14, NV>                     \
+  }
+#elif HWY_TARGET == HWY_AVX2
+#define GF_TILES(NV) \
+  { tile<1, NV>, tile<2, NV>, tile<3, NV>, tile<4, NV>, tile<5, NV>, tile<6, NV> }
+#elif HWY_TARGET == HWY_NEON
+#define GF_TILES(NV) \
+  { tile<1, NV>, tile<2, NV>, tile<3, NV>, tile<4, NV>, tile<5, NV>, tile<6, NV>, tile<7, NV>, tile<8, NV> }
+#else
+#define GF_TILES(NV) \
+  { tile<1, NV>, tile<2, NV>, tile<3, NV>, tile<4, NV> }
+#endif
+constexpr TileKernel kFull[kRows] = GF_TILES(2);
+constexpr TileKernel kNarrow[kRows] = GF_TILES(1);
+#undef GF_TILES
+
+}  // namespace
+
+constexpr GemmKernels kGemmKernels = {kRows,  2 * kLanes, kLanes,  kBlockK,
+                                      kStrideA, kFull,      kNarrow, transpose};
+
+}  // namespace gf::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gf::simd {
+
+const GemmKernels& gemm_kernels(Isa isa) { return GF_SIMD_SELECT(isa, kGemmKernels); }
+
+}  // namespace gf::simd
+#endif
