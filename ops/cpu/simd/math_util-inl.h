@@ -1,0 +1,135 @@
+// Small helpers on Highway vectors that every vector source here shares: partial loads and stores that touch no byte
+// outside the array, NaN-propagating min/max, lane reductions. Included once per target (toggled guard, as in Highway).
+#if defined(GF_SIMD_MATH_UTIL_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GF_SIMD_MATH_UTIL_INL_H_
+#undef GF_SIMD_MATH_UTIL_INL_H_
+#else
+#define GF_SIMD_MATH_UTIL_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace gf::simd::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F32Tag = hn::ScalableTag<float>;
+using F32Vec = hn::Vec<F32Tag>;
+
+#undef GF_SIMD_MASKED_MEMORY
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+#define GF_SIMD_MASKED_MEMORY 1
+#else
+#define GF_SIMD_MASKED_MEMORY 0
+#endif
+#undef GF_SIMD_F64_VECTORS
+#if HWY_TARGET != HWY_SCALAR && HWY_HAVE_FLOAT64
+#define GF_SIMD_F64_VECTORS 1
+#else
+#define GF_SIMD_F64_VECTORS 0
+#endif
+
+/// The first `n` (< lanes) floats at `p`; the other lanes are 0. Reads nothing beyond p[n-1].
+template <class D>
+HWY_INLINE hn::Vec<D> load_n(D d, const float* p, size_t n) {
+#if GF_SIMD_MASKED_MEMORY
+  return hn::MaskedLoad(hn::FirstN(d, n), d, p);
+#else
+  HWY_ALIGN float buffer[hn::MaxLanes(d)] = {};
+  for (size_t i = 0; i < n; ++i) buffer[i] = p[i];
+  return hn::Load(d, buffer);
+#endif
+}
+
+/// The first `n` floats at `p`; the other lanes are `fill`.
+template <class D>
+HWY_INLINE hn::Vec<D> load_n_or(D d, const float* p, size_t n, hn::Vec<D> fill) {
+#if HWY_TARGET == HWY_SCALAR
+  return n == 0 ? fill : hn::LoadU(d, p);
+#else
+  return hn::IfThenElse(hn::FirstN(d, n), load_n(d, p, n), fill);
+#endif
+}
+
+/// Writes the first `n` (< lanes) lanes to `p` and touches nothing beyond.
+template <class D>
+HWY_INLINE void store_n(D d, hn::Vec<D> v, float* p, size_t n) {
+#if GF_SIMD_MASKED_MEMORY
+  hn::BlendedStore(v, hn::FirstN(d, n), d, p);
+#else
+  HWY_ALIGN float buffer[hn::MaxLanes(d)];
+  hn::Store(v, d, buffer);
+  for (size_t i = 0; i < n; ++i) p[i] = buffer[i];
+#endif
+}
+
+/// Maximum and minimum; NaN when either is NaN (IEEE 754-2019 maximum/minimum without the rule for signed zeros).
+template <class V>
+HWY_INLINE V max_nan(V a, V b) {
+#if GF_SIMD_MASKED_MEMORY
+  return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));  // x86 gives b when either is NaN
+#else
+  return hn::IfThenElse(hn::IsNaN(a), a, hn::IfThenElse(hn::IsNaN(b), b, hn::Max(a, b)));
+#endif
+}
+template <class V>
+HWY_INLINE V min_nan(V a, V b) {
+#if GF_SIMD_MASKED_MEMORY
+  return hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b));
+#else
+  return hn::IfThenElse(hn::IsNaN(a), a, hn::IfThenElse(hn::IsNaN(b), b, hn::Min(a, b)));
+#endif
+}
+
+/// Lane reductions in a fixed (pairwise) order.
+template <class D>
+HWY_INLINE float lanes_sum(D d, hn::Vec<D> v) {
+  HWY_ALIGN float lane[hn::MaxLanes(d)];
+  hn::Store(v, d, lane);
+  for (size_t width = hn::Lanes(d) / 2; width > 0; width /= 2) {
+    for (size_t i = 0; i < width; ++i) lane[i] += lane[i + width];
+  }
+  return lane[0];
+}
+template <class D>
+HWY_INLINE float lanes_max(D d, hn::Vec<D> v) {
+  HWY_ALIGN float lane[hn::MaxLanes(d)];
+  hn::Store(v, d, lane);
+  float best = lane[0];
+  for (size_t i = 1; i < hn::Lanes(d); ++i) best = (lane[i] > best || lane[i] != lane[i]) ? lane[i] : best;
+  return best;
+}
+template <class D>
+HWY_INLINE float lanes_min(D d, hn::Vec<D> v) {
+  HWY_ALIGN float lane[hn::MaxLanes(d)];
+  hn::Store(v, d, lane);
+  float best = lane[0];
+  for (size_t i = 1; i < hn::Lanes(d); ++i) best = (lane[i] < best || lane[i] != lane[i]) ? lane[i] : best;
+  return best;
+}
+
+/// Applies a scalar function to each lane: for functions without a vector version.
+template <class D>
+HWY_INLINE hn::Vec<D> map_lanes(D d, hn::Vec<D> v, float (*f)(float)) {
+  HWY_ALIGN float lane[hn::MaxLanes(d)];
+  hn::Store(v, d, lane);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) lane[i] = f(lane[i]);
+  return hn::Load(d, lane);
+}
+template <class D>
+HWY_INLINE hn::Vec<D> map_lanes(D d, hn::Vec<D> a, hn::Vec<D> b, float (*f)(float, float)) {
+  HWY_ALIGN float lane_a[hn::MaxLanes(d)], lane_b[hn::MaxLanes(d)];
+  hn::Store(a, d, lane_a);
+  hn::Store(b, d, lane_b);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) lane_a[i] = f(lane_a[i], lane_b[i]);
+  return hn::Load(d, lane_a);
+}
+
+}  // namespace gf::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // toggled guard
