@@ -107,7 +107,9 @@ consteval AttrField field(uint16_t number, const char* name, int64_t min = std::
   return f;
 }
 
-/// Checks `value` against `field` (type, range, list length) and stores it. `detail` names field and reason.
+/// Checks `value` against `field` (type, range, list length). `detail` names field and reason.
+Error check_attr(const AttrField& field, const AttrValue& value, ErrorDetail* detail, int32_t node);
+/// check_attr, then stores.
 Error store_attr(const AttrField& field, const AttrValue& value, void* attrs, ErrorDetail* detail, int32_t node);
 
 }  // namespace gf

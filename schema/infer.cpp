@@ -189,7 +189,7 @@ Error run_infer(const OpDef& def, const void* attrs, std::span<InferTensor> inpu
   return Error::Ok;
 }
 
-Error store_attr(const AttrField& field, const AttrValue& value, void* attrs, ErrorDetail* detail, int32_t node) {
+Error check_attr(const AttrField& field, const AttrValue& value, ErrorDetail* detail, int32_t node) {
   if (value.type != field.type)
     return GF_FAIL(detail, Error::BadAttribute, node, "attribute '%s' has the wrong type", field.name);
   if (value.type == AttrType::Int && (value.i < field.min || value.i > field.max))
@@ -197,6 +197,11 @@ Error store_attr(const AttrField& field, const AttrValue& value, void* attrs, Er
                    static_cast<long long>(value.i), static_cast<long long>(field.min), static_cast<long long>(field.max));
   if (value.ints.size() > kMaxAttrList || value.floats.size() > kMaxAttrList || value.s.size() > kMaxAttrList)
     return GF_FAIL(detail, Error::LimitExceeded, node, "attribute '%s' is too long", field.name);
+  return Error::Ok;
+}
+
+Error store_attr(const AttrField& field, const AttrValue& value, void* attrs, ErrorDetail* detail, int32_t node) {
+  GF_TRY(check_attr(field, value, detail, node));
   field.store(attrs, value);
   return Error::Ok;
 }

@@ -1,0 +1,59 @@
+#include "runtime/core/crc32c.h"
+
+#include <array>
+#include <cstring>
+
+namespace gf {
+namespace {
+
+// slicing by 4: table[k][b] is the CRC of byte b followed by k zero bytes
+constexpr std::array<std::array<uint32_t, 256>, 4> make_tables() {
+  std::array<std::array<uint32_t, 256>, 4> t{};
+  for (uint32_t b = 0; b < 256; ++b) {
+    uint32_t c = b;
+    for (int k = 0; k < 8; ++k) c = (c >> 1) ^ ((c & 1U) != 0 ? 0x82F63B78U : 0U);
+    t[0][b] = c;
+  }
+  for (size_t k = 1; k < 4; ++k)
+    for (size_t b = 0; b < 256; ++b) t[k][b] = (t[k - 1][b] >> 8) ^ t[0][t[k - 1][b] & 0xffU];
+  return t;
+}
+constexpr auto kTables = make_tables();
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define GF_CRC32C_HARDWARE 1
+__attribute__((target("sse4.2"))) uint32_t crc32c_sse42(const unsigned char* p, size_t size, uint32_t crc) {
+  uint64_t c = crc;
+  for (; size >= 8; size -= 8, p += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, p, 8);
+    c = __builtin_ia32_crc32di(c, word);
+  }
+  auto c32 = static_cast<uint32_t>(c);
+  for (; size > 0; --size, ++p) c32 = __builtin_ia32_crc32qi(c32, *p);
+  return c32;
+}
+#endif
+
+}  // namespace
+
+uint32_t crc32c_portable(const void* data, size_t size, uint32_t crc) {
+  const auto* p = static_cast<const unsigned char*>(data);
+  uint32_t c = ~crc;
+  for (; size >= 4; size -= 4, p += 4) {
+    c ^= static_cast<uint32_t>(p[0]) | (static_cast<uint32_t>(p[1]) << 8) | (static_cast<uint32_t>(p[2]) << 16) |
+         (static_cast<uint32_t>(p[3]) << 24);
+    c = kTables[3][c & 0xffU] ^ kTables[2][(c >> 8) & 0xffU] ^ kTables[1][(c >> 16) & 0xffU] ^ kTables[0][c >> 24];
+  }
+  for (; size > 0; --size, ++p) c = (c >> 8) ^ kTables[0][(c ^ *p) & 0xffU];
+  return ~c;
+}
+
+uint32_t crc32c(const void* data, size_t size, uint32_t crc) {
+#if defined(GF_CRC32C_HARDWARE)
+  if (__builtin_cpu_supports("sse4.2")) return ~crc32c_sse42(static_cast<const unsigned char*>(data), size, ~crc);
+#endif
+  return crc32c_portable(data, size, crc);
+}
+
+}  // namespace gf
