@@ -1,0 +1,19 @@
+// acosh: inverse hyperbolic cosine; NaN below 1.
+#pragma once
+
+#include <cmath>
+
+#include "schema/elementwise.h"
+
+namespace gf::op {
+
+struct Acosh : UnaryOp<Acosh> {
+  static constexpr OpInfo info{.id = 30, .name = "acosh", .flags = kOpElementwise};
+  template <class T>
+  static T apply(T x, const Attrs&) {
+    return std::acosh(x);
+  }
+  static constexpr PendingGradient grad{};  // dx = dy / sqrt(x * x - 1)
+};
+
+}  // namespace gf::op

@@ -1,0 +1,19 @@
+// ceil: smallest integral value not below x.
+#pragma once
+
+#include <cmath>
+
+#include "schema/elementwise.h"
+
+namespace gf::op {
+
+struct Ceil : UnaryOp<Ceil> {
+  static constexpr OpInfo info{.id = 32, .name = "ceil", .flags = kOpElementwise};
+  template <class T>
+  static T apply(T x, const Attrs&) {
+    return std::ceil(x);
+  }
+  static constexpr PendingGradient grad{};  // dx = 0
+};
+
+}  // namespace gf::op

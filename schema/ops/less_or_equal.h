@@ -1,0 +1,18 @@
+// less_or_equal: x <= y with NumPy broadcasting, element type bool; false where an operand is NaN.
+#pragma once
+
+#include "schema/elementwise.h"
+
+namespace gf::op {
+
+struct LessOrEqual : CompareOp<LessOrEqual> {
+  static constexpr OpInfo info{
+      .id = 76, .name = "less_or_equal", .min_inputs = 2, .max_inputs = 2, .flags = kOpElementwise};
+  template <class T>
+  static bool apply(T x, T y, const Attrs&) {
+    return x <= y;
+  }
+  static constexpr NoGradient grad{"the output is boolean"};
+};
+
+}  // namespace gf::op

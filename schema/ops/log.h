@@ -1,0 +1,19 @@
+// log: natural logarithm; -inf at zero, NaN below.
+#pragma once
+
+#include <cmath>
+
+#include "schema/elementwise.h"
+
+namespace gf::op {
+
+struct Log : UnaryOp<Log> {
+  static constexpr OpInfo info{.id = 19, .name = "log", .flags = kOpElementwise};
+  template <class T>
+  static T apply(T x, const Attrs&) {
+    return std::log(x);
+  }
+  static constexpr PendingGradient grad{};  // dx = dy / x
+};
+
+}  // namespace gf::op

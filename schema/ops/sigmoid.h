@@ -1,0 +1,18 @@
+// sigmoid: y = 1 / (1 + e^-x).
+#pragma once
+
+#include "schema/elementwise.h"
+#include "schema/elementwise_math.h"
+
+namespace gf::op {
+
+struct Sigmoid : UnaryOp<Sigmoid> {
+  static constexpr OpInfo info{.id = 42, .name = "sigmoid", .flags = kOpElementwise};
+  template <class T>
+  static T apply(T x, const Attrs&) {
+    return math::sigmoid(x);
+  }
+  static constexpr PendingGradient grad{};  // dx = dy * y * (1 - y)
+};
+
+}  // namespace gf::op
