@@ -1,0 +1,63 @@
+// Copies between strided boxes, the work behind transpose, slice, concat, expand, tile, ...: one walk that merges dims,
+// copies rows where both sides are dense and goes in square tiles where they are not. Any element type, sub-byte ones
+// too (serially, since neighbours share bytes). No heap, any thread.
+#pragma once
+
+#include "ops/cpu/op_util.h"
+
+namespace gf::cpu {
+
+/// More dims than a tensor has: tile and depth_to_space split axes.
+inline constexpr int kMaxBoxRank = 2 * kMaxRank;
+
+/// A box of elements and where it lies on both sides. Strides and offsets in elements; source strides may be 0 or
+/// negative, destination strides must not overlap.
+struct CopyBox {
+  int rank = 0;
+  int64_t dims[kMaxBoxRank] = {};
+  int64_t source_strides[kMaxBoxRank] = {};
+  int64_t target_strides[kMaxBoxRank] = {};
+  int64_t source_offset = 0;
+  int64_t target_offset = 0;
+
+  void push(int64_t length, int64_t source_stride, int64_t target_stride) {
+    dims[rank] = length;
+    source_strides[rank] = source_stride;
+    target_strides[rank] = target_stride;
+    ++rank;
+  }
+};
+
+/// Copies the box. `type` decides the element size; complex and 16-byte types included.
+void copy_box(const ParallelFor& parallel, DType type, const void* source, void* target, CopyBox box);
+
+/// Copies `count` dense elements (memmove; nothing when both sides are one).
+void copy_dense(const ParallelFor& parallel, DType type, const void* source, void* target, int64_t count);
+
+/// Fills `count` elements from `first` with the element at `value` (whole-byte types).
+void fill_elements(DType type, void* target, int64_t first, int64_t count, const void* value);
+
+/// Element k of an int32 or int64 tensor.
+inline int64_t index_at(const TensorView& t, int64_t k) {
+  return t.dtype == DType::I32 ? static_cast<int64_t>(static_cast<const int32_t*>(t.data)[k])
+                               : static_cast<const int64_t*>(t.data)[k];
+}
+/// Index with the end-relative form resolved: in [0, length), or -1 when outside [-length, length).
+constexpr int64_t wrap_index(int64_t index, int64_t length) {
+  if (index < 0) index = index < -length ? -1 : index + length;
+  return index < length ? index : -1;
+}
+/// The error of a data-driven index outside its axis.
+Error index_error(const RunContext& c, int64_t index, int64_t position, int axis, int64_t length);
+
+/// Checks all indices of a tensor against [-length, length).
+Error check_indices(const RunContext& c, const TensorView& indices, int axis, int64_t length);
+
+inline const void* element_at(const TensorView& t, int64_t k) {
+  return static_cast<const unsigned char*>(t.data) + k * static_cast<int64_t>(dtype_bits(t.dtype) / 8);
+}
+inline void* element_at(TensorView& t, int64_t k) {
+  return static_cast<unsigned char*>(t.data) + k * static_cast<int64_t>(dtype_bits(t.dtype) / 8);
+}
+
+}  // namespace gf::cpu
