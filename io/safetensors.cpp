@@ -1,0 +1,218 @@
+// safetensors reader and writer; JSON by nlohmann-json.
+#include "io/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
+
+#include "runtime/core/exception.h"
+#include "runtime/core/shape.h"
+
+namespace gf::io {
+namespace {
+
+using Json = nlohmann::json;
+constexpr std::string_view kMetadata = "__metadata__";
+constexpr size_t kLengthBytes = 8;
+
+struct TypeName {
+  DType dtype;
+  const char* name;
+};
+constexpr std::array kTypes = {
+    TypeName{DType::F64, "F64"},
+    TypeName{DType::F32, "F32"},
+    TypeName{DType::F16, "F16"},
+    TypeName{DType::BF16, "BF16"},
+    TypeName{DType::I64, "I64"},
+    TypeName{DType::I32, "I32"},
+    TypeName{DType::I16, "I16"},
+    TypeName{DType::I8, "I8"},
+    TypeName{DType::U64, "U64"},
+    TypeName{DType::U32, "U32"},
+    TypeName{DType::U16, "U16"},
+    TypeName{DType::U8, "U8"},
+    TypeName{DType::Bool, "BOOL"},
+    TypeName{DType::C64, "C64"},
+    TypeName{DType::F8E4M3FN, "F8_E4M3"},
+    TypeName{DType::F8E5M2, "F8_E5M2"},
+    TypeName{DType::F4E2M1, "F4"},
+    TypeName{DType::F8E8M0, "F8_E8M0"},
+    TypeName{DType::F8E4M3FNUZ, "F8_E4M3FNUZ"},
+    TypeName{DType::F8E5M2FNUZ, "F8_E5M2FNUZ"},
+};
+
+class HeaderReader {
+ public:
+  HeaderReader(const std::string& where, const Limits& limits) : where_(where), limits_(limits) {}
+
+  [[noreturn]] void bad(const std::string& what) const {
+    throw Exception(Error::BadFile, where_ + ": safetensors header " + what);
+  }
+
+  // Repeated keys and deep nesting are refused while parsing: the finished tree would hide the one, and take memory
+  // out of proportion for the other.
+  Json parse(std::string_view text) {
+    constexpr int kDeepest = 3;
+    std::vector<std::set<std::string>> keys;
+    const auto callback = [&](int depth, Json::parse_event_t event, Json& value) {
+      if (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start) {
+        if (depth >= kDeepest) bad("is nested too deeply");
+        keys.emplace_back();
+      } else if (event == Json::parse_event_t::object_end || event == Json::parse_event_t::array_end) {
+        keys.pop_back();
+      } else if (event == Json::parse_event_t::key) {
+        if (!keys.back().insert(value.get<std::string>()).second)
+          bad("repeats the key '" + printable(value.get<std::string>()) + "'");
+        if (keys.back().size() > limits_.max_entries) bad("has too many entries");
+      }
+      return true;
+    };
+    try {
+      return Json::parse(text.begin(), text.end(), callback);
+    } catch (const Json::exception& e) {
+      bad(std::string("is not valid JSON: ") + printable(e.what()));
+    }
+  }
+
+  SafeTensor tensor(const std::string& name, const Json& entry, ByteSpan buffer) const {
+    const std::string label = "entry '" + printable(name) + "' ";
+    if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry.contains("shape") ||
+        !entry.contains("data_offsets"))
+      bad(label + "must have exactly dtype, shape and data_offsets");
+    SafeTensor out{name, type(label, entry["dtype"]), {}, {}};
+    const Json& shape = entry["shape"];
+    if (!shape.is_array()) bad(label + "has no list as shape");
+    if (shape.size() > static_cast<size_t>(kMaxRank))
+      throw Exception(Error::LimitExceeded,
+                      where_ + ": safetensors " + label + "has " + std::to_string(shape.size()) + " dimensions");
+    for (const Json& dim : shape) out.shape.push_back(static_cast<int64_t>(integer(label, dim)));
+    const Json& offsets = entry["data_offsets"];
+    if (!offsets.is_array() || offsets.size() != 2) bad(label + "needs two data_offsets");
+    const uint64_t begin = integer(label, offsets[0]), end = integer(label, offsets[1]);
+    if (begin > end || end > buffer.size()) bad(label + "has data_offsets outside the file; is it truncated?");
+    const uint64_t wanted = byte_size(out.dtype, out.shape, where_ + ": safetensors " + label);
+    if (wanted != end - begin || (dtype_is_sub_byte(out.dtype) && element_count(out.shape, where_) % 2 != 0))
+      bad(label + "of shape " + shape_text(out.shape) + " needs " + std::to_string(wanted) + " bytes, not " +
+          std::to_string(end - begin));
+    out.data = buffer.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    return out;
+  }
+
+ private:
+  DType type(const std::string& label, const Json& value) const {
+    if (!value.is_string()) bad(label + "has no dtype name");
+    const auto name = value.get<std::string>();
+    for (const TypeName& t : kTypes)
+      if (name == t.name) return t.dtype;
+    throw Exception(Error::Unsupported,
+                    where_ + ": safetensors " + label + "has dtype '" + printable(name) + "', which is not supported");
+  }
+  uint64_t integer(const std::string& label, const Json& value) const {
+    if (!value.is_number_unsigned()) bad(label + "has a size that is not a non-negative integer");
+    const auto number = value.get<uint64_t>();
+    if (number > static_cast<uint64_t>(INT64_MAX)) bad(label + "has a size beyond 2^63");
+    return number;
+  }
+
+  const std::string& where_;
+  const Limits& limits_;
+};
+
+}  // namespace
+
+SafeTensors parse_safetensors(ByteSpan bytes, const std::string& where, const Limits& limits) {
+  HeaderReader reader(where, limits);
+  if (bytes.size() < kLengthBytes + 2) throw Exception(Error::BadFile, where + ": too short for a safetensors file");
+  uint64_t header_bytes = 0;
+  for (size_t i = kLengthBytes; i-- > 0;) header_bytes = header_bytes << 8 | std::to_integer<uint64_t>(bytes[i]);
+  if (header_bytes > bytes.size() - kLengthBytes)
+    throw Exception(Error::BadFile, where + ": safetensors header of " + std::to_string(header_bytes) +
+                                        " bytes goes beyond the end of the file; another format, or truncated");
+  if (header_bytes > limits.max_header_bytes)
+    throw Exception(Error::LimitExceeded, where + ": safetensors header of " + std::to_string(header_bytes) + " bytes");
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes,
+                              static_cast<size_t>(header_bytes));
+  if (!text.starts_with('{')) reader.bad("does not open with '{'");
+  const Json header = reader.parse(text);
+  const ByteSpan buffer = bytes.subspan(kLengthBytes + static_cast<size_t>(header_bytes));
+  SafeTensors out;
+  for (const auto& [name, entry] : header.items()) {
+    if (name != kMetadata) {
+      out.tensors.push_back(reader.tensor(name, entry, buffer));
+      continue;
+    }
+    if (!entry.is_object()) reader.bad("has metadata that is not an object");
+    for (const auto& [key, value] : entry.items()) {
+      if (!value.is_string()) reader.bad("has metadata '" + printable(key) + "' that is not text");
+      out.metadata[key] = value.get<std::string>();
+    }
+  }
+  const auto where_it_is = [](const SafeTensor& t) { return std::pair(t.data.data(), t.data.data() + t.data.size()); };
+  std::sort(out.tensors.begin(), out.tensors.end(),
+            [&](const SafeTensor& a, const SafeTensor& b) { return where_it_is(a) < where_it_is(b); });
+  const std::byte* next = buffer.data();
+  for (const SafeTensor& t : out.tensors) {
+    if (t.data.data() != next) reader.bad("leaves a hole before, or overlaps with, '" + printable(t.name) + "'");
+    next += t.data.size();
+  }
+  if (next != buffer.data() + buffer.size()) reader.bad("does not cover the whole file");
+  return out;
+}
+
+std::vector<NamedArray> read_safetensors(const std::string& path, std::map<std::string, std::string>* metadata,
+                                         const Limits& limits) {
+  const Bytes bytes = read_file(path, limits);
+  SafeTensors parsed = parse_safetensors(bytes, printable(path), limits);
+  if (metadata != nullptr) *metadata = std::move(parsed.metadata);
+  std::vector<NamedArray> out;
+  for (const SafeTensor& t : parsed.tensors) out.push_back({t.name, t.to_array()});
+  return out;
+}
+
+void write_safetensors(const std::string& path, const std::vector<NamedArray>& arrays,
+                       const std::map<std::string, std::string>& metadata) {
+  std::vector<const NamedArray*> order;
+  for (const NamedArray& a : arrays) order.push_back(&a);
+  std::sort(order.begin(), order.end(), [](const NamedArray* a, const NamedArray* b) {
+    const unsigned bits_a = dtype_bits(a->array.dtype), bits_b = dtype_bits(b->array.dtype);
+    return bits_a != bits_b ? bits_a > bits_b : a->name < b->name;
+  });
+  Json header = Json::object();
+  if (!metadata.empty()) header[std::string(kMetadata)] = metadata;
+  uint64_t at = 0;
+  for (const NamedArray* a : order) {
+    const auto type =
+        std::find_if(kTypes.begin(), kTypes.end(), [a](const TypeName& t) { return t.dtype == a->array.dtype; });
+    const bool half_byte = dtype_is_sub_byte(a->array.dtype) && a->array.count() % 2 != 0;
+    if (type == kTypes.end() || half_byte)
+      throw Exception(Error::Unsupported, "safetensors: '" + printable(a->name) + "' of type " +
+                                              dtype_name(a->array.dtype) + " cannot be stored; convert it first");
+    if (a->name.empty() || a->name == kMetadata || header.contains(a->name))
+      throw Exception(Error::InvalidArgument,
+                      "safetensors: empty, repeated or reserved name '" + printable(a->name) + "'");
+    const uint64_t size = a->array.data.size();
+    if (size != byte_size(a->array.dtype, a->array.shape, "safetensors"))
+      throw Exception(Error::ShapeMismatch, "safetensors: '" + printable(a->name) + "' has data of the wrong size");
+    header[a->name] = {{"dtype", type->name}, {"shape", a->array.shape}, {"data_offsets", {at, at + size}}};
+    at += size;
+  }
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const Json::exception&) {
+    throw Exception(Error::InvalidArgument, "safetensors: a name or a metadata text is not valid UTF-8");
+  }
+  text.append((8 - text.size() % 8) % 8, ' ');
+  std::string length(kLengthBytes, '\0');
+  for (size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<char>(text.size() >> (8 * i) & 0xffU);
+  AtomicFileWriter writer(path);
+  writer.write(length);
+  writer.write(text);
+  for (const NamedArray* a : order) writer.write(ByteSpan(a->array.data));
+  writer.commit();
+}
+
+}  // namespace gf::io
