@@ -49,7 +49,7 @@ const Case kCases[] = {
     {"sigmoid", UnaryKind::Sigmoid, sigmoid, 3},
     {"softplus", UnaryKind::Softplus, softplus, 3},
     {"erf", UnaryKind::Erf, [](Ld x) { return std::erf(x); }, 2},
-    {"gelu", UnaryKind::Gelu, [](Ld x) { return x * phi(x); }, 5},
+    {"gelu", UnaryKind::Gelu, [](Ld x) { return x * phi(x); }, 6},
     {"gelu_tanh", UnaryKind::GeluTanh, gelu_tanh, 4, -1.0f},
     {"silu", UnaryKind::Silu, [](Ld x) { return x * sigmoid(x); }, 4},
     {"mish", UnaryKind::Mish, [](Ld x) { return x * std::tanh(softplus(x)); }, 5},

@@ -23,7 +23,7 @@ enum class UnaryKind : uint8_t {
   Sin, Cos,                        // 1, 1
   Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh,  // std
   Tanh, Sigmoid, Softplus, Erf,    // 3, 3, 3, 2
-  Gelu, GeluTanh,                  // 5; see v_gelu_tanh
+  Gelu, GeluTanh,                  // 6; see v_gelu_tanh
   Silu, Mish,                      // 4, 5
   Relu,                            // x < 0 ? 0 : x, so NaN stays
   LeakyRelu,                       // x < 0 ? p0 x : x

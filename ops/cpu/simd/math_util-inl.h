@@ -85,31 +85,28 @@ HWY_INLINE V min_nan(V a, V b) {
 #endif
 }
 
-/// Lane reductions in a fixed (pairwise) order.
+/// Lane reductions; the order is fixed for a target. Maximum and minimum are NaN when a lane is.
 template <class D>
 HWY_INLINE float lanes_sum(D d, hn::Vec<D> v) {
-  HWY_ALIGN float lane[hn::MaxLanes(d)];
-  hn::Store(v, d, lane);
-  for (size_t width = hn::Lanes(d) / 2; width > 0; width /= 2) {
-    for (size_t i = 0; i < width; ++i) lane[i] += lane[i + width];
-  }
-  return lane[0];
+  return hn::GetLane(hn::SumOfLanes(d, v));
 }
 template <class D>
 HWY_INLINE float lanes_max(D d, hn::Vec<D> v) {
-  HWY_ALIGN float lane[hn::MaxLanes(d)];
-  hn::Store(v, d, lane);
-  float best = lane[0];
-  for (size_t i = 1; i < hn::Lanes(d); ++i) best = (lane[i] > best || lane[i] != lane[i]) ? lane[i] : best;
-  return best;
+  if (HWY_UNLIKELY(!hn::AllFalse(d, hn::IsNaN(v)))) return hn::GetLane(hn::NaN(d));
+  return hn::GetLane(hn::MaxOfLanes(d, v));
 }
 template <class D>
 HWY_INLINE float lanes_min(D d, hn::Vec<D> v) {
+  if (HWY_UNLIKELY(!hn::AllFalse(d, hn::IsNaN(v)))) return hn::GetLane(hn::NaN(d));
+  return hn::GetLane(hn::MinOfLanes(d, v));
+}
+template <class D>
+HWY_INLINE float lanes_product(D d, hn::Vec<D> v) {
   HWY_ALIGN float lane[hn::MaxLanes(d)];
   hn::Store(v, d, lane);
-  float best = lane[0];
-  for (size_t i = 1; i < hn::Lanes(d); ++i) best = (lane[i] < best || lane[i] != lane[i]) ? lane[i] : best;
-  return best;
+  float product = lane[0];
+  for (size_t i = 1; i < hn::Lanes(d); ++i) product *= lane[i];
+  return product;
 }
 
 /// Applies a scalar function to each lane: for functions without a vector version.
