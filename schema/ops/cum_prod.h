@@ -1,0 +1,13 @@
+// cum_prod: running product along one axis (ONNX CumProd); the axis is an attribute here.
+#pragma once
+
+#include "schema/scan_along.h"
+
+namespace gf::op {
+
+struct CumProd : ScanAlongOp<CumProd> {
+  static constexpr OpInfo info{.id = 266, .name = "cum_prod"};
+  static constexpr PendingGradient grad{};  // dx = cum_sum(dy * y, other direction) / x (products of the others where x = 0)
+};
+
+}  // namespace gf::op

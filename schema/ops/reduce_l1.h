@@ -1,0 +1,13 @@
+// reduce_l1: sum of the absolute values (ONNX ReduceL1).
+#pragma once
+
+#include "schema/reduce.h"
+
+namespace gf::op {
+
+struct ReduceL1 : ReduceOp<ReduceL1> {
+  static constexpr OpInfo info{.id = 258, .name = "reduce_l1"};
+  static constexpr PendingGradient grad{};  // dx = dy * sign(x)
+};
+
+}  // namespace gf::op

@@ -1,0 +1,13 @@
+// reduce_l2: square root of the sum of squares (ONNX ReduceL2).
+#pragma once
+
+#include "schema/reduce.h"
+
+namespace gf::op {
+
+struct ReduceL2 : ReduceOp<ReduceL2> {
+  static constexpr OpInfo info{.id = 259, .name = "reduce_l2"};
+  static constexpr PendingGradient grad{};  // dx = dy * x / y
+};
+
+}  // namespace gf::op

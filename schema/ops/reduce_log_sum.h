@@ -1,0 +1,13 @@
+// reduce_log_sum: natural logarithm of the sum; an empty group gives -inf (ONNX ReduceLogSum).
+#pragma once
+
+#include "schema/reduce.h"
+
+namespace gf::op {
+
+struct ReduceLogSum : ReduceOp<ReduceLogSum> {
+  static constexpr OpInfo info{.id = 260, .name = "reduce_log_sum"};
+  static constexpr PendingGradient grad{};  // dx = dy / sum(x)
+};
+
+}  // namespace gf::op

@@ -1,0 +1,13 @@
+// reduce_mean: mean of the elements; integers truncate, an empty group gives NaN (integers: 0) (ONNX ReduceMean).
+#pragma once
+
+#include "schema/reduce.h"
+
+namespace gf::op {
+
+struct ReduceMean : ReduceOp<ReduceMean> {
+  static constexpr OpInfo info{.id = 254, .name = "reduce_mean"};
+  static constexpr PendingGradient grad{};  // dx = dy / n, broadcast back
+};
+
+}  // namespace gf::op

@@ -1,0 +1,14 @@
+// reduce_prod: product of the elements; integers wrap, an empty group gives 1 (ONNX ReduceProd).
+#pragma once
+
+#include "schema/reduce.h"
+
+namespace gf::op {
+
+struct ReduceProd : ReduceOp<ReduceProd> {
+  static constexpr OpInfo info{.id = 257, .name = "reduce_prod"};
+  static constexpr DimOp kDimFold = DimOp::Mul;
+  static constexpr PendingGradient grad{};  // dx = dy * y / x (products of the others where x = 0)
+};
+
+}  // namespace gf::op

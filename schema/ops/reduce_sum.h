@@ -1,0 +1,14 @@
+// reduce_sum: sum of the elements; integers wrap, an empty group gives 0 (ONNX ReduceSum).
+#pragma once
+
+#include "schema/reduce.h"
+
+namespace gf::op {
+
+struct ReduceSum : ReduceOp<ReduceSum> {
+  static constexpr OpInfo info{.id = 253, .name = "reduce_sum"};
+  static constexpr DimOp kDimFold = DimOp::Add;
+  static constexpr PendingGradient grad{};  // dx = dy, broadcast back
+};
+
+}  // namespace gf::op

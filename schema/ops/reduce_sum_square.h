@@ -1,0 +1,13 @@
+// reduce_sum_square: sum of squares (ONNX ReduceSumSquare).
+#pragma once
+
+#include "schema/reduce.h"
+
+namespace gf::op {
+
+struct ReduceSumSquare : ReduceOp<ReduceSumSquare> {
+  static constexpr OpInfo info{.id = 262, .name = "reduce_sum_square"};
+  static constexpr PendingGradient grad{};  // dx = dy * 2 * x
+};
+
+}  // namespace gf::op

@@ -1,0 +1,68 @@
+// Base of the reductions over axes: attributes, inference and the arithmetic of shapes. An op gives id, name and types.
+#pragma once
+
+#include "schema/op.h"
+
+namespace gf {
+
+/// Attributes that all reductions share.
+struct ReduceAttrs {
+  IntList axes;           ///< axes to reduce, each in [-rank, rank); empty: all of them
+  bool keepdims = true;   ///< reduced axes stay with size 1
+  bool none = false;      ///< with empty axes: reduce nothing (each element is a group of its own)
+};
+
+/// Set of reduced axes as bits. Fails on an axis out of range or named twice.
+inline Error reduced_axes(InferContext& c, const ReduceAttrs& a, int rank, uint32_t& out) {
+  out = 0;
+  if (a.axes.empty()) {
+    out = a.none ? 0 : (1U << rank) - 1U;
+    return Error::Ok;
+  }
+  for (const int64_t entry : a.axes) {
+    int axis = 0;
+    GF_TRY(c.normalize_axis(entry, rank, axis, "axes entry"));
+    if ((out & (1U << axis)) != 0) return c.fail(Error::BadAttribute, "axes names axis %d twice", axis);
+    out |= 1U << axis;
+  }
+  return Error::Ok;
+}
+
+/// The shape that is left.
+inline DimShape reduced_shape(const DimShape& x, uint32_t axes, bool keepdims) {
+  DimShape shape;
+  for (int d = 0; d < x.rank; ++d) {
+    if ((axes & (1U << d)) == 0) shape.push(x[d]);
+    else if (keepdims) shape.push(1);
+  }
+  return shape;
+}
+
+/// y = fold of x over axes. `Op::kDimFold`, where given, folds known integer vectors (shape computations).
+template <class Op>
+struct ReduceOp {
+  using Attrs = ReduceAttrs;
+  static constexpr AttrField fields[] = {field<&ReduceAttrs::axes>(1, "axes"),
+                                         field<&ReduceAttrs::keepdims>(2, "keepdims"),
+                                         field<&ReduceAttrs::none>(3, "none")};
+  static constexpr DTypeSet kTypes = kNumbers;
+
+  static Error infer(InferContext& c, const ReduceAttrs& a) {
+    GF_TRY(c.expect_type(0, Op::kTypes));
+    uint32_t axes = 0;
+    GF_TRY(reduced_axes(c, a, c.rank(0), axes));
+    if constexpr (requires { Op::kDimFold; }) fold_values(c, axes);
+    return c.set(0, c.dtype(0), reduced_shape(c.shape(0), axes, a.keepdims));
+  }
+
+ private:
+  static void fold_values(InferContext& c, uint32_t axes) {
+    const int n = c.value_count(0);
+    if (!dtype_is_int(c.dtype(0)) || n < 1 || n > kMaxTrackedValues || c.rank(0) != 1 || axes != 1) return;
+    Dim result = c.value(0, 0);
+    for (int k = 1; k < n; ++k) result = c.combine(Op::kDimFold, result, c.value(0, k));
+    c.set_values(0, {&result, 1});
+  }
+};
+
+}  // namespace gf
