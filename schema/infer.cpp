@@ -77,7 +77,7 @@ Error InferContext::set_unknown(int i, DType dtype) {
 void InferContext::set_values(int i, std::span<const Dim> values) {
   if (!has_output(i)) return;
   InferTensor& t = outputs_[static_cast<size_t>(i)];
-  if (t.value_storage == nullptr || values.size() > kMaxTrackedValues) return;
+  if (t.value_storage == nullptr || static_cast<int>(values.size()) > t.value_capacity) return;
   for (size_t k = 0; k < values.size(); ++k) t.value_storage[k] = values[k];
   t.values = t.value_storage;
   t.value_count = static_cast<int>(values.size());

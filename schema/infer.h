@@ -18,7 +18,8 @@ struct InferTensor {
   bool shape_known = true;       ///< false: not even the rank is known before running
   const void* data = nullptr;    ///< inputs: element bytes when they are known (constants; at run time: all)
   const Dim* values = nullptr;   ///< inputs: integer contents known as Dims (value_count of them)
-  Dim* value_storage = nullptr;  ///< outputs: room for kMaxTrackedValues Dims, or nullptr
+  Dim* value_storage = nullptr;  ///< outputs: room for value_capacity Dims, or nullptr
+  int value_capacity = kMaxTrackedValues;
   int value_count = -1;          ///< -1: contents unknown
 };
 

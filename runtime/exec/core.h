@@ -1,0 +1,111 @@
+// Records of a session in caller memory. Internal to runtime/exec.
+#pragma once
+
+#include <atomic>
+
+#include "runtime/core/bump.h"
+#include "runtime/exec/session.h"
+#include "runtime/plan/arena_plan.h"
+#include "schema/format/format.h"
+#include "schema/format/model_generated.h"
+
+namespace gf {
+
+struct TensorRecord {
+  TensorView view;                  // what kernels see; data set when memory is assigned
+  Shape bound;                      // upper bounds from the file
+  uint64_t capacity = 0;            // bytes at the bounds
+  uint64_t offset = 0;              // in the arena, when `planned`
+  Dim* values = nullptr;            // integer contents known to shape inference
+  int32_t value_capacity = 0;
+  int32_t value_count = -1;
+  int32_t first = -1, last = -1;    // steps between which it is alive
+  int32_t root = -1;                // tensor whose memory it shares (itself when it has its own)
+  uint32_t index = 0;               // constant, state or input index
+  uint32_t graph = 0;
+  uint8_t kind = 0;
+  bool is_static = true;
+  bool shape_known = true;          // now, without looking at data
+  bool is_output = false;           // of the entry
+  bool planned = false;             // lives in the arena
+};
+
+struct NodeRecord {
+  const OpDef* def = nullptr;
+  const Kernel* kernel = nullptr;
+  const fb::Node* source = nullptr;
+  void* attrs = nullptr;
+  void* data = nullptr;
+  bool initialized = false;         // kernel's init succeeded: destroy is owed
+  const TensorView** in = nullptr;
+  TensorView** out = nullptr;
+  int32_t in_count = 0, out_count = 0;
+  KernelPlan plan;
+  const void* packed[kMaxPacks] = {};
+  const char* refused = "";
+  uint32_t graph = 0;
+  int32_t begin = 0, end = 0;       // steps: equal for plain nodes, around the sub-graphs for control flow
+  bool late = false;                // shapes known only while running
+  bool writes_state = false;
+};
+
+struct GraphRecord {
+  uint32_t first_node = 0;
+  uint32_t node_count = 0;
+  int32_t owner = -1;               // node that owns it, -1 for the entry's own
+};
+
+struct SessionCore {
+  const Program* program = nullptr;
+  const fb::Entry* entry = nullptr;
+  SessionOptions options;
+  Tables tables;
+  std::span<TensorRecord> tensors;
+  std::span<NodeRecord> nodes;
+  std::span<GraphRecord> graphs;
+  std::span<InferTensor> infer_in, infer_out;   // scratch for one inference
+  std::span<TensorInfo> info_in, info_out;      // scratch for one prepare
+  std::span<PlanItem> plan_items;
+  std::span<uint32_t> plan_order;
+  MemoryNeeds needs;
+  uint64_t scratch_worker_offset = 0;           // of the per-worker areas inside scratch
+  uint64_t scratch_worker_bytes = 0;
+  std::byte* scratch = nullptr;
+  bool shapes_dirty = false;
+  bool state_written = false;
+  std::atomic<bool> running{false};
+
+  TensorRecord& tensor(int32_t id) { return tensors[static_cast<size_t>(id)]; }
+  const fb::Graph& graph(uint32_t g) const { return *entry->graphs()->Get(g); }
+};
+
+// --- build.cpp: decode, infer, choose kernels, plan
+/// Carves the records (or only counts when `memory` counts).
+SessionCore* carve_session(const Program& program, int entry, const Tables& tables, Bump& memory);
+/// Everything up to the memory plan; core->needs is filled except weights, state and create bytes.
+Error build_session(const Program& program, int entry, const Tables& tables, const SessionOptions& options, Bump& memory,
+                    SessionCore*& core, ErrorDetail* detail);
+/// The same without room for kernel data: for telling needs and for packing.
+Error plan_only(const Program& program, int entry, const Tables& tables, const SessionOptions& options, Bump& memory,
+                SessionCore*& core, ErrorDetail* detail);
+/// The node as its kernel sees it; arrays are core's scratch and valid until the next call.
+NodeView node_view(SessionCore& core, NodeRecord& node);
+/// Puts op, name and origin of node `index` in front of the text of `detail`.
+Error blame(SessionCore& core, size_t index, Error error, ErrorDetail* detail);
+
+// --- weights.cpp
+/// needs.weights_bytes and needs.create_bytes.
+Error weights_needs(const Program& program, const Tables& tables, const SessionOptions& options, std::span<std::byte> work,
+                    MemoryNeeds& needs, ErrorDetail* detail);
+
+// --- resolve.cpp: shapes
+/// Infers one node from current shapes; `with_data`: contents may be read (running).
+Error infer_record(SessionCore& core, size_t node, bool with_data, ErrorDetail* detail);
+Error resolve_session(SessionCore& core, ErrorDetail* detail);
+
+// --- run.cpp
+Error run_graph(SessionCore& core, uint32_t graph, ErrorDetail* detail);
+
+inline constexpr uint64_t kDenseKey = 1;        // pack key of "dense form of a splat"
+
+}  // namespace gf

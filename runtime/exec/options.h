@@ -1,0 +1,49 @@
+// What a caller tells create, and what it is told beforehand. Plain values.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "runtime/kernel/kernel.h"
+
+namespace gf {
+
+/// Called after each node of a profiled session. Runs on the session's thread; must not call back into the session.
+struct ProfileHook {
+  void (*after_node)(void* context, int32_t node, uint64_t begin_ns, uint64_t end_ns) = nullptr;
+  uint64_t (*now_ns)() = nullptr;          ///< monotonic clock; required when after_node is set
+  void* context = nullptr;
+};
+
+struct SessionOptions {
+  Isa isa = Isa::Portable;                 ///< best instruction set that kernels may use on this machine
+  ParallelFor parallel;                    ///< default: serial
+  bool strict = false;                     ///< refuse reference kernels (rank < 10) where a node would need one
+  bool external_inputs = false;            ///< inputs live in caller memory: bind before run (zero copy)
+  bool external_outputs = false;           ///< outputs likewise
+  const std::atomic<bool>* cancel = nullptr;  ///< asked between nodes until the first node that writes State. Not owned
+  ProfileHook profile;
+};
+
+/// Bytes of each kind of memory a session needs. All blocks are aligned to kAlignment. One byte less is a BufferTooSmall
+/// from create.
+struct MemoryNeeds {
+  uint64_t weights_bytes = 0;              ///< packed constants of all entries; shared by every session of the program
+  uint64_t state_bytes = 0;                ///< shared by the sessions that work on the same State
+  uint64_t session_bytes = 0;              ///< the session's records and kernel data
+  uint64_t activation_bytes = 0;           ///< planned arena; may be shared by sessions that never run at once
+  uint64_t scratch_bytes = 0;              ///< kernels' scratch; may be shared likewise
+  uint64_t create_bytes = 0;               ///< needed by Weights::create only, then free
+  uint64_t max_live_bytes = 0;             ///< lower bound of activation_bytes for this order of nodes
+};
+
+/// Caller memory of one session. Not owned; must outlive it.
+struct SessionMemory {
+  std::span<std::byte> session;
+  std::span<std::byte> activations;
+  std::span<std::byte> scratch;
+};
+
+}  // namespace gf

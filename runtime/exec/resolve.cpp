@@ -1,0 +1,171 @@
+// Shapes of a session: from the input shapes at create and after a change, from data while running.
+#include <algorithm>
+
+#include "runtime/exec/core.h"
+
+namespace gf {
+namespace {
+
+template <class V>
+uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
+
+bool inputs_known(SessionCore& core, const NodeRecord& n) {
+  for (int32_t k = 0; k < n.in_count; ++k) {
+    const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(k));
+    if (id >= 0 && !core.tensor(id).shape_known) return false;
+  }
+  return true;
+}
+
+void outputs_unknown(SessionCore& core, const NodeRecord& n) {
+  for (int32_t k = 0; k < n.out_count; ++k) {
+    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
+    if (id < 0) continue;
+    core.tensor(id).shape_known = false;
+    core.tensor(id).value_count = -1;
+  }
+}
+
+// Takes over what inference found for output `t`; false when the shape is still open.
+Error adopt(TensorRecord& t, const InferTensor& found, size_t output, bool& open, ErrorDetail* detail, int32_t node) {
+  if (found.dtype != t.view.dtype)
+    return GF_FAIL(detail, Error::BadGraph, node, "output %zu is %s by its op, %s in the file", output, dtype_name(found.dtype), dtype_name(t.view.dtype));
+  t.value_count = found.values == t.values && t.values != nullptr && found.value_count <= t.value_capacity ? found.value_count : -1;
+  if (!found.shape_known || !found.shape.is_const()) {
+    open = true;
+    t.shape_known = false;
+    return Error::Ok;
+  }
+  Shape s;
+  s.rank = found.shape.rank;
+  for (int d = 0; d < s.rank; ++d) s.dims[d] = found.shape[d].lo;
+  uint64_t bytes = 0;
+  int64_t count = 0;
+  if (!count_checked(s.span(), count) || !bytes_checked(count, t.view.dtype, bytes))
+    return GF_FAIL(detail, Error::ShapeOutOfBounds, node, "output %zu is too large", output);
+  const bool fits = t.kind == format::kState || t.is_static ? s == t.bound : bytes <= t.capacity && s.rank == t.bound.rank;
+  if (!fits)
+    return GF_FAIL(detail, t.is_static ? Error::BadGraph : Error::ShapeOutOfBounds, node,
+                   "output %zu has %lld elements, planned were %lld (shape differs from the file's)", output,
+                   static_cast<long long>(count), static_cast<long long>(t.bound.count()));
+  t.view.shape = s;
+  t.shape_known = true;
+  return Error::Ok;
+}
+
+Error resolve_graph(SessionCore& core, uint32_t g, ErrorDetail* detail);
+
+// A body input keeps the shape the file gives it when that is fixed; otherwise only a running loop knows it.
+Error resolve_control_flow(SessionCore& core, NodeRecord& n, ErrorDetail* detail) {
+  for (uint32_t k = 0; k < size_of(n.source->graphs()); ++k) {
+    const uint32_t g = n.source->graphs()->Get(k);
+    const fb::Graph& inner = core.graph(g);
+    for (uint32_t i = 0; i < size_of(inner.inputs()); ++i) {
+      TensorRecord& t = core.tensor(inner.inputs()->Get(i));
+      t.shape_known = t.is_static;
+      t.value_count = -1;
+      t.view.shape = t.bound;
+      if (i < 2 && (!t.is_static || t.bound.count() != 1 || t.view.dtype != (i == 0 ? DType::I64 : DType::Bool)))
+        return GF_FAIL(detail, Error::BadGraph, -1, "a loop body must take an int64 iteration number and a bool condition");
+    }
+    GF_TRY(resolve_graph(core, g, detail));
+    if (n.def->info.graphs == 1) {
+      const TensorRecord& cond = core.tensor(inner.outputs()->Get(0));
+      if (cond.view.dtype != DType::Bool || cond.bound.count() != 1) return GF_FAIL(detail, Error::BadGraph, -1, "a loop body must give a bool condition first");
+    }
+    // types must agree: the session copies bytes between these tensors
+    const uint32_t skip = n.def->info.graphs == 1 ? 1 : 0;
+    for (uint32_t i = skip; i < size_of(inner.outputs()); ++i) {
+      const int32_t out = n.source->outputs()->Get(i - skip);
+      if (out >= 0 && core.tensor(out).view.dtype != core.tensor(inner.outputs()->Get(i)).view.dtype)
+        return GF_FAIL(detail, Error::BadGraph, -1, "a sub-graph gives another type than its node");
+      if (skip == 1 && i + 1 < size_of(inner.inputs()) && core.tensor(inner.inputs()->Get(i + 1)).view.dtype != core.tensor(inner.outputs()->Get(i)).view.dtype)
+        return GF_FAIL(detail, Error::BadGraph, -1, "a loop's carried value changes its type");
+    }
+    if (skip == 1)
+      for (uint32_t i = 2; i < size_of(inner.inputs()); ++i)
+        if (n.in[i] == nullptr || n.in[i]->dtype != core.tensor(inner.inputs()->Get(i)).view.dtype)
+          return GF_FAIL(detail, Error::BadGraph, -1, "a loop starts with another type than its body takes");
+  }
+  outputs_unknown(core, n);
+  for (int32_t k = 0; k < n.out_count; ++k) {
+    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
+    if (id < 0 || !core.tensor(id).is_static) continue;
+    core.tensor(id).shape_known = true;  // checked against the real one when it is written
+    core.tensor(id).view.shape = core.tensor(id).bound;
+  }
+  return Error::Ok;
+}
+
+Error resolve_graph(SessionCore& core, uint32_t g, ErrorDetail* detail) {
+  const GraphRecord graph = core.graphs[g];
+  for (uint32_t i = 0; i < graph.node_count; ++i) {
+    const size_t index = graph.first_node + i;
+    NodeRecord& n = core.nodes[index];
+    if ((n.def->info.flags & kOpControlFlow) != 0) {
+      if (const Error e = resolve_control_flow(core, n, detail); e != Error::Ok) return e;
+      continue;
+    }
+    n.late = !inputs_known(core, n);
+    if (n.late) {
+      outputs_unknown(core, n);
+      continue;
+    }
+    GF_TRY(infer_record(core, index, false, detail));
+    for (int32_t k = 0; k < n.out_count; ++k) {
+      const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
+      if (id >= 0 && !core.tensor(id).shape_known) n.late = true;
+    }
+  }
+  return Error::Ok;
+}
+
+}  // namespace
+
+Error infer_record(SessionCore& core, size_t index, bool with_data, ErrorDetail* detail) {
+  NodeRecord& n = core.nodes[index];
+  for (int32_t k = 0; k < n.in_count; ++k) {
+    InferTensor& in = core.infer_in[static_cast<size_t>(k)];
+    in = InferTensor();
+    const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(k));
+    if (id < 0) continue;
+    const TensorRecord& t = core.tensor(id);
+    in.present = true;
+    in.dtype = t.view.dtype;
+    in.shape = DimShape(t.view.shape);
+    if (with_data || t.kind == format::kConstant) in.data = t.view.data;
+    if (t.value_count >= 0) {
+      in.values = t.values;
+      in.value_count = t.value_count;
+    }
+  }
+  for (int32_t k = 0; k < n.out_count; ++k) {
+    InferTensor& out = core.infer_out[static_cast<size_t>(k)];
+    out = InferTensor();
+    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
+    out.present = id >= 0;
+    if (id < 0) continue;
+    TensorRecord& t = core.tensor(id);
+    // with fewer than kMaxTrackedValues slots only ops that stay below may use them; set_values checks the op's side
+    out.value_storage = t.value_capacity > 0 ? t.values : nullptr;
+    out.value_capacity = t.value_capacity;
+  }
+  const auto ins = core.infer_in.first(static_cast<size_t>(n.in_count));
+  const auto outs = core.infer_out.first(static_cast<size_t>(n.out_count));
+  const auto node = static_cast<int32_t>(index);
+  if (const Error e = run_infer(*n.def, n.attrs, ins, outs, nullptr, detail, node); e != Error::Ok) return blame(core, index, e, detail);
+  bool open = false;
+  for (int32_t k = 0; k < n.out_count; ++k) {
+    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
+    if (id < 0) continue;
+    if (const Error e = adopt(core.tensor(id), outs[static_cast<size_t>(k)], static_cast<size_t>(k), open, detail, node); e != Error::Ok)
+      return blame(core, index, e, detail);
+  }
+  if (open && with_data && (n.def->info.flags & kOpDataShape) == 0)
+    return blame(core, index, GF_FAIL(detail, Error::Internal, node, "shape stays open although the data are known"), detail);
+  return Error::Ok;
+}
+
+Error resolve_session(SessionCore& core, ErrorDetail* detail) { return resolve_graph(core, 0, detail); }
+
+}  // namespace gf

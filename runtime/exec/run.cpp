@@ -1,0 +1,184 @@
+// Running a session: nodes in order, control flow, data-dependent shapes. No heap; nothing checked but what data decide.
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/exec/core.h"
+
+namespace gf {
+namespace {
+
+template <class V>
+uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
+
+uint64_t dense_bytes(const TensorView& t) {
+  uint64_t bytes = 0;
+  return bytes_checked(t.shape.count(), t.dtype, bytes) ? bytes : 0;
+}
+
+// Copies contents and shape from one tensor to another of the same type. `what` names the place in errors.
+Error hand_over(const TensorView& from, TensorRecord& to, const char* what, ErrorDetail* detail, int32_t node) {
+  const uint64_t bytes = dense_bytes(from);
+  if (to.is_static ? !(from.shape == to.bound) : bytes > to.capacity || from.shape.rank != to.bound.rank)
+    return GF_FAIL(detail, Error::ShapeOutOfBounds, node, "%s has %lld elements, planned were %lld", what,
+                   static_cast<long long>(from.shape.count()), static_cast<long long>(to.bound.count()));
+  to.view.shape = from.shape;
+  to.shape_known = true;
+  if (bytes != 0 && to.view.data != from.data) std::memmove(to.view.data, from.data, bytes);
+  return Error::Ok;
+}
+
+Error run_if(SessionCore& core, NodeRecord& n, int32_t index, ErrorDetail* detail) {
+  const bool condition = n.in[0]->count() > 0 && n.in[0]->as<const uint8_t>()[0] != 0;
+  const uint32_t g = n.source->graphs()->Get(condition ? 0 : 1);
+  GF_TRY(run_graph(core, g, detail));
+  const fb::Graph& branch = core.graph(g);
+  for (int32_t k = 0; k < n.out_count; ++k) {
+    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
+    if (id >= 0) GF_TRY(hand_over(core.tensor(branch.outputs()->Get(static_cast<uint32_t>(k))).view, core.tensor(id), "an output of a branch", detail, index));
+  }
+  return Error::Ok;
+}
+
+class LoopRun {
+ public:
+  LoopRun(SessionCore& core, NodeRecord& node, int32_t index, ErrorDetail* detail)
+      : core_(core), n_(node), index_(index), detail_(detail), body_index_(node.source->graphs()->Get(0)), body_(core.graph(body_index_)),
+        carried_(static_cast<uint32_t>(node.in_count) - 2) {}
+
+  Error run() {
+    const int64_t limit = core_.program->limits().loop_trips;
+    const bool counted = n_.in[0] != nullptr;
+    const int64_t trips = counted && n_.in[0]->count() > 0 ? n_.in[0]->as<const int64_t>()[0] : limit;
+    bool go_on = n_.in[1] == nullptr || n_.in[1]->as<const uint8_t>()[0] != 0;
+    for (uint32_t i = 0; i < carried_; ++i) GF_TRY(hand_over(*n_.in[i + 2], body_input(i + 2), "a loop's start value", detail_, index_));
+    int64_t done = 0;
+    for (; done < trips && go_on; ++done) {
+      if (done >= limit) return GF_FAIL(detail_, Error::BadData, index_, "loop ran %lld times, the limit", static_cast<long long>(limit));
+      if (!core_.state_written && core_.options.cancel != nullptr && core_.options.cancel->load(std::memory_order_relaxed))
+        return GF_FAIL(detail_, Error::Cancelled, index_, "cancelled");
+      body_input(0).view.as<int64_t>()[0] = done;
+      body_input(1).view.as<uint8_t>()[0] = 1;
+      GF_TRY(run_graph(core_, body_index_, detail_));
+      go_on = body_output(0).view.as<const uint8_t>()[0] != 0;
+      GF_TRY(scan(done));
+      for (uint32_t i = 0; i < carried_; ++i) GF_TRY(hand_over(body_output(i + 1).view, body_input(i + 2), "a loop's carried value", detail_, index_));
+    }
+    return finish(done);
+  }
+
+ private:
+  TensorRecord& body_input(uint32_t i) { return core_.tensor(body_.inputs()->Get(i)); }
+  TensorRecord& body_output(uint32_t i) { return core_.tensor(body_.outputs()->Get(i)); }
+  TensorRecord* node_output(uint32_t i) {
+    const int32_t id = n_.source->outputs()->Get(i);
+    return id < 0 ? nullptr : &core_.tensor(id);
+  }
+
+  // Appends this round's scanned values to the stacked outputs.
+  Error scan(int64_t round) {
+    for (uint32_t i = carried_; i < static_cast<uint32_t>(n_.out_count); ++i) {
+      TensorRecord* out = node_output(i);
+      if (out == nullptr) continue;
+      const TensorView& slice = body_output(i + 1).view;
+      const uint64_t bytes = dense_bytes(slice);
+      uint64_t end = 0;
+      if (!mul_checked(bytes, static_cast<uint64_t>(round) + 1, end) || end > out->capacity || slice.shape.rank + 1 != out->bound.rank)
+        return GF_FAIL(detail_, Error::ShapeOutOfBounds, index_, "a loop's stacked output outgrows its plan in round %lld", static_cast<long long>(round));
+      if (round > 0 && dense_bytes_of_row(*out) != bytes) return GF_FAIL(detail_, Error::BadData, index_, "a loop's stacked output changes its shape between rounds");
+      out->view.shape.rank = out->bound.rank;
+      for (int d = 0; d < slice.shape.rank; ++d) out->view.shape[d + 1] = slice.shape[d];
+      if (bytes != 0) std::memcpy(out->view.as<std::byte>() + bytes * static_cast<uint64_t>(round), slice.data, bytes);
+    }
+    return Error::Ok;
+  }
+  static uint64_t dense_bytes_of_row(const TensorRecord& out) {
+    uint64_t bytes = 0;
+    return bytes_checked(out.view.shape.count(1, out.view.shape.rank), out.view.dtype, bytes) ? bytes : 0;
+  }
+
+  Error finish(int64_t rounds) {
+    for (uint32_t i = 0; i < static_cast<uint32_t>(n_.out_count); ++i) {
+      TensorRecord* out = node_output(i);
+      if (out == nullptr) continue;
+      if (i < carried_) {
+        GF_TRY(hand_over(body_input(i + 2).view, *out, "a loop's output", detail_, index_));
+        continue;
+      }
+      if (rounds == 0) {  // no round told the shape of a slice: the bounds do
+        out->view.shape = out->bound;
+      }
+      out->view.shape[0] = rounds;
+      out->shape_known = true;
+      if (out->is_static && !(out->view.shape == out->bound))
+        return GF_FAIL(detail_, Error::ShapeOutOfBounds, index_, "a loop ran %lld rounds, planned were %lld", static_cast<long long>(rounds), static_cast<long long>(out->bound[0]));
+    }
+    return Error::Ok;
+  }
+
+  SessionCore& core_;
+  NodeRecord& n_;
+  const int32_t index_;
+  ErrorDetail* detail_;
+  const uint32_t body_index_;
+  const fb::Graph& body_;
+  const uint32_t carried_;
+};
+
+Error run_kernel(SessionCore& core, NodeRecord& n, size_t index, ErrorDetail* detail) {
+  if (n.late) GF_TRY(infer_record(core, index, true, detail));
+  RunContext c;
+  c.attrs = n.attrs;
+  c.inputs = n.in;
+  c.outputs = n.out;
+  c.input_count = n.in_count;
+  c.output_count = n.out_count;
+  c.data = n.data;
+  c.scratch = core.scratch;
+  c.worker_scratch = core.scratch + core.scratch_worker_offset;
+  c.scratch_bytes_per_worker = core.scratch_worker_bytes;
+  std::memcpy(c.packed, n.packed, sizeof c.packed);
+  c.parallel = core.options.parallel;
+  c.detail = detail;
+  c.node = static_cast<int32_t>(index);
+  const bool data_shape = (n.def->info.flags & kOpDataShape) != 0;
+  if (data_shape && n.out_count > 0) {
+    const int32_t id = n.source->outputs()->Get(0);
+    if (id >= 0) c.output_capacity = core.tensor(id).capacity;
+  }
+  if (const Error e = n.kernel->run(c); e != Error::Ok) {
+    if (detail != nullptr && detail->error == Error::Ok) static_cast<void>(detail->set(e, c.node, "%s", error_name(e)));
+    return blame(core, index, e, detail);
+  }
+  if (data_shape) {
+    for (int32_t k = 0; k < n.out_count; ++k) {
+      const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
+      if (id < 0) continue;
+      TensorRecord& t = core.tensor(id);
+      if (dense_bytes(t.view) > t.capacity) return GF_FAIL(detail, Error::Internal, c.node, "kernel %s wrote past its plan", n.kernel->name);
+      t.shape_known = true;
+    }
+  }
+  return Error::Ok;
+}
+
+}  // namespace
+
+Error run_graph(SessionCore& core, uint32_t g, ErrorDetail* detail) {
+  const GraphRecord graph = core.graphs[g];
+  const ProfileHook hook = core.options.profile;
+  for (uint32_t i = 0; i < graph.node_count; ++i) {
+    const size_t index = graph.first_node + i;
+    NodeRecord& n = core.nodes[index];
+    if (!core.state_written && core.options.cancel != nullptr && core.options.cancel->load(std::memory_order_relaxed))
+      return GF_FAIL(detail, Error::Cancelled, static_cast<int32_t>(index), "cancelled before node %zu", index);
+    const uint64_t begin = hook.after_node != nullptr ? hook.now_ns() : 0;
+    core.state_written = core.state_written || n.writes_state;
+    if (n.kernel != nullptr) GF_TRY(run_kernel(core, n, index, detail));
+    else if (n.def->info.graphs == 2) GF_TRY(run_if(core, n, static_cast<int32_t>(index), detail));
+    else GF_TRY(LoopRun(core, n, static_cast<int32_t>(index), detail).run());
+    if (hook.after_node != nullptr) hook.after_node(hook.context, static_cast<int32_t>(index), begin, hook.now_ns());
+  }
+  return Error::Ok;
+}
+
+}  // namespace gf

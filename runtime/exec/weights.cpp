@@ -1,0 +1,201 @@
+// Packing constants: which packs all entries ask for, their place, and the packing itself.
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/exec/core.h"
+
+namespace gf {
+
+namespace {
+
+struct PackEntry {
+  uint32_t constant = 0;
+  uint32_t entry = 0;      // entry and node that pack it
+  uint32_t node = 0;
+  int32_t slot = -1;       // -1: dense form of a splat
+  uint64_t key = 0;
+  uint64_t bytes = 0;
+  uint64_t offset = 0;     // from the start of the weights memory
+};
+
+template <class V>
+uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
+
+}  // namespace
+
+struct WeightsHeader {
+  uint64_t magic = 0x5753444757464700ULL;
+  uint64_t count = 0;
+  PackEntry entries[1];    // `count` of them
+};
+
+namespace {
+
+// Most packs that the nodes of a program can ask for.
+uint64_t most_packs(const Program& program) {
+  uint64_t n = 0;
+  for (const fb::Entry* e : *program.raw().entries())
+    for (const fb::Graph* g : *e->graphs())
+      for (uint32_t i = 0; i < size_of(g->nodes()); ++i) n += kMaxPacks + size_of(g->nodes()->Get(i)->inputs());
+  return n;
+}
+
+struct PackList {
+  std::span<PackEntry> entries;
+  uint64_t count = 0;
+  uint64_t create_bytes = 0;
+
+  void add(const PackEntry& e) {
+    for (uint64_t i = 0; i < count; ++i)
+      if (entries[i].constant == e.constant && entries[i].key == e.key && entries[i].bytes == e.bytes) return;
+    if (count < entries.size()) entries[count++] = e;
+  }
+};
+
+void collect_node(SessionCore& core, uint32_t entry, uint32_t index, PackList& list) {
+  const NodeRecord& n = core.nodes[index];
+  uint32_t packed_inputs = 0;
+  for (int p = 0; p < n.plan.pack_count; ++p) {
+    const PackRequest& r = n.plan.packs[p];
+    if (r.input < 0 || r.input >= n.in_count) continue;
+    const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(r.input));
+    if (id < 0 || core.tensor(id).kind != format::kConstant) continue;
+    packed_inputs |= 1U << r.input;
+    list.add({core.tensor(id).index, entry, index, p, r.key, r.bytes, 0});
+    if (core.tensor(id).view.data == nullptr) list.create_bytes = std::max(list.create_bytes, core.tensor(id).capacity);
+  }
+  for (int32_t k = 0; k < n.in_count; ++k) {
+    const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(k));
+    if (id < 0 || core.tensor(id).kind != format::kConstant || core.tensor(id).view.data != nullptr || core.tensor(id).capacity == 0) continue;
+    if (k < 32 && ((packed_inputs >> k) & 1U) != 0) continue;
+    list.add({core.tensor(id).index, entry, index, -1, kDenseKey, core.tensor(id).capacity, 0});
+  }
+}
+
+Error place(PackList& list, uint64_t& total, ErrorDetail* detail) {
+  uint64_t at = 0;
+  if (!align_checked(sizeof(WeightsHeader) + list.count * sizeof(PackEntry), kAlignment, at)) return Error::LimitExceeded;
+  for (uint64_t i = 0; i < list.count; ++i) {
+    PackEntry& e = list.entries[i];
+    e.offset = at;
+    uint64_t padded = 0;
+    if (!add_checked<uint64_t>(e.bytes, kTailBytes, padded) || !align_checked(padded, kAlignment, padded) || !add_checked(at, padded, at))
+      return GF_FAIL(detail, Error::LimitExceeded, -1, "packed weights are too large");
+  }
+  total = at;
+  return Error::Ok;
+}
+
+void expand_splat(const Program& program, uint32_t constant, uint64_t bytes, void* destination) {
+  const fb::Constant& c = *program.raw().constants()->Get(constant);
+  const auto* element = static_cast<const std::byte*>(program.constant_data(constant));
+  auto* out = static_cast<std::byte*>(destination);
+  const uint64_t size = c.bytes();
+  for (uint64_t i = 0; i < bytes; i += size) std::memcpy(out + i, element, static_cast<size_t>(size));
+}
+
+// Runs one entry's requests of the list.
+Error pack_entry(SessionCore& core, uint32_t entry, std::span<const PackEntry> list, std::byte* memory,
+                 std::span<std::byte> create_memory, ErrorDetail* detail) {
+  for (const PackEntry& e : list) {
+    if (e.entry != entry) continue;
+    NodeRecord& n = core.nodes[e.node];
+    if (e.slot < 0) {
+      expand_splat(*core.program, e.constant, e.bytes, memory + e.offset);
+      continue;
+    }
+    NodeView view = node_view(core, n);
+    const PackRequest& r = n.plan.packs[e.slot];
+    for (int32_t k = 0; k < n.in_count; ++k) {  // a splat that is packed gets its dense form for the moment
+      TensorInfo& info = core.info_in[static_cast<size_t>(k)];
+      if (!info.present || !info.is_constant || info.constant_data != nullptr) continue;
+      const TensorRecord& t = core.tensor(n.source->inputs()->Get(static_cast<uint32_t>(k)));
+      if (k != r.input) continue;
+      if (t.capacity > create_memory.size()) return GF_FAIL(detail, Error::BufferTooSmall, -1, "create memory has %zu bytes, %llu are needed", create_memory.size(), static_cast<unsigned long long>(t.capacity));
+      expand_splat(*core.program, t.index, t.capacity, create_memory.data());
+      info.constant_data = create_memory.data();
+    }
+    if (const Error err = r.pack(view, memory + e.offset); err != Error::Ok)
+      return blame(core, e.node, GF_FAIL(detail, err, static_cast<int32_t>(e.node), "packing weights failed"), detail);
+  }
+  return Error::Ok;
+}
+
+Error collect(const Program& program, const Tables& tables, const SessionOptions& options, std::span<std::byte> work, PackList& list,
+              uint64_t& total, ErrorDetail* detail) {
+  Bump memory(work);
+  list.entries = memory.array<PackEntry>(most_packs(program));
+  if (!memory.ok()) return GF_FAIL(detail, Error::BufferTooSmall, -1, "work memory has %zu bytes; see work_bytes()", work.size());
+  const Bump after_list = memory;
+  for (int e = 0; e < program.entry_count(); ++e) {
+    memory = after_list;
+    SessionCore* core = nullptr;
+    Bump records = memory;
+    GF_TRY(plan_only(program, e, tables, options, records, core, detail));
+    for (uint32_t i = 0; i < core->nodes.size(); ++i) collect_node(*core, static_cast<uint32_t>(e), i, list);
+  }
+  return place(list, total, detail);
+}
+
+}  // namespace
+
+uint64_t work_bytes(const Program& program, const Tables& tables) {
+  uint64_t most = 0;
+  for (int e = 0; e < program.entry_count(); ++e) {
+    Bump counter;
+    carve_session(program, e, tables, counter);
+    most = std::max(most, counter.used());
+  }
+  Bump list;
+  list.array<PackEntry>(most_packs(program));
+  uint64_t start = 0, total = 0;
+  return align_checked(list.used(), kAlignment, start) && add_checked(start, most, total) ? total : ~uint64_t{0};
+}
+
+Error weights_needs(const Program& program, const Tables& tables, const SessionOptions& options, std::span<std::byte> work,
+                    MemoryNeeds& needs, ErrorDetail* detail) {
+  PackList list;
+  GF_TRY(collect(program, tables, options, work, list, needs.weights_bytes, detail));
+  needs.create_bytes = list.create_bytes;
+  return Error::Ok;
+}
+
+Result<Weights> Weights::create(const Program& program, const Tables& tables, const SessionOptions& options,
+                                std::span<std::byte> memory, std::span<std::byte> create_memory, std::span<std::byte> work,
+                                ErrorDetail* detail) {
+  PackList list;
+  uint64_t total = 0;
+  if (const Error e = collect(program, tables, options, work, list, total, detail); e != Error::Ok) return e;
+  if (memory.size() < total)
+    return GF_FAIL(detail, Error::BufferTooSmall, -1, "weights memory has %zu bytes, %llu are needed", memory.size(), static_cast<unsigned long long>(total));
+  if (create_memory.size() < list.create_bytes)
+    return GF_FAIL(detail, Error::BufferTooSmall, -1, "create memory has %zu bytes, %llu are needed", create_memory.size(), static_cast<unsigned long long>(list.create_bytes));
+  if (reinterpret_cast<uintptr_t>(memory.data()) % kAlignment != 0 || reinterpret_cast<uintptr_t>(create_memory.data()) % kAlignment != 0)
+    return GF_FAIL(detail, Error::Misaligned, -1, "weights and create memory must be aligned to %zu", kAlignment);
+  auto* header = new (memory.data()) WeightsHeader();
+  header->count = list.count;
+  if (list.count != 0) std::memcpy(static_cast<void*>(header->entries), list.entries.data(), list.count * sizeof(PackEntry));
+  const std::span<const PackEntry> entries(header->entries, list.count);
+  Bump after_list(work);
+  after_list.array<PackEntry>(most_packs(program));
+  for (int e = 0; e < program.entry_count(); ++e) {
+    Bump records = after_list;
+    SessionCore* core = nullptr;
+    if (const Error err = plan_only(program, e, tables, options, records, core, detail); err != Error::Ok) return err;
+    if (const Error err = pack_entry(*core, static_cast<uint32_t>(e), entries, memory.data(), create_memory, detail); err != Error::Ok) return err;
+  }
+  Weights w;
+  w.header_ = header;
+  return w;
+}
+
+const void* Weights::find(uint32_t constant, uint64_t key, uint64_t bytes) const {
+  if (header_ == nullptr) return nullptr;
+  for (uint64_t i = 0; i < header_->count; ++i) {
+    const PackEntry& e = header_->entries[i];
+    if (e.constant == constant && e.key == key && e.bytes == bytes) return reinterpret_cast<const std::byte*>(header_) + e.offset;
+  }
+  return nullptr;
+}
+
+}  // namespace gf
