@@ -549,6 +549,8 @@ class GPT2(nn.Module):
     def __init__(self, width=768, depth=12, heads=12, vocabulary=50257, positions=1024, cache=256):
         super().__init__()
         self.words, self.positions = nn.Embedding(vocabulary, width), nn.Embedding(positions, width)
+        nn.init.normal_(self.words.weight, std=0.1)
+        nn.init.normal_(self.positions.weight, std=0.1)
         self.layers = nn.ModuleList(GPT2Layer(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.register_buffer("slots", torch.arange(cache), persistent=False)

@@ -19,7 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "bench" / "infer"))
-import export as ex  # noqa: E402
+import cases  # noqa: E402
+import export  # noqa: E402
 import nets  # noqa: E402
 
 NET_LIMIT_BYTES, TOTAL_LIMIT_BYTES = 200_000, 2_500_000
@@ -202,7 +203,7 @@ def check(name, net, session, plain, golden, feed, expected):
     largest = 0.0
     for other, values in others.items():
         for output, actual, wanted in zip(golden.outputs, values, expected, strict=True):
-            error = ex.worst(actual, wanted)
+            error = cases.worst(actual, wanted)
             if error > 0.5:
                 sys.exit(f"{name}: {output} differs from {other} by {error:.2f} of the tolerance")
             largest = max(largest, error)
@@ -214,7 +215,7 @@ def check(name, net, session, plain, golden, feed, expected):
 
 def make(name, golden, out):
     net, feeds = build(name, golden)
-    model = ex.export(net, feeds[0], golden.inputs, golden.outputs, golden.opset, **golden.options)
+    model = export.export(net, feeds[0], golden.inputs, golden.outputs, golden.opset, **golden.options)
     if golden.half:
         store_half(model)
     if golden.short:
@@ -228,13 +229,13 @@ def make(name, golden, out):
     data = model.SerializeToString()
     (folder / "model.onnx").write_bytes(data)
 
-    session, plain = ex.session(data), ex.session(data, optimise=False)
+    session, plain = cases.session(data), cases.session(data, optimise=False)
     carried, largest = {}, 0.0
     for step, arrays in enumerate(feeds):
         feed = dict(zip(golden.inputs, arrays)) | carried
         expected = session.run(golden.outputs, feed)
         largest = max(largest, check(name, net, session, plain, golden, feed, expected))
-        ex.write_set(folder / f"test_data_set_{step}", feed.items(), zip(golden.outputs, expected))
+        cases.write_set(folder / f"test_data_set_{step}", feed.items(), zip(golden.outputs, expected))
         by_name = dict(zip(golden.outputs, expected))
         carried = {into: by_name[source] for source, into in golden.carry.items()}
 
