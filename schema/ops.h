@@ -5,6 +5,7 @@
 #include "schema/ops/acos.h"
 #include "schema/ops/acosh.h"
 #include "schema/ops/add.h"
+#include "schema/ops/affine_grid.h"
 #include "schema/ops/and.h"
 #include "schema/ops/arg_max.h"
 #include "schema/ops/arg_min.h"
@@ -34,8 +35,13 @@
 #include "schema/ops/cum_prod.h"
 #include "schema/ops/cum_sum.h"
 #include "schema/ops/depth_to_space.h"
+#include "schema/ops/dequantize_linear.h"
+#include "schema/ops/det.h"
+#include "schema/ops/dft.h"
 #include "schema/ops/div.h"
 #include "schema/ops/dropout.h"
+#include "schema/ops/dynamic_quantize_linear.h"
+#include "schema/ops/einsum.h"
 #include "schema/ops/elu.h"
 #include "schema/ops/equal.h"
 #include "schema/ops/erf.h"
@@ -50,6 +56,7 @@
 #include "schema/ops/gelu.h"
 #include "schema/ops/greater.h"
 #include "schema/ops/greater_or_equal.h"
+#include "schema/ops/grid_sample.h"
 #include "schema/ops/group_norm.h"
 #include "schema/ops/hard_sigmoid.h"
 #include "schema/ops/hard_swish.h"
@@ -68,8 +75,11 @@
 #include "schema/ops/loop.h"
 #include "schema/ops/lp_normalization.h"
 #include "schema/ops/lrn.h"
+#include "schema/ops/matmul_integer.h"
 #include "schema/ops/max.h"
+#include "schema/ops/max_roi_pool.h"
 #include "schema/ops/mean_variance_normalization.h"
+#include "schema/ops/mel_weight_matrix.h"
 #include "schema/ops/min.h"
 #include "schema/ops/mish.h"
 #include "schema/ops/mod.h"
@@ -77,6 +87,7 @@
 #include "schema/ops/multinomial.h"
 #include "schema/ops/neg.h"
 #include "schema/ops/nll_loss.h"
+#include "schema/ops/non_max_suppression.h"
 #include "schema/ops/nonzero.h"
 #include "schema/ops/not.h"
 #include "schema/ops/one_hot.h"
@@ -84,6 +95,8 @@
 #include "schema/ops/pad.h"
 #include "schema/ops/pow.h"
 #include "schema/ops/prelu.h"
+#include "schema/ops/qlinear_matmul.h"
+#include "schema/ops/quantize_linear.h"
 #include "schema/ops/random_normal.h"
 #include "schema/ops/random_uniform.h"
 #include "schema/ops/range.h"
@@ -100,8 +113,10 @@
 #include "schema/ops/reduce_sum_square.h"
 #include "schema/ops/relu.h"
 #include "schema/ops/reshape.h"
+#include "schema/ops/resize.h"
 #include "schema/ops/reverse_sequence.h"
 #include "schema/ops/rms_norm.h"
+#include "schema/ops/roi_align.h"
 #include "schema/ops/round.h"
 #include "schema/ops/scatter_elements.h"
 #include "schema/ops/scatter_nd.h"
@@ -122,6 +137,7 @@
 #include "schema/ops/split.h"
 #include "schema/ops/sqrt.h"
 #include "schema/ops/squeeze.h"
+#include "schema/ops/stft.h"
 #include "schema/ops/sub.h"
 #include "schema/ops/swish.h"
 #include "schema/ops/tan.h"
@@ -135,6 +151,7 @@
 #include "schema/ops/unique.h"
 #include "schema/ops/unsqueeze.h"
 #include "schema/ops/where.h"
+#include "schema/ops/window.h"
 #include "schema/ops/xor.h"
 
 namespace gf {
@@ -151,14 +168,18 @@ using AllOps = OpList<  //
     // movement
     op::Transpose, op::Reshape, op::Squeeze, op::Unsqueeze, op::Flatten, op::Concat, op::Split, op::Slice, op::Gather,
     op::GatherElements, op::GatherNd, op::ScatterElements, op::ScatterNd, op::TensorScatter, op::Expand, op::Tile,
-    op::Pad, op::ShapeOf, op::Size, op::ConstantOfShape, op::Range, op::EyeLike, op::OneHot, op::NonZero, op::Compress,
-    op::Unique, op::Trilu, op::DepthToSpace, op::SpaceToDepth, op::ReverseSequence, op::CenterCropPad, op::Col2Im,
+    op::Pad, op::ShapeOf, op::Size, op::ConstantOfShape, op::Range, op::EyeLike, op::OneHot, op::NonZero,
+    op::Compress, op::Unique, op::Trilu, op::DepthToSpace, op::SpaceToDepth, op::ReverseSequence, op::CenterCropPad,
+    op::Col2Im, op::Resize, op::NonMaxSuppression, op::RoiAlign, op::MaxRoiPool, op::GridSample, op::AffineGrid,
+    op::Det, op::Dft, op::Stft, op::Window, op::MelWeightMatrix, op::Einsum,
     // reductions and normalisations
     op::Softmax, op::LogSoftmax, op::Hardmax, op::ReduceSum, op::ReduceMean, op::ReduceMax, op::ReduceMin,
     op::ReduceProd, op::ReduceL1, op::ReduceL2, op::ReduceLogSum, op::ReduceLogSumExp, op::ReduceSumSquare, op::ArgMax,
     op::ArgMin, op::CumSum, op::CumProd, op::LpNormalization, op::MeanVarianceNormalization, op::NllLoss,
     op::SoftmaxCrossEntropyLoss, op::LayerNorm, op::RmsNorm, op::GroupNorm, op::InstanceNorm, op::BatchNorm, op::Lrn,
     op::TopK,
+    // quantisation
+    op::QuantizeLinear, op::DequantizeLinear, op::DynamicQuantizeLinear, op::MatMulInteger, op::QLinearMatMul,
     // control flow
     op::If, op::Loop>;
 

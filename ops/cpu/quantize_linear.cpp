@@ -1,0 +1,166 @@
+// quantize_linear, dequantize_linear, dynamic_quantize_linear: runs of elements that share a scale.
+#include "schema/ops/quantize_linear.h"
+
+#include <cmath>
+
+#include "ops/cpu/movement.h"
+#include "ops/cpu/small_float.h"
+#include "schema/ops/dequantize_linear.h"
+#include "schema/ops/dynamic_quantize_linear.h"
+
+namespace gf::cpu {
+namespace {
+
+constexpr int64_t kPiece = 256;
+
+// The tensor as [outer, length, inner] around the quantised axis; scale of (o, k, i) by granularity.
+struct ScaleLayout {
+  AxisView view;
+  int64_t block = 0;       // > 0: blocked
+  int64_t blocks = 1;      // along the axis
+  bool single = true;
+
+  ScaleLayout(const Shape& shape, const TensorView& scale, int64_t raw_axis, int64_t block_size) {
+    single = block_size == 0 && scale.count() == 1;
+    if (single) {
+      view = {1, 1, shape.count()};
+      return;
+    }
+    view = axis_view(shape, wrap_axis(raw_axis, shape.rank));
+    block = block_size;
+    blocks = block > 0 ? (view.length + block - 1) / block : 1;
+  }
+  // Calls f(first element, count, first scale, scale stride) for rows (o, k); the inner axis is one run.
+  template <class F>
+  void row(int64_t r, F&& f) const {
+    const int64_t k = r % view.length, o = r / view.length;
+    if (single) f(0, 0);
+    else if (block == 0) f(k, 0);
+    else f((o * blocks + k / block) * view.inner, 1);
+  }
+};
+
+// Work in pieces of at most kPiece elements of one row: f(first element, count, first scale, scale stride).
+template <class F>
+void for_pieces(const RunContext& c, DType packed, const ScaleLayout& layout, F&& f) {
+  const int64_t rows = layout.view.outer * layout.view.length, inner = layout.view.inner;
+  // neighbours of a sub-byte tensor share bytes, so it is written by one thread
+  const ParallelFor parallel = dtype_is_sub_byte(packed) ? ParallelFor{} : c.parallel;
+  const int64_t pieces = (inner + kPiece - 1) / kPiece;
+  parallel.chunks(rows * pieces, row_grain(inner < kPiece ? inner : kPiece), [&](int64_t begin, int64_t end, int) {
+    for (int64_t p = begin; p < end; ++p) {
+      const int64_t r = p / pieces, from = p % pieces * kPiece;
+      const int64_t n = inner - from < kPiece ? inner - from : kPiece;
+      layout.row(r, [&](int64_t scale, int64_t stride) { f(r * inner + from, n, scale + stride * from, stride); });
+    }
+  });
+}
+
+float round_to(DType type, float v) {
+  if (type == DType::F16) return to_f32(to_f16(v));
+  if (type == DType::BF16) return to_f32(to_bf16(v));
+  return v;
+}
+
+template <class C>
+Error quantize(RunContext& c, DType precision) {
+  const auto& a = c.attributes<op::QuantizeLinear::Attrs>();
+  const TensorView &x = c.input(0), &scale = c.input(1);
+  TensorView& y = c.output(0);
+  const bool to_int = kQuantInts.contains(y.dtype);
+  const double low = static_cast<double>(quant_low(y.dtype)), high = static_cast<double>(quant_high(y.dtype));
+  const ScaleLayout layout(x.shape, scale, a.axis, a.block);
+  for_pieces(c, y.dtype, layout, [&](int64_t first, int64_t n, int64_t scale_first, int64_t stride) {
+    C v[kPiece], s[kPiece];
+    double z[kPiece] = {};
+    load(x.dtype, x.data, first, 1, n, v);
+    load(scale.dtype, scale.data, scale_first, stride, n, s);
+    if (c.has_input(2)) load(c.input(2).dtype, c.input(2).data, scale_first, stride, n, z);
+    int64_t q[kPiece];
+    for (int64_t k = 0; k < n; ++k) {
+      C ratio = v[k] / s[k];
+      if constexpr (std::is_same_v<C, float>) ratio = round_to(precision, round_to(precision, v[k]) / round_to(precision, s[k]));
+      if (!to_int) {
+        const float f = static_cast<float>(static_cast<double>(ratio) + z[k]);
+        const unsigned bits = f32_to_small_float(y.dtype, f, a.saturate);
+        if (dtype_bits(y.dtype) == 8) static_cast<uint8_t*>(y.data)[first + k] = static_cast<uint8_t>(bits);
+        else store_one(y, first + k, small_float_to_f32(y.dtype, bits));
+        continue;
+      }
+      const double r = std::nearbyint(static_cast<double>(ratio)) + z[k];
+      q[k] = saturating_to_int<int64_t>(r < low ? low : (r > high ? high : r));
+    }
+    if (to_int) store(y.dtype, y.data, first, n, q);
+  });
+  return Error::Ok;
+}
+
+Error run_quantize(RunContext& c) {
+  const auto& a = c.attributes<op::QuantizeLinear::Attrs>();
+  const DType precision = a.precision != DType::Invalid ? a.precision : c.input(1).dtype;
+  return precision == DType::F64 ? quantize<double>(c, precision) : quantize<float>(c, precision);
+}
+
+Error run_dequantize(RunContext& c) {
+  const auto& a = c.attributes<op::DequantizeLinear::Attrs>();
+  const TensorView &x = c.input(0), &scale = c.input(1);
+  TensorView& y = c.output(0);
+  const ScaleLayout layout(x.shape, scale, a.axis, a.block);
+  return dispatch_float(y.dtype, [&]<class C>() {
+    for_pieces(c, DType::F32, layout, [&](int64_t first, int64_t n, int64_t scale_first, int64_t stride) {
+      C v[kPiece], s[kPiece], z[kPiece] = {};
+      load(x.dtype, x.data, first, 1, n, v);
+      load(scale.dtype, scale.data, scale_first, stride, n, s);
+      if (c.has_input(2)) load(c.input(2).dtype, c.input(2).data, scale_first, stride, n, z);
+      for (int64_t k = 0; k < n; ++k) v[k] = (v[k] - z[k]) * s[k];
+      store(y.dtype, y.data, first, n, v);
+    });
+    return Error::Ok;
+  });
+}
+
+Error run_dynamic(RunContext& c) {
+  const TensorView& x = c.input(0);
+  const float* v = x.as<const float>();
+  float low = 0, high = 0;
+  for (int64_t k = 0; k < x.count(); ++k) {
+    low = v[k] < low ? v[k] : low;
+    high = v[k] > high ? v[k] : high;
+  }
+  const float scale = (high == low ? 1.0f : high - low) / 255.0f;
+  const float start = -low / scale;
+  const float zero = std::nearbyint(start < 0 ? 0.0f : (start > 255 ? 255.0f : start));
+  if (!(scale > 0) || !(scale < std::numeric_limits<float>::infinity()))
+    return GF_FAIL(c.detail, Error::BadData, c.node, "the data has no finite range");
+  auto* y = c.output(0).as<uint8_t>();
+  c.parallel.chunks(x.count(), kGrain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t k = begin; k < end; ++k) {
+      const float q = std::nearbyint(v[k] / scale) + zero;
+      y[k] = static_cast<uint8_t>(q > 0 ? (q < 255 ? q : 255.0f) : 0.0f);
+    }
+  });
+  if (c.has_output(1)) *c.output(1).as<float>() = scale;
+  if (c.has_output(2)) *c.output(2).as<uint8_t>() = static_cast<uint8_t>(zero);
+  return Error::Ok;
+}
+
+}  // namespace
+
+extern const Kernel quantize_linear_kernel, dequantize_linear_kernel, dynamic_quantize_linear_kernel;
+const Kernel quantize_linear_kernel{.op = op::QuantizeLinear::info.id,
+                                    .name = "quantize_linear_portable",
+                                    .rank = 1,
+                                    .prepare = prepare_any,
+                                    .run = run_quantize};
+const Kernel dequantize_linear_kernel{.op = op::DequantizeLinear::info.id,
+                                      .name = "dequantize_linear_portable",
+                                      .rank = 1,
+                                      .prepare = prepare_any,
+                                      .run = run_dequantize};
+const Kernel dynamic_quantize_linear_kernel{.op = op::DynamicQuantizeLinear::info.id,
+                                            .name = "dynamic_quantize_linear_portable",
+                                            .rank = 1,
+                                            .prepare = prepare_any,
+                                            .run = run_dynamic};
+
+}  // namespace gf::cpu
