@@ -179,7 +179,8 @@ struct Xnn {
   double gemm(const GemmShape& s, const float* a, const float* b, const float* bias, float* c) {
     xnn_operator_t op = nullptr;
     const auto k = static_cast<size_t>(s.k), n = static_cast<size_t>(s.n), m = static_cast<size_t>(s.m);
-    if (xnn_create_fully_connected_nc_f32(k, n, k, n, b, bias, -1e30F, 1e30F, XNN_FLAG_TRANSPOSE_WEIGHTS, &op)) return 0;
+    constexpr uint32_t kFlags = XNN_FLAG_TRANSPOSE_WEIGHTS;
+    if (xnn_create_fully_connected_nc_f32(k, n, k, n, b, bias, -1e30F, 1e30F, kFlags, &op)) return 0;
     xnn_setup_fully_connected_nc_f32(op, m, a, c, pool);
     const double t = time_of([&] { xnn_run_operator(op, pool); });
     xnn_delete_operator(op);

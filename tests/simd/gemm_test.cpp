@@ -128,7 +128,7 @@ void check(Isa isa, const Options& o, unsigned seed) {
     again.c = data.c.data();
     if (o.in_place) again.epilogue.residual = again.c;
     run(isa, again, threads);
-    ASSERT_EQ(0, std::memcmp(serial.data(), data.c.data(), serial.size() * 4)) << threads << " threads differ";
+    ASSERT_TRUE(same_bits(serial, data.c)) << threads << " threads differ";
   }
 }
 
@@ -244,7 +244,8 @@ TEST(Gemm, BatchWithBroadcastAndStrides) {
       std::vector<float> c(3 * 17 * 2 * 35, -1.0F), residual = random_floats(rng, c.size());
       const auto one = static_cast<int64_t>(packed_b_bytes(isa, k, n) / 4);
       Buffer both(static_cast<size_t>(2 * one));
-      for (int64_t h = 0; h < 2; ++h) pack_b(isa, {b.data() + h * k * n, DType::F32, n, 1}, k, n, both.data() + h * one);
+      for (int64_t h = 0; h < 2; ++h)
+        pack_b(isa, {b.data() + h * k * n, DType::F32, n, 1}, k, n, both.data() + h * one);
       GemmArgs g;
       g.m = m, g.n = n, g.k = k;
       g.a = a.data(), g.a_row_stride = k;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <random>
@@ -62,12 +63,12 @@ inline std::vector<Isa> isas() {
   return out;
 }
 
-/// Floats in aligned memory of exactly `count` elements, so that AddressSanitizer sees the first float beyond.
+/// Floats in memory aligned for packed weights and scratch. Sizes that are multiples of 64 bytes (all that the library
+/// asks for) are allocated exactly, so that AddressSanitizer sees a read beyond.
 class Buffer {
  public:
   explicit Buffer(size_t count, float value = 0.0F)
-      : count_(count), data_(static_cast<float*>(aligned_alloc(64, (count * 4 + 64) / 64 * 64)), free) {
-    // aligned_alloc wants multiples; the plain vector below is what bounds are checked on
+      : count_(count), data_(static_cast<float*>(aligned_alloc(64, (count * 4 + 63) / 64 * 64)), free) {
     for (size_t i = 0; i < count; ++i) data_.get()[i] = value;
   }
   float* data() { return data_.get(); }
@@ -83,6 +84,10 @@ inline std::vector<float> random_floats(std::mt19937& rng, size_t count) {
   std::vector<float> v(count);
   for (float& x : v) x = d(rng);
   return v;
+}
+
+inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 inline int64_t pick(std::mt19937& rng, int64_t low, int64_t high) {
@@ -103,7 +108,8 @@ inline double activation_f64(const ActivationSpec& s, double x) {
     case Activation::Silu: return x / (1 + std::exp(-a * x));
     case Activation::Tanh: return std::tanh(x);
     case Activation::Gelu: return 0.5 * x * std::erfc(-x * std::sqrt(0.5));
-    case Activation::GeluTanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
+    case Activation::GeluTanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
     case Activation::Elu: return x < 0 ? a * std::expm1(x) : x;
   }
   return x;

@@ -66,8 +66,10 @@ HWY_INLINE void transpose4x4(const float* src, int64_t ld_src, float* dst, int64
   const hn::RepartitionToWide<decltype(d4)> d2;
   const auto r0 = hn::LoadU(d4, src), r1 = hn::LoadU(d4, src + ld_src);
   const auto r2 = hn::LoadU(d4, src + 2 * ld_src), r3 = hn::LoadU(d4, src + 3 * ld_src);
-  const auto lo01 = hn::BitCast(d2, hn::InterleaveLower(d4, r0, r1)), lo23 = hn::BitCast(d2, hn::InterleaveLower(d4, r2, r3));
-  const auto hi01 = hn::BitCast(d2, hn::InterleaveUpper(d4, r0, r1)), hi23 = hn::BitCast(d2, hn::InterleaveUpper(d4, r2, r3));
+  const auto lo01 = hn::BitCast(d2, hn::InterleaveLower(d4, r0, r1));
+  const auto lo23 = hn::BitCast(d2, hn::InterleaveLower(d4, r2, r3));
+  const auto hi01 = hn::BitCast(d2, hn::InterleaveUpper(d4, r0, r1));
+  const auto hi23 = hn::BitCast(d2, hn::InterleaveUpper(d4, r2, r3));
   hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, lo01, lo23)), d4, dst);
   hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, lo01, lo23)), d4, dst + ld_dst);
   hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, hi01, hi23)), d4, dst + 2 * ld_dst);
@@ -103,7 +105,7 @@ template <int NV>
 HWY_INLINE void prefetch_row(const float* b) {
 #ifdef __GNUC__
   GF_UNROLL(4)
-  for (int byte = 0; byte < NV * kLanes * 4; byte += 64) __builtin_prefetch(reinterpret_cast<const char*>(b) + byte, 0, 3);
+  for (int i = 0; i < NV * kLanes; i += 16) __builtin_prefetch(b + i, 0, 3);
 #endif
 }
 

@@ -55,10 +55,9 @@ void pack_panel(const GemmKernels& kernels, const PackSource& b, int64_t k, int6
 
 uint64_t packed_b_bytes(Isa isa, int64_t k, int64_t n) {
   const GemmKernels& kernels = gemm_kernels(isa);
-  uint64_t columns = 0, count = 0;
-  if (k < 0 || n < 0 || !align_checked(static_cast<uint64_t>(n), static_cast<uint64_t>(kernels.nr), columns))
-    return UINT64_MAX;
-  columns = static_cast<uint64_t>(packed_columns(kernels, n));
+  uint64_t count = 0;
+  if (k < 0 || n < 0 || n > INT64_MAX - kernels.nr) return UINT64_MAX;
+  const auto columns = static_cast<uint64_t>(packed_columns(kernels, n));
   if (!mul_checked(columns, static_cast<uint64_t>(k), count) || !mul_checked<uint64_t>(count, 4, count) ||
       !align_checked(count, kGemmAlignment, count))
     return UINT64_MAX;
