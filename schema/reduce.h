@@ -1,30 +1,28 @@
 // Base of the reductions over axes: attributes, inference and the arithmetic of shapes. An op gives id, name and types.
 #pragma once
 
+#include "schema/list_input.h"
 #include "schema/op.h"
 
 namespace gf {
 
 /// Attributes that all reductions share.
 struct ReduceAttrs {
-  IntList axes;           ///< axes to reduce, each in [-rank, rank); empty: all of them
+  IntList axes = {};      ///< axes to reduce, each in [-rank, rank); empty: all of them. Input 1 takes precedence
   bool keepdims = true;   ///< reduced axes stay with size 1
   bool none = false;      ///< with empty axes: reduce nothing (each element is a group of its own)
 };
 
-/// Set of reduced axes as bits. Fails on an axis out of range or named twice.
-inline Error reduced_axes(InferContext& c, const ReduceAttrs& a, int rank, uint32_t& out) {
-  out = 0;
-  if (a.axes.empty()) {
-    out = a.none ? 0 : (1U << rank) - 1U;
-    return Error::Ok;
-  }
-  for (const int64_t entry : a.axes) {
-    int axis = 0;
-    GF_TRY(c.normalize_axis(entry, rank, axis, "axes entry"));
-    if ((out & (1U << axis)) != 0) return c.fail(Error::BadAttribute, "axes names axis %d twice", axis);
-    out |= 1U << axis;
-  }
+/// Set of reduced axes as bits, from integer input `input` (-1: there is none) or the attribute. Fails on an axis out of
+/// range or named twice. `known` false: only the data decides; `count` is then their number, or -1.
+inline Error reduced_axes(InferContext& c, const ReduceAttrs& a, int rank, int input, uint32_t& out, bool& known,
+                          int& count) {
+  AxisList list;
+  GF_TRY(read_axes(c, input, a.axes, rank, list));
+  known = list.known || list.count == 0;
+  count = list.count;
+  out = list.mask;
+  if (list.count == 0) out = a.none ? 0 : (1U << rank) - 1U;
   return Error::Ok;
 }
 
@@ -38,7 +36,7 @@ inline DimShape reduced_shape(const DimShape& x, uint32_t axes, bool keepdims) {
   return shape;
 }
 
-/// y = fold of x over axes. `Op::kDimFold`, where given, folds known integer vectors (shape computations).
+/// y = fold of x over axes, given as int64 input 1 or, when that is absent, as attribute. `Op::kDimFold`, where given, folds known integer vectors (shape computations).
 template <class Op>
 struct ReduceOp {
   using Attrs = ReduceAttrs;
@@ -50,12 +48,26 @@ struct ReduceOp {
   static Error infer(InferContext& c, const ReduceAttrs& a) {
     GF_TRY(c.expect_type(0, Op::kTypes));
     uint32_t axes = 0;
-    GF_TRY(reduced_axes(c, a, c.rank(0), axes));
+    bool known = true;
+    int count = 0;
+    GF_TRY(reduced_axes(c, a, c.rank(0), 1, axes, known, count));
+    if (!known) return infer_unknown(c, a, count);
     if constexpr (requires { Op::kDimFold; }) fold_values(c, axes);
     return c.set(0, c.dtype(0), reduced_shape(c.shape(0), axes, a.keepdims));
   }
 
  private:
+  // Axes that only running tells: every dim may stay or go.
+  static Error infer_unknown(InferContext& c, const ReduceAttrs& a, int count) {
+    const DimShape& x = c.shape(0);
+    DimShape shape;
+    if (!a.keepdims && count < 0) return c.set_unknown(0, c.dtype(0));
+    const int rank = a.keepdims ? x.rank : x.rank - count;
+    int64_t longest = 1;
+    for (int d = 0; d < x.rank; ++d) longest = x[d].hi > longest ? x[d].hi : longest;
+    for (int d = 0; d < rank; ++d) shape.push(c.fresh(0, a.keepdims ? (x[d].hi > 1 ? x[d].hi : 1) : longest));
+    return c.set(0, c.dtype(0), shape);
+  }
   static void fold_values(InferContext& c, uint32_t axes) {
     const int n = c.value_count(0);
     if (!dtype_is_int(c.dtype(0)) || n < 1 || n > kMaxTrackedValues || c.rank(0) != 1 || axes != 1) return;

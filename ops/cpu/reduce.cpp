@@ -204,14 +204,32 @@ void fold_runs(const Rules<C>& rules, const Layout& l, const TensorView& x, cons
   }
 }
 
+// Axes from input 1 were checked by inference when it knew them; data that changed since is checked here.
+Error axes_of(const RunContext& context, const ReduceAttrs& a, uint32_t& axes) {
+  const int rank = context.input(0).shape.rank;
+  const bool from_input = context.has_input(1);
+  const int64_t count = from_input ? context.input(1).count() : static_cast<int64_t>(a.axes.size());
+  axes = count == 0 && !a.none ? (1U << rank) - 1U : 0U;
+  for (int64_t k = 0; k < count; ++k) {
+    const int64_t axis = from_input ? load_one<int64_t>(context.input(1), k) : a.axes[static_cast<size_t>(k)];
+    if (axis < -rank || axis >= rank)
+      return GF_FAIL(context.detail, Error::IndexOutOfRange, context.node, "axes[%lld] is %lld, the rank is %d",
+                     static_cast<long long>(k), static_cast<long long>(axis), rank);
+    axes |= 1U << wrap_axis(axis, rank);
+  }
+  return Error::Ok;
+}
+
 template <class C>
 Error reduce(RunContext& context, const Rules<C>& rules) {
   const auto& a = context.attributes<ReduceAttrs>();
   const TensorView& x = context.input(0);
   const TensorView& y = context.output(0);
-  uint32_t axes = a.axes.empty() && !a.none ? (1U << x.shape.rank) - 1U : 0U;
-  for (const int64_t axis : a.axes) axes |= 1U << wrap_axis(axis, x.shape.rank);
+  uint32_t axes = 0;
+  GF_TRY(axes_of(context, a, axes));
   const Layout layout(x.shape, axes);
+  if (layout.outputs != y.count())
+    return GF_FAIL(context.detail, Error::Internal, context.node, "the output's shape does not belong to these axes");
   context.parallel.chunks(layout.outputs, row_grain(layout.group), [&](int64_t begin, int64_t end, int) {
     if (layout.lanes) fold_lanes(rules, layout, x, y, begin, end);
     else fold_runs(rules, layout, x, y, begin, end);

@@ -12,7 +12,12 @@ Error scan(RunContext& context) {
   const auto& a = context.attributes<ScanAlongAttrs>();
   const TensorView& x = context.input(0);
   const TensorView& y = context.output(0);
-  const AxisView v = x.shape.rank == 0 ? AxisView{} : axis_view(x.shape, wrap_axis(a.axis, x.shape.rank));
+  const int64_t axis = context.has_input(1) ? load_one<int64_t>(context.input(1), 0) : a.axis;
+  const int rank = x.shape.rank == 0 ? 1 : x.shape.rank;
+  if (axis < -rank || axis >= rank)
+    return GF_FAIL(context.detail, Error::IndexOutOfRange, context.node, "axis is %lld, the rank is %d",
+                   static_cast<long long>(axis), rank);
+  const AxisView v = x.shape.rank == 0 ? AxisView{} : axis_view(x.shape, wrap_axis(axis, rank));
   context.parallel.chunks(v.outer * v.inner, row_grain(v.length), [&](int64_t begin, int64_t end, int) {
     for (int64_t line = begin; line < end; ++line) {
       const int64_t base = line / v.inner * v.length * v.inner + line % v.inner;

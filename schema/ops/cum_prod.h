@@ -1,4 +1,4 @@
-// cum_prod: running product along one axis (ONNX CumProd); the axis is an attribute here.
+// cum_prod: running product along one axis (ONNX CumProd).
 #pragma once
 
 #include "schema/scan_along.h"
@@ -6,7 +6,7 @@
 namespace gf::op {
 
 struct CumProd : ScanAlongOp<CumProd> {
-  static constexpr OpInfo info{.id = 266, .name = "cum_prod"};
+  static constexpr OpInfo info{.id = 266, .name = "cum_prod", .max_inputs = 2};
   static constexpr PendingGradient grad{};  // dx = cum_sum(dy * y, other direction) / x (products of the others where x = 0)
 };
 

@@ -1,4 +1,4 @@
-// cum_sum: running sum along one axis (ONNX CumSum); the axis is an attribute here.
+// cum_sum: running sum along one axis (ONNX CumSum).
 #pragma once
 
 #include "schema/scan_along.h"
@@ -6,7 +6,7 @@
 namespace gf::op {
 
 struct CumSum : ScanAlongOp<CumSum> {
-  static constexpr OpInfo info{.id = 265, .name = "cum_sum"};
+  static constexpr OpInfo info{.id = 265, .name = "cum_sum", .max_inputs = 2};
   static constexpr PendingGradient grad{};  // dx = cum_sum(dy) in the other direction
 };
 

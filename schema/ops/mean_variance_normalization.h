@@ -2,7 +2,8 @@
 // whose function body defines the place of the epsilon).
 #pragma once
 
-#include "schema/reduce.h"
+#include "schema/list_input.h"
+#include "schema/op.h"
 
 namespace gf::op {
 
@@ -15,8 +16,8 @@ struct MeanVarianceNormalization {
 
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kFloats));
-    uint32_t axes = 0;
-    GF_TRY(reduced_axes(c, ReduceAttrs{.axes = a.axes}, c.rank(0), axes));
+    AxisList axes;
+    GF_TRY(read_axes(c, -1, a.axes, c.rank(0), axes));
     return c.set(0, c.dtype(0), c.shape(0));
   }
   static constexpr PendingGradient grad{};  // as layer_norm without scale

@@ -6,7 +6,7 @@
 namespace gf::op {
 
 struct ReduceLogSumExp : ReduceOp<ReduceLogSumExp> {
-  static constexpr OpInfo info{.id = 261, .name = "reduce_log_sum_exp"};
+  static constexpr OpInfo info{.id = 261, .name = "reduce_log_sum_exp", .max_inputs = 2};
   static constexpr PendingGradient grad{};  // dx = dy * exp(x - y)
 };
 

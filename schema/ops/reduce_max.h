@@ -6,7 +6,7 @@
 namespace gf::op {
 
 struct ReduceMax : ReduceOp<ReduceMax> {
-  static constexpr OpInfo info{.id = 255, .name = "reduce_max"};
+  static constexpr OpInfo info{.id = 255, .name = "reduce_max", .max_inputs = 2};
   static constexpr DTypeSet kTypes = kNumbersAndBool;
   static constexpr DimOp kDimFold = DimOp::Max;
   static constexpr PendingGradient grad{};  // dx = dy where x = y, shared evenly between ties

@@ -6,7 +6,7 @@
 namespace gf::op {
 
 struct ReduceMean : ReduceOp<ReduceMean> {
-  static constexpr OpInfo info{.id = 254, .name = "reduce_mean"};
+  static constexpr OpInfo info{.id = 254, .name = "reduce_mean", .max_inputs = 2};
   static constexpr PendingGradient grad{};  // dx = dy / n, broadcast back
 };
 

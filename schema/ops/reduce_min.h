@@ -6,7 +6,7 @@
 namespace gf::op {
 
 struct ReduceMin : ReduceOp<ReduceMin> {
-  static constexpr OpInfo info{.id = 256, .name = "reduce_min"};
+  static constexpr OpInfo info{.id = 256, .name = "reduce_min", .max_inputs = 2};
   static constexpr DTypeSet kTypes = kNumbersAndBool;
   static constexpr DimOp kDimFold = DimOp::Min;
   static constexpr PendingGradient grad{};  // dx = dy where x = y, shared evenly between ties

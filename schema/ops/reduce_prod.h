@@ -6,7 +6,7 @@
 namespace gf::op {
 
 struct ReduceProd : ReduceOp<ReduceProd> {
-  static constexpr OpInfo info{.id = 257, .name = "reduce_prod"};
+  static constexpr OpInfo info{.id = 257, .name = "reduce_prod", .max_inputs = 2};
   static constexpr DimOp kDimFold = DimOp::Mul;
   static constexpr PendingGradient grad{};  // dx = dy * y / x (products of the others where x = 0)
 };
