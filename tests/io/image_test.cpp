@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "io/inflate.h"
 #include "tests/io/io_test_support.h"
 
 namespace gf::io {
@@ -121,6 +122,29 @@ TEST(IoImage, DamageIsATypedError) {
   Bytes flipped = golden("kPngRgb");
   flipped[60] ^= std::byte{1};
   EXPECT_EQ(error_of([&] { parse(flipped); }), Error::BadChecksum);
+}
+
+// With the CRCs made right again, damage reaches the decoder itself.
+TEST(IoImage, DamagedPngWithRightCrcs) {
+  for (const char* name : {"kPngRgb", "kPngRgba", "kPngPalette", "kPngGray"}) {
+    const Bytes& file = golden(name);
+    const auto big_endian = [&file](size_t at) {
+      uint32_t value = 0;
+      for (size_t i = 0; i < 4; ++i) value = value << 8 | std::to_integer<uint32_t>(file[at + i]);
+      return value;
+    };
+    for (size_t chunk = 8; chunk < file.size(); chunk += big_endian(chunk) + 12) {
+      const size_t size = big_endian(chunk);
+      for (size_t at = chunk + 4; at < chunk + 8 + size; ++at)
+        for (unsigned mask = 1; mask < 256; mask *= 2) {
+          Bytes changed = file;
+          changed[at] ^= static_cast<std::byte>(mask);
+          const uint32_t crc = crc32_of(ByteSpan(changed).subspan(chunk + 4, size + 4));
+          for (size_t i = 0; i < 4; ++i) changed[chunk + 8 + size + i] = static_cast<std::byte>(crc >> (24 - 8 * i));
+          (void)error_of([&] { parse(changed); });
+        }
+    }
+  }
 }
 
 TEST(IoImage, AbsurdSizesAreRefusedBeforeMemoryIsTaken) {
