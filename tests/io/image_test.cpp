@@ -147,6 +147,16 @@ TEST(IoImage, DamagedPngWithRightCrcs) {
   }
 }
 
+// 300 symbols in one Huffman table, all inside their segment: stb 2.27 alone would write past its tables (under the
+// sanitizers an error, else silently).
+TEST(IoImage, JpegWithTooManyHuffmanSymbols) {
+  std::string file("\xff\xd8\xff\xc4\x01\x3f\x00", 7);
+  file += std::string(14, '\0') + std::string("\x2d\xff", 2) + std::string(300, '\1') + "\xff\xd9";
+  std::string message;
+  EXPECT_EQ(error_of([&] { parse(bytes_of(file)); }, &message), Error::BadFile);
+  EXPECT_NE(message.find("Huffman"), std::string::npos) << message;
+}
+
 TEST(IoImage, AbsurdSizesAreRefusedBeforeMemoryIsTaken) {
   // a PNG header with correct CRCs that claims 32768 x 32768
   const Bytes huge =
