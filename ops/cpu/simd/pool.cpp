@@ -1,0 +1,190 @@
+// Pooling: vectors run over channels, windows are cut at the border of the image.
+#include "ops/cpu/simd/isa_dispatch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cpu/simd/pool.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "ops/cpu/simd/math-inl.h"
+#include "ops/cpu/simd/pool.h"
+
+#ifndef GF_SIMD_POOL_TABLE
+#define GF_SIMD_POOL_TABLE
+namespace gf::simd {
+/// The part of a window inside the image.
+struct PoolWindow {
+  const float* first;
+  int64_t rows, cols, row_step, col_step, channels;
+  float divisor;
+};
+struct PoolTable {
+  void (*max)(const PoolWindow& w, float* out);
+  void (*average)(const PoolWindow& w, float* out);
+  void (*lp)(const PoolWindow& w, float p, float* out);
+};
+}  // namespace gf::simd
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace gf::simd::HWY_NAMESPACE {
+namespace {
+
+struct MaxOp {
+  static F32Vec start() { return hn::Set(F32Tag(), -__builtin_inff()); }
+  HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const { return max_nan(acc, x); }
+  HWY_INLINE F32Vec finish(F32Vec acc) const { return acc; }
+};
+struct AverageOp {
+  F32Vec divisor;
+  static F32Vec start() { return hn::Zero(F32Tag()); }
+  HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const { return hn::Add(acc, x); }
+  HWY_INLINE F32Vec finish(F32Vec acc) const { return hn::Div(acc, divisor); }
+};
+struct L1Op {
+  static F32Vec start() { return hn::Zero(F32Tag()); }
+  HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const { return hn::Add(acc, hn::Abs(x)); }
+  HWY_INLINE F32Vec finish(F32Vec acc) const { return acc; }
+};
+struct L2Op {
+  static F32Vec start() { return hn::Zero(F32Tag()); }
+  HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const { return hn::MulAdd(x, x, acc); }
+  HWY_INLINE F32Vec finish(F32Vec acc) const { return hn::Sqrt(acc); }
+};
+struct LpOp {
+  F32Vec p, inverse;
+  static F32Vec start() { return hn::Zero(F32Tag()); }
+  HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const { return hn::Add(acc, v_pow(F32Tag(), hn::Abs(x), p)); }
+  HWY_INLINE F32Vec finish(F32Vec acc) const { return v_pow(F32Tag(), acc, inverse); }
+};
+
+// kVectors vectors of channels at once: independent chains hide the latency of max and add.
+template <int kVectors, class Op>
+HWY_INLINE void window(const PoolWindow& w, int64_t c, const Op& op, float* out) {
+  const F32Tag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  F32Vec acc[kVectors];
+  for (int v = 0; v < kVectors; ++v) acc[v] = Op::start();
+  for (int64_t r = 0; r < w.rows; ++r) {
+    const float* p = w.first + r * w.row_step + c;
+    for (int64_t k = 0; k < w.cols; ++k, p += w.col_step) {
+      for (int v = 0; v < kVectors; ++v) acc[v] = op.add(acc[v], hn::LoadU(d, p + v * lanes));
+    }
+  }
+  for (int v = 0; v < kVectors; ++v) hn::StoreU(op.finish(acc[v]), d, out + c + v * lanes);
+}
+
+template <class Op>
+HWY_INLINE void pool_window(const PoolWindow& w, const Op& op, float* out) {
+  const F32Tag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t c = 0;
+  for (; c + 4 * lanes <= w.channels; c += 4 * lanes) window<4>(w, c, op, out);
+  for (; c + lanes <= w.channels; c += lanes) window<1>(w, c, op, out);
+  if (c < w.channels) {
+    const auto rest = static_cast<size_t>(w.channels - c);
+    F32Vec acc = Op::start();
+    for (int64_t r = 0; r < w.rows; ++r) {
+      const float* p = w.first + r * w.row_step + c;
+      for (int64_t k = 0; k < w.cols; ++k, p += w.col_step) acc = op.add(acc, load_n(d, p, rest));
+    }
+    store_n(d, op.finish(acc), out + c, rest);
+  }
+}
+
+void max_window(const PoolWindow& w, float* out) { pool_window(w, MaxOp{}, out); }
+void average_window(const PoolWindow& w, float* out) {
+  pool_window(w, AverageOp{hn::Set(F32Tag(), w.divisor)}, out);
+}
+void lp_window(const PoolWindow& w, float p, float* out) {
+  const F32Tag d;
+  if (p == 1.0f) return pool_window(w, L1Op{}, out);
+  if (p == 2.0f) return pool_window(w, L2Op{}, out);
+  pool_window(w, LpOp{hn::Set(d, p), hn::Set(d, 1.0f / p)}, out);
+}
+
+constexpr PoolTable kPoolTable = {max_window, average_window, lp_window};
+
+}  // namespace
+}  // namespace gf::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gf::simd {
+namespace {
+
+// Positions first + k * step, k in [0, count): those inside [0, size) and how many lie inside [-before, size + after).
+struct Span {
+  int64_t k0, k1, padded;
+};
+Span span_of(int64_t first, int64_t step, int64_t count, int64_t size, int64_t after) {
+  const auto below = [&](int64_t end) {  // how many positions are < end
+    const int64_t n = end <= first ? 0 : (end - first + step - 1) / step;
+    return n < count ? n : count;
+  };
+  const int64_t k0 = below(0), k1 = below(size);
+  return {k0, k1, below(size + after)};  // the first position is never before the padding
+}
+
+void write_indices(const PoolArgs& a, int64_t n, const Span& y, const Span& x, int64_t top, int64_t left,
+                   int64_t* indices) {
+  for (int64_t c = 0; c < a.channels; ++c) {
+    int64_t best_h = 0, best_w = 0;
+    float best = 0;
+    bool any = false;
+    for (int64_t kh = y.k0; kh < y.k1; ++kh) {
+      for (int64_t kw = x.k0; kw < x.k1; ++kw) {
+        const int64_t h = top + kh * a.dilation_h, w = left + kw * a.dilation_w;
+        const float v = a.in[((n * a.in_h + h) * a.in_w + w) * a.channels + c];
+        if (any && !(v > best || (v != v && best == best))) continue;
+        any = true;
+        best = v;
+        best_h = h;
+        best_w = w;
+      }
+    }
+    const int64_t plane = (n * a.channels + c) * a.in_h * a.in_w;
+    indices[c] = plane + (a.column_major_index ? best_w * a.in_h + best_h : best_h * a.in_w + best_w);
+  }
+}
+
+void pool_row(const PoolTable& table, PoolKind kind, const PoolArgs& a, int64_t n, int64_t oh) {
+  const int64_t top = oh * a.stride_h - a.pad_top;
+  const Span y = span_of(top, a.dilation_h, a.kernel_h, a.in_h, a.pad_bottom);
+  for (int64_t ow = 0; ow < a.out_w; ++ow) {
+    const int64_t left = ow * a.stride_w - a.pad_left;
+    const Span x = span_of(left, a.dilation_w, a.kernel_w, a.in_w, a.pad_right);
+    PoolWindow w;
+    w.rows = y.k1 - y.k0;
+    w.cols = x.k1 - x.k0;
+    const bool empty = w.rows <= 0 || w.cols <= 0;
+    w.first = empty ? a.in
+                    : a.in + ((n * a.in_h + top + y.k0 * a.dilation_h) * a.in_w + left + x.k0 * a.dilation_w) * a.channels;
+    w.row_step = a.dilation_h * a.in_w * a.channels;
+    w.col_step = a.dilation_w * a.channels;
+    w.channels = a.channels;
+    w.divisor = static_cast<float>(a.count_include_pad ? y.padded * x.padded : w.rows * w.cols);
+    const int64_t offset = ((n * a.out_h + oh) * a.out_w + ow) * a.channels;
+    if (kind == PoolKind::Max) {
+      table.max(w, a.out + offset);
+      if (a.indices != nullptr) write_indices(a, n, y, x, top, left, a.indices + offset);
+    } else if (kind == PoolKind::Average) {
+      table.average(w, a.out + offset);
+    } else {
+      table.lp(w, static_cast<float>(a.p), a.out + offset);
+    }
+  }
+}
+
+}  // namespace
+
+void pool_f32(Isa isa, PoolKind kind, const PoolArgs& args, const ParallelFor& parallel) {
+  const PoolTable& table = GF_SIMD_SELECT(isa, kPoolTable);
+  const int64_t work = args.out_w * args.channels * args.kernel_h * args.kernel_w + 1;
+  constexpr int64_t kTaskWork = 65536;
+  parallel.chunks(args.batch * args.out_h, kTaskWork / work + 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) pool_row(table, kind, args, r / args.out_h, r % args.out_h);
+  });
+}
+
+}  // namespace gf::simd
+#endif
