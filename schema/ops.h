@@ -30,6 +30,7 @@
 #include "schema/ops/compress.h"
 #include "schema/ops/concat.h"
 #include "schema/ops/constant_of_shape.h"
+#include "schema/ops/conv_integer.h"
 #include "schema/ops/cos.h"
 #include "schema/ops/cosh.h"
 #include "schema/ops/cum_prod.h"
@@ -95,6 +96,7 @@
 #include "schema/ops/pad.h"
 #include "schema/ops/pow.h"
 #include "schema/ops/prelu.h"
+#include "schema/ops/qlinear_conv.h"
 #include "schema/ops/qlinear_matmul.h"
 #include "schema/ops/quantize_linear.h"
 #include "schema/ops/random_normal.h"
@@ -180,6 +182,7 @@ using AllOps = OpList<  //
     op::TopK,
     // quantisation
     op::QuantizeLinear, op::DequantizeLinear, op::DynamicQuantizeLinear, op::MatMulInteger, op::QLinearMatMul,
+    op::ConvInteger, op::QLinearConv,
     // control flow
     op::If, op::Loop>;
 
