@@ -66,7 +66,7 @@ std::vector<HostTensor> evaluate(const OpDef& def, const Attributes& attributes,
 std::vector<HostTensor> evaluate_raw(const OpDef& def, const void* attrs, const HostInputs& inputs, const Tables& tables,
                                      const EvaluateOptions& options = {});
 
-/// All ops and the portable kernels (and the tuned ones of this build, tried first).
-Tables default_tables();
+/// All ops, the portable kernels and the tuned ones of this build; `xnnpack` false leaves XNNPACK out.
+Tables default_tables(bool xnnpack = true);
 
 }  // namespace gf

@@ -40,13 +40,17 @@ struct Shape {
   }
 };
 
-/// Number of elements; false when a dim is negative or the product overflows.
+/// Number of elements; false when a dim is negative or the product of the non-zero dims overflows (a zero dim must not
+/// hide an overflow from later arithmetic on partial products).
 [[nodiscard]] constexpr bool count_checked(std::span<const int64_t> dims, int64_t& out) {
   int64_t n = 1;
-  for (int64_t d : dims)
-    if (d < 0 || !mul_checked(n, d, n)) return false;
-  // a zero dim must not hide an overflow of the others from later arithmetic on partial products
-  out = n;
+  bool empty = false;
+  for (int64_t d : dims) {
+    if (d < 0) return false;
+    if (d == 0) empty = true;
+    else if (!mul_checked(n, d, n)) return false;
+  }
+  out = empty ? 0 : n;
   return true;
 }
 

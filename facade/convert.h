@@ -1,0 +1,29 @@
+// ONNX files to .gf with this build's evaluator: what gf-convert and every tool that takes an .onnx call.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "converter/convert.h"
+#include "facade/evaluate.h"
+#include "graph/emit/emit.h"
+
+namespace gf {
+
+/// Runs nodes with the kernels of `tables`, for constant folding.
+Evaluator make_evaluator(const Tables& tables);
+
+/// One ONNX file as an entry.
+struct OnnxFile {
+  std::string path;
+  onnx::ImportOptions import;     ///< import.entry names the entry
+};
+
+/// Reads, imports and optimises. Throws onnx::ImportError or gf::Exception.
+ir::Model convert_files(const std::vector<OnnxFile>& files, const ConvertOptions& options, ConvertReport* report = nullptr);
+
+/// Host tensor <-> graph constant.
+ir::ConstantPtr to_constant(const HostTensor& tensor);
+HostTensor to_host(const ir::Constant& constant);
+
+}  // namespace gf

@@ -1,0 +1,157 @@
+// Clean-ups: dead nodes, constants, no-ops, common sub-expressions.
+#include <algorithm>
+#include <map>
+
+#include "graph/passes/passes.h"
+#include "schema/ops.h"
+
+namespace gf {
+namespace {
+
+bool keeps_alive(const ir::Node& n) { return n.writes_state >= 0; }
+
+// Marks what the outputs of `block` need, from the end; returns the number of nodes removed.
+int sweep(ir::Entry& entry, ir::Block& block, std::vector<bool>& used) {
+  for (ir::ValueId v : block.outputs)
+    if (v != ir::kNoValue) used[static_cast<size_t>(v)] = true;
+  int removed = 0;
+  std::vector<std::unique_ptr<ir::Node>> kept;
+  for (auto it = block.nodes.rbegin(); it != block.nodes.rend(); ++it) {
+    ir::Node& n = **it;
+    const bool live = keeps_alive(n) || std::any_of(n.outputs.begin(), n.outputs.end(), [&](ir::ValueId v) { return v != ir::kNoValue && used[static_cast<size_t>(v)]; });
+    if (!live) {
+      ++removed;
+      continue;
+    }
+    for (size_t k = 0; k < n.outputs.size(); ++k)  // optional outputs exist only for readers
+      if (n.outputs[k] != ir::kNoValue && !used[static_cast<size_t>(n.outputs[k])] && static_cast<int>(k) >= n.def->info.min_outputs && (n.def->info.flags & kOpControlFlow) == 0) n.outputs[k] = ir::kNoValue;
+    while (!n.outputs.empty() && n.outputs.back() == ir::kNoValue && static_cast<int>(n.outputs.size()) > n.def->info.min_outputs && (n.def->info.flags & kOpControlFlow) == 0) n.outputs.pop_back();
+    for (ir::ValueId v : n.inputs)
+      if (v != ir::kNoValue) used[static_cast<size_t>(v)] = true;
+    for (ir::Block& inner : n.blocks) removed += sweep(entry, inner, used);
+    kept.push_back(std::move(*it));
+  }
+  std::reverse(kept.begin(), kept.end());
+  block.nodes = std::move(kept);
+  return removed;
+}
+
+template <class F>
+void for_each_block(ir::Block& block, F&& f) {
+  f(block);
+  for (auto& n : block.nodes)
+    for (ir::Block& b : n->blocks) for_each_block(b, f);
+}
+
+bool same_shape(const ir::Value& a, const ir::Value& b) {
+  if (!a.shape_known || !b.shape_known || a.shape.rank != b.shape.rank || a.dtype != b.dtype) return false;
+  for (int d = 0; d < a.shape.rank; ++d)
+    if (!a.shape[d].same(b.shape[d])) return false;
+  return true;
+}
+
+// Every element of a constant equals `wanted` (floats; +0 for zero: -0 would change x + c).
+bool is_all(const ir::Entry& entry, ir::ValueId v, double wanted) {
+  if (v == ir::kNoValue || !entry.value(v).is_constant()) return false;
+  const ir::Constant& c = *entry.value(v).constant;
+  if (const auto ints = ir::constant_ints(c, 1 << 16)) return !ints->empty() && std::all_of(ints->begin(), ints->end(), [&](int64_t x) { return static_cast<double>(x) == wanted; });
+  const auto floats = ir::constant_floats(c, 1 << 16);
+  return floats && !floats->empty() && std::all_of(floats->begin(), floats->end(), [&](float x) { return static_cast<double>(x) == wanted; });
+}
+
+// The input that a node hands through unchanged, or kNoValue. x + 0 is left alone: it turns -0 into +0.
+ir::ValueId passes_through(const ir::Entry& entry, const ir::Node& n) {
+  if (n.writes_state >= 0 || n.inputs.empty() || n.outputs.empty() || n.outputs[0] == ir::kNoValue) return ir::kNoValue;
+  const ir::Value& out = entry.value(n.outputs[0]);
+  const auto same = [&](size_t i) { return i < n.inputs.size() && n.inputs[i] != ir::kNoValue && same_shape(entry.value(n.inputs[i]), out); };
+  if (n.is<op::Identity>()) return n.inputs[0];
+  if ((n.def->info.flags & kOpView) != 0 || n.is<op::Cast>() || n.is<op::Expand>()) return same(0) ? n.inputs[0] : ir::kNoValue;
+  if (n.is<op::Mul>()) {
+    if (same(0) && is_all(entry, n.input(1), 1)) return n.inputs[0];
+    if (same(1) && is_all(entry, n.input(0), 1)) return n.inputs[1];
+  }
+  if (n.is<op::Div>() && same(0) && is_all(entry, n.input(1), 1)) return n.inputs[0];
+  if (n.is<op::Sub>() && same(0) && is_all(entry, n.input(1), 0)) return n.inputs[0];
+  if (n.is<op::Concat>() && n.inputs.size() == 1) return n.inputs[0];
+  if (n.is<op::Transpose>()) {
+    const ir::DecodedAttrs attrs(n);
+    const auto& perm = static_cast<const op::Transpose::Attrs*>(attrs.get())->perm;
+    for (size_t d = 0; d < perm.size(); ++d)
+      if (perm[d] != static_cast<int64_t>(d)) return ir::kNoValue;
+    return perm.empty() && out.shape.rank > 1 ? ir::kNoValue : n.inputs[0];
+  }
+  return ir::kNoValue;
+}
+
+}  // namespace
+
+int remove_dead(ir::Model& model, const PassOptions&) {
+  int removed = 0;
+  for (auto& e : model.entries) {
+    std::vector<bool> used(e->value_count(), false);
+    removed += sweep(*e, e->body, used);
+  }
+  return removed;
+}
+
+int fold_all(ir::Model& model, const PassOptions& options) {
+  int folded = 0;
+  for (auto& e : model.entries) folded += fold_constants(*e, options.evaluator);
+  return folded;
+}
+
+int remove_no_ops(ir::Model& model, const PassOptions&) {
+  int removed = 0;
+  for (auto& e : model.entries) {
+    for_each_block(e->body, [&](ir::Block& block) {
+      for (size_t i = 0; i < block.nodes.size();) {
+        ir::Node& n = *block.nodes[i];
+        const ir::ValueId in = passes_through(*e, n);
+        const bool is_output = in != ir::kNoValue && std::find(block.outputs.begin(), block.outputs.end(), n.outputs[0]) != block.outputs.end();
+        // an output keeps its name: its value may only be handed to a value that a node computes here and that is no output
+        if (in == ir::kNoValue || is_output) {
+          ++i;
+          continue;
+        }
+        ir::replace_uses(*e, n.outputs[0], in);
+        block.nodes.erase(block.nodes.begin() + static_cast<std::ptrdiff_t>(i));
+        ++removed;
+      }
+    });
+  }
+  return removed;
+}
+
+int merge_common(ir::Model& model, const PassOptions&) {
+  int merged = 0;
+  for (auto& e : model.entries) {
+    for_each_block(e->body, [&](ir::Block& block) {
+      std::multimap<const OpDef*, ir::Node*> seen;
+      for (size_t i = 0; i < block.nodes.size();) {
+        ir::Node& n = *block.nodes[i];
+        const bool plain = (n.def->info.flags & (kOpControlFlow | kOpRandom)) == 0 && n.writes_state < 0 && !n.outputs.empty();
+        ir::Node* twin = nullptr;
+        if (plain) {
+          const auto [first, last] = seen.equal_range(n.def);
+          for (auto it = first; it != last && twin == nullptr; ++it)
+            if (it->second->inputs == n.inputs && it->second->attrs == n.attrs && it->second->outputs.size() >= n.outputs.size()) twin = it->second;
+        }
+        const bool has_output = std::any_of(n.outputs.begin(), n.outputs.end(), [&](ir::ValueId v) { return v != ir::kNoValue && std::find(block.outputs.begin(), block.outputs.end(), v) != block.outputs.end(); });
+        bool usable = twin != nullptr && !has_output;
+        for (size_t k = 0; usable && k < n.outputs.size(); ++k) usable = n.outputs[k] == ir::kNoValue || twin->outputs[k] != ir::kNoValue;
+        if (!usable) {
+          if (plain) seen.emplace(n.def, &n);
+          ++i;
+          continue;
+        }
+        for (size_t k = 0; k < n.outputs.size(); ++k)
+          if (n.outputs[k] != ir::kNoValue) ir::replace_uses(*e, n.outputs[k], twin->outputs[k]);
+        block.nodes.erase(block.nodes.begin() + static_cast<std::ptrdiff_t>(i));
+        ++merged;
+      }
+    });
+  }
+  return merged;
+}
+
+}  // namespace gf

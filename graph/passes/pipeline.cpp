@@ -1,0 +1,50 @@
+#include "graph/passes/pipeline.h"
+
+#include "graph/passes/passes.h"
+
+namespace gf {
+namespace {
+
+int count_nodes(const ir::Block& block) {
+  int n = static_cast<int>(block.nodes.size());
+  for (const auto& node : block.nodes)
+    for (const ir::Block& b : node->blocks) n += count_nodes(b);
+  return n;
+}
+int count_nodes(const ir::Model& model) {
+  int n = 0;
+  for (const auto& e : model.entries) n += count_nodes(e->body);
+  return n;
+}
+
+// Order matters: clean-ups first so that patterns are bare, layout before epilogues so that no transpose stands between.
+constexpr Pass kPasses[] = {
+    {"remove_dead", 0, remove_dead},
+    {"fold_constants", 1, fold_all},
+    {"remove_no_ops", 1, remove_no_ops},
+    {"common_subexpressions", 1, merge_common},
+    {"remove_dead", 1, remove_dead},
+};
+
+}  // namespace
+
+PassReport run_passes(ir::Model& model, const PassOptions& options) {
+  PassReport report;
+  report.nodes_before = count_nodes(model);
+  for (const Pass& pass : kPasses) {
+    if (pass.level > options.level) continue;
+    PassResult r;
+    r.pass = pass.name;
+    r.nodes_before = count_nodes(model);
+    r.changes = pass.run(model, options);
+    r.nodes_after = count_nodes(model);
+#ifndef NDEBUG
+    ir::check(model);
+#endif
+    report.passes.push_back(std::move(r));
+  }
+  report.nodes_after = count_nodes(model);
+  return report;
+}
+
+}  // namespace gf

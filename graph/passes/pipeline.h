@@ -1,0 +1,41 @@
+// The pass manager: which rewrites run, in what order, and what each of them did.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "graph/ir/graph.h"
+#include "graph/passes/fold.h"
+
+namespace gf {
+
+struct PassOptions {
+  int level = 2;              ///< 0: only what is needed to run; 1: clean-ups; 2: fusions and layout; 3: also slow searches
+  Evaluator evaluator;        ///< runs constant nodes; may be empty (then less is folded)
+  bool exact = false;         ///< train step: no rewrite that changes NaN, rounding order or State
+};
+
+/// What one pass did to the model.
+struct PassResult {
+  std::string pass;
+  int changes = 0;            ///< how many places it rewrote
+  int nodes_before = 0;
+  int nodes_after = 0;
+};
+struct PassReport {
+  std::vector<PassResult> passes;
+  int nodes_before = 0;
+  int nodes_after = 0;
+};
+
+/// A rewrite: returns how many places it changed. Leaves the graph checked and inferred.
+struct Pass {
+  const char* name;
+  int level;                  ///< least PassOptions::level that runs it
+  int (*run)(ir::Model& model, const PassOptions& options);
+};
+
+/// Runs all passes of the level in order. Every pass is followed by ir::check in debug builds.
+PassReport run_passes(ir::Model& model, const PassOptions& options);
+
+}  // namespace gf
