@@ -17,10 +17,21 @@ endif()
 # Flags for our own code only (never PUBLIC: a user's program keeps its own).
 add_library(gf_flags INTERFACE)
 target_compile_options(gf_flags INTERFACE -Wall -Wextra -Wconversion -Werror -ffunction-sections -fdata-sections
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>)
-if(GF_NO_EXCEPTIONS)
-  target_compile_options(gf_flags INTERFACE -fno-exceptions -fno-rtti)
-endif()
+  # g++ 12 sees overlapping copies in std::string's operator+ that are not there (GCC bug 105651)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi> $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
+
+# gf_core_without_exceptions(TARGETS...): the core never throws, and GF_NO_EXCEPTIONS proves it. Hosted layers and tests
+# in the same build keep their exceptions.
+function(gf_core_without_exceptions)
+  if(NOT GF_NO_EXCEPTIONS)
+    return()
+  endif()
+  foreach(target IN LISTS ARGN)
+    if(TARGET ${target})
+      target_compile_options(${target} PRIVATE -fno-exceptions -fno-rtti)
+    endif()
+  endforeach()
+endfunction()
 
 # gf_library(NAME [DEPENDS libs...] [PATTERNS globs...]): an object-like static library from the folder's own .cpp files.
 function(gf_library name)
