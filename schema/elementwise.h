@@ -77,7 +77,7 @@ struct BinaryOp : detail::ElementwiseBase {
     for (int k = 0; k < n; ++k) {
       const Dim b = c.value(1, n1 == 1 ? 0 : k);
       if (op == DimOp::FloorDiv && (b.lo <= 0 || c.value(0, n0 == 1 ? 0 : k).lo < 0)) return;  // truncation differs there
-      out[k] = c.combine(op, c.value(0, n0 == 1 ? 0 : k), b);
+      if (!c.combine_values(op, c.value(0, n0 == 1 ? 0 : k), b, c.dtype(0), out[k])) return;
     }
     c.set_values(0, {out, static_cast<size_t>(n)});
   }

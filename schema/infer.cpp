@@ -89,6 +89,22 @@ Dim InferContext::combine(DimOp op, Dim a, Dim b) {
   return algebra_->combine(op, a, b, interval);
 }
 
+bool InferContext::combine_values(DimOp op, Dim a, Dim b, DType type, Dim& out) {
+  bool overflow = false;
+  const Dim interval = dim_interval(op, a, b, overflow);
+  if (overflow) return false;
+  if (interval.is_const() && type != DType::I64) {
+    const unsigned bits = dtype_bits(type);
+    const bool is_signed = dtype_is_signed_int(type);
+    if (bits >= 64) return false;
+    const int64_t low = is_signed ? -(int64_t{1} << (bits - 1)) : 0;
+    const int64_t high = (int64_t{1} << (is_signed ? bits - 1 : bits)) - 1;
+    if (interval.lo < low || interval.lo > high) return false;
+  }
+  out = combine(op, a, b);
+  return true;
+}
+
 Dim InferContext::fresh(int64_t lo, int64_t hi) {
   if (lo == hi) return lo;
   return algebra_ != nullptr ? algebra_->fresh(lo, hi) : Dim(lo, hi);

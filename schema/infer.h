@@ -63,6 +63,9 @@ class InferContext {
   Dim min(Dim a, Dim b) { return combine(DimOp::Min, a, b); }
   Dim max(Dim a, Dim b) { return combine(DimOp::Max, a, b); }
   Dim combine(DimOp op, Dim a, Dim b);
+  /// As combine, for integer contents of `type` that may be any data: false (and no failure of the node) when the result
+  /// does not fit the type, where the kernel wraps, or a divisor is zero.
+  bool combine_values(DimOp op, Dim a, Dim b, DType type, Dim& out);
   /// A size that only the data decides, within [lo, hi]. On a running session's second pass (data known) never needed.
   Dim fresh(int64_t lo, int64_t hi);
   /// Product of dims in [from, to).

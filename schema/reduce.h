@@ -72,7 +72,8 @@ struct ReduceOp {
     const int n = c.value_count(0);
     if (!dtype_is_int(c.dtype(0)) || n < 1 || n > kMaxTrackedValues || c.rank(0) != 1 || axes != 1) return;
     Dim result = c.value(0, 0);
-    for (int k = 1; k < n; ++k) result = c.combine(Op::kDimFold, result, c.value(0, k));
+    for (int k = 1; k < n; ++k)
+      if (!c.combine_values(Op::kDimFold, result, c.value(0, k), c.dtype(0), result)) return;
     c.set_values(0, {&result, 1});
   }
 };

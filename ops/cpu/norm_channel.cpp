@@ -41,8 +41,8 @@ Error run_lrn(RunContext& context) {
   const TensorView& y = context.output(0);
   const int64_t channels = x.shape[x.shape.rank - 1];
   const int64_t rows = x.shape.count(0, x.shape.rank - 1);
-  const int64_t before = a.size > channels ? channels : (a.size - 1) / 2;
-  const int64_t after = a.size > channels * 2 ? channels : a.size - 1 - (a.size - 1) / 2;
+  const int64_t before = (a.size - 1) / 2;
+  const int64_t after = a.size - 1 - before;
   const double factor = static_cast<double>(a.alpha) / static_cast<double>(a.size);
   context.parallel.chunks(rows, row_grain(channels), [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; ++row) {

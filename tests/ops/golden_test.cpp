@@ -1,0 +1,90 @@
+// Every case of data/*.json (make_goldens.py: expected values from PyTorch and NumPy) through the portable kernels: once
+// serially, once with three threads and once in place, which must give the same bytes.
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "ops/cpu/small_float.h"
+#include "tests/ops/op_test_util.h"
+
+namespace gf::test {
+namespace {
+
+using nlohmann::json;
+
+DType dtype_named(const std::string& name) {
+  for (int k = 1; k < kDTypeCount; ++k)
+    if (name == dtype_name(static_cast<DType>(k))) return static_cast<DType>(k);
+  throw std::runtime_error("no type " + name);
+}
+
+double number(const json& v) {
+  if (!v.is_string()) return v.get<double>();
+  if (v == "nan") return std::numeric_limits<double>::quiet_NaN();
+  return v == "inf" ? std::numeric_limits<double>::infinity() : -std::numeric_limits<double>::infinity();
+}
+
+HostTensor to_tensor(const json& t) {
+  const DType dtype = dtype_named(t["dtype"]);
+  const auto shape = t["shape"].get<std::vector<int64_t>>();
+  if (dtype == DType::U64) return tensor<uint64_t>(dtype, shape, t["data"].get<std::vector<uint64_t>>());
+  if (dtype_is_int(dtype)) return tensor<int64_t>(dtype, shape, t["data"].get<std::vector<int64_t>>());
+  std::vector<double> values;
+  for (const json& v : t["data"]) values.push_back(number(v));
+  if (!dtype_is_float8(dtype)) return tensor<double>(dtype, shape, values);
+  HostTensor result = HostTensor::zeros(dtype, shape);  // infinities must stay: no saturation here
+  for (size_t k = 0; k < values.size(); ++k)
+    result.data[k] = static_cast<std::byte>(cpu::f32_to_small_float(dtype, static_cast<float>(values[k]), false));
+  return result;
+}
+
+Attributes to_attributes(const json& attrs) {
+  Attributes result;
+  for (const auto& [name, v] : attrs.items()) {
+    if (v.is_array()) result.emplace_back(name, v.get<std::vector<int64_t>>());
+    else if (v.is_number_integer()) result.emplace_back(name, v.get<int64_t>());
+    else result.emplace_back(name, v.get<double>());
+  }
+  return result;
+}
+
+class Golden : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Golden, MatchesReference) {
+  const auto path = std::filesystem::path(__FILE__).parent_path() / "data" / (std::string(GetParam()) + ".json");
+  std::ifstream file(path);
+  ASSERT_TRUE(file) << path << " is missing; make_goldens.py writes it";
+  const json cases = json::parse(file);
+  ASSERT_GT(cases.size(), 100U);
+  const Tables tables = default_tables();
+  RoughParallel rough;
+  size_t index = 0;
+  for (const json& c : cases) {
+    const std::string op = c["op"];
+    SCOPED_TRACE(op + ", case " + std::to_string(index++) + " " + c["attrs"].dump() + " " +
+                 c["inputs"][0]["dtype"].get<std::string>() + io::shape_text(c["inputs"][0]["shape"].get<std::vector<int64_t>>()));
+    const OpDef* def = tables.ops.find(op);
+    ASSERT_NE(def, nullptr);
+    HostInputs inputs;
+    for (const json& t : c["inputs"]) inputs.push_back(t.is_null() ? std::nullopt : std::optional(to_tensor(t)));
+    EvaluateOptions options;
+    options.outputs = static_cast<int>(c["outputs"].size());
+    const Attributes attributes = to_attributes(c["attrs"]);
+    try {
+      const auto outputs = evaluate(*def, attributes, inputs, tables, options);
+      for (size_t o = 0; o < outputs.size(); ++o)
+        EXPECT_TRUE(close(outputs[o], to_tensor(c["outputs"][o]), c["rtol"], c["atol"])) << "output " << o;
+      options.parallel = rough.get();
+      EXPECT_EQ(evaluate(*def, attributes, inputs, tables, options), outputs) << "threads change the result";
+      options.inplace = true;
+      EXPECT_EQ(evaluate(*def, attributes, inputs, tables, options), outputs) << "running in place changes the result";
+    } catch (const Exception& e) {
+      ADD_FAILURE() << e.what();
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Portable, Golden, ::testing::Values("elementwise", "cast", "reduce", "norm"));
+
+}  // namespace
+}  // namespace gf::test
