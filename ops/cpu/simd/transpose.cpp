@@ -14,7 +14,7 @@
 namespace gf::simd {
 struct TransposeTable {
   /// to[j * to_stride + i] = from[i * from_stride + j], i in [0, rows), j in [0, cols); [log2 of element bytes]
-  void (*tile[4])(const void* from, int64_t from_stride, void* to, int64_t to_stride, int64_t rows, int64_t cols);
+  TransposeTile tile[4];
   /// to[i * to_stride] = from[i * from_stride], i in [0, n)
   void (*line[4])(const void* from, int64_t from_stride, void* to, int64_t to_stride, int64_t n);
 };
@@ -308,6 +308,10 @@ void transpose(Isa isa, int element_bytes, const Shape& in_shape, const int32_t*
     stride *= copy.dims[k];
   }
   strided_copy(isa, element_bytes, copy, in, out, parallel);
+}
+
+TransposeTile transpose_tile(Isa isa, int element_bytes) {
+  return (GF_SIMD_SELECT(isa, kTransposeTable.tile))[log2_bytes(element_bytes)];
 }
 
 void strided_fill(Isa isa, int element_bytes, const StridedCopy& copy, const void* value, void* destination,

@@ -34,4 +34,10 @@ void transpose(Isa isa, int element_bytes, const Shape& in_shape, const int32_t*
 void strided_fill(Isa isa, int element_bytes, const StridedCopy& copy, const void* value, void* destination,
                   const ParallelFor& parallel);
 
+/// to[j * to_stride + i] = from[i * from_stride + j] for i in [0, rows), j in [0, cols): one tile, for kernels that
+/// transpose into scratch. Strides count elements.
+using TransposeTile = void (*)(const void* from, int64_t from_stride, void* to, int64_t to_stride, int64_t rows,
+                               int64_t cols);
+TransposeTile transpose_tile(Isa isa, int element_bytes);
+
 }  // namespace gf::simd

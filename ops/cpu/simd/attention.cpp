@@ -1,0 +1,325 @@
+// Attention: per block of query rows, loop over blocks of keys: scores, running softmax, weighted sum of values.
+#include "ops/cpu/simd/isa_dispatch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cpu/simd/attention.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "ops/cpu/simd/attention.h"
+#include "ops/cpu/simd/reduce-inl.h"
+#include "ops/cpu/simd/transpose.h"
+
+#ifndef GF_SIMD_ATTENTION_TABLE
+#define GF_SIMD_ATTENTION_TABLE
+namespace gf::simd {
+
+inline constexpr int64_t kQueryBlock = 48;   // rows that share a transposed block of keys
+inline constexpr int64_t kKeyBlock = 128;    // keys per block: scores, keys and values of a block stay in L2
+inline constexpr int64_t kDotRows = 3;       // up to this many rows, dot products beat transposing the keys
+
+/// Query rows of one task and what they read. `rows` are query positions, or heads of one group when q_len is 1.
+struct AttentionBlock {
+  const AttentionArgs* args;
+  const float* q;
+  const float* k;
+  const float* v;
+  float* out;
+  const float* bias;
+  const uint8_t* mask;
+  int64_t q_row, out_row, bias_row, mask_row, bias_key, mask_key;  // distances
+  int64_t rows;
+  int64_t low[kQueryBlock], high[kQueryBlock];  // keys [low, high) of each row
+  TransposeTile transpose;
+  float* scratch;
+};
+
+struct AttentionTable {
+  void (*block)(const AttentionBlock& b);
+};
+}  // namespace gf::simd
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace gf::simd::HWY_NAMESPACE {
+namespace {
+
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+constexpr int kTileRows = 12;  // 24 accumulators of 32 registers
+#elif HWY_TARGET == HWY_NEON
+constexpr int kTileRows = 8;
+#else
+constexpr int kTileRows = 6;   // 12 accumulators of 16 registers
+#endif
+
+// C[kRows, kVectors] (+)= A[kRows, depth] B[depth, kVectors]; the last vector holds `partial` columns when kPartial.
+template <int kRows, int kVectors, bool kPartial>
+HWY_INLINE void product_tile(const float* a, int64_t a_row, const float* b, int64_t b_row, float* c, int64_t c_row,
+                             int64_t depth, size_t partial, bool accumulate) {
+  const F32Tag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto load = [&](const float* p) HWY_ATTR { return kPartial ? load_n(d, p, partial) : hn::LoadU(d, p); };
+  F32Vec acc[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = accumulate ? load(c + r * c_row + v * lanes) : hn::Zero(d);
+  }
+  for (int64_t k = 0; k < depth; ++k, b += b_row) {
+    F32Vec row[kVectors];
+    for (int v = 0; v < kVectors; ++v) row[v] = load(b + v * lanes);
+    for (int r = 0; r < kRows; ++r) {
+      const F32Vec x = hn::Set(d, a[r * a_row + k]);
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = hn::MulAdd(x, row[v], acc[r][v]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      if constexpr (kPartial) store_n(d, acc[r][v], c + r * c_row, partial);
+      else hn::StoreU(acc[r][v], d, c + r * c_row + v * lanes);
+    }
+  }
+}
+
+template <int kRows>
+HWY_NOINLINE void product_rows(const float* a, int64_t a_row, const float* b, int64_t b_row, float* c, int64_t c_row,
+                               int64_t cols, int64_t depth, bool accumulate) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
+  int64_t j = 0;
+  for (; j + 2 * lanes <= cols; j += 2 * lanes) {
+    product_tile<kRows, 2, false>(a, a_row, b + j, b_row, c + j, c_row, depth, 0, accumulate);
+  }
+  for (; j + lanes <= cols; j += lanes) {
+    product_tile<kRows, 1, false>(a, a_row, b + j, b_row, c + j, c_row, depth, 0, accumulate);
+  }
+  if (j < cols) {
+    product_tile<kRows, 1, true>(a, a_row, b + j, b_row, c + j, c_row, depth, static_cast<size_t>(cols - j), accumulate);
+  }
+}
+
+void product(const float* a, int64_t a_row, const float* b, int64_t b_row, float* c, int64_t c_row, int64_t rows,
+             int64_t cols, int64_t depth, bool accumulate) {
+  int64_t r = 0;
+  for (; r + kTileRows <= rows; r += kTileRows) {
+    product_rows<kTileRows>(a + r * a_row, a_row, b, b_row, c + r * c_row, c_row, cols, depth, accumulate);
+  }
+  for (; r + 4 <= rows; r += 4) {
+    product_rows<4>(a + r * a_row, a_row, b, b_row, c + r * c_row, c_row, cols, depth, accumulate);
+  }
+  for (; r < rows; ++r) product_rows<1>(a + r * a_row, a_row, b, b_row, c + r * c_row, c_row, cols, depth, accumulate);
+}
+
+// scores[r][j] = q[r] . k[j] for few rows: vectors along the head's dimension, four keys at a time.
+void dot_products(const AttentionBlock& b, const float* keys, int64_t count, float* scores) {
+  const F32Tag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t dim = b.args->qk_dim, step = b.args->k_strides.row;
+  for (int64_t r = 0; r < b.rows; ++r) {
+    const float* q = b.q + r * b.q_row;
+    for (int64_t j = 0; j < count; j += 4) {
+      const int64_t used = count - j < 4 ? count - j : 4;
+      const float* p[4];
+      for (int64_t u = 0; u < 4; ++u) p[u] = keys + (j + (u < used ? u : 0)) * step;
+      F32Vec acc[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+      int64_t i = 0;
+      for (; i + lanes <= dim; i += lanes) {
+        const F32Vec x = hn::LoadU(d, q + i);
+        for (int u = 0; u < 4; ++u) acc[u] = hn::MulAdd(x, hn::LoadU(d, p[u] + i), acc[u]);
+      }
+      if (i < dim) {
+        const auto rest = static_cast<size_t>(dim - i);
+        const F32Vec x = load_n(d, q + i, rest);
+        for (int u = 0; u < 4; ++u) acc[u] = hn::MulAdd(x, load_n(d, p[u] + i, rest), acc[u]);
+      }
+      for (int64_t u = 0; u < used; ++u) scores[r * kKeyBlock + j + u] = lanes_sum(d, acc[u]);
+    }
+  }
+}
+
+// Scale, softcap, bias, mask and window of one row of scores for keys [first, first + count).
+HWY_INLINE void adjust_row(const AttentionBlock& b, int64_t r, int64_t first, int64_t count, float* s) {
+  const F32Tag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const AttentionArgs& a = *b.args;
+  const F32Vec scale = hn::Set(d, a.scale);
+  const F32Vec cap = hn::Set(d, a.softcap), cap_scale = hn::Set(d, a.softcap > 0 ? a.scale / a.softcap : 0.0f);
+  const float* bias = b.bias == nullptr ? nullptr : b.bias + r * b.bias_row + first * b.bias_key;
+  const F32Vec same_bias = hn::Set(d, bias == nullptr ? 0.0f : *bias);
+  for (int64_t j = 0; j < count; j += lanes) {  // rows of scores are padded to whole vectors
+    F32Vec x = hn::LoadU(d, s + j);
+    x = a.softcap > 0 ? hn::Mul(cap, v_tanh(d, hn::Mul(x, cap_scale))) : hn::Mul(x, scale);
+    if (bias != nullptr) {
+      const auto rest = static_cast<size_t>(count - j);
+      const bool whole = count - j >= lanes;
+      x = hn::Add(x, b.bias_key == 0 ? same_bias : whole ? hn::LoadU(d, bias + j) : load_n(d, bias + j, rest));
+    }
+    hn::StoreU(x, d, s + j);
+  }
+  constexpr float kNone = -__builtin_inff();
+  if (b.mask != nullptr) {
+    const uint8_t* m = b.mask + r * b.mask_row + first * b.mask_key;
+    for (int64_t j = 0; j < count; ++j) s[j] = m[j * b.mask_key] != 0 ? s[j] : kNone;
+  }
+  for (int64_t j = 0; j < count && first + j < b.low[r]; ++j) s[j] = kNone;
+  for (int64_t j = count - 1; j >= 0 && first + j >= b.high[r]; --j) s[j] = kNone;
+}
+
+// s = e^(s - max) in place; returns the sum.
+HWY_INLINE float exponentials(float* s, int64_t n, float max) {
+  const F32Tag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const F32Vec bias = hn::Set(d, max);
+  F32Vec sum = hn::Zero(d);
+  int64_t j = 0;
+  for (; j + lanes <= n; j += lanes) {
+    const F32Vec y = v_exp_negative(d, hn::Sub(hn::LoadU(d, s + j), bias));
+    sum = hn::Add(sum, y);
+    hn::StoreU(y, d, s + j);
+  }
+#if HWY_TARGET != HWY_SCALAR
+  if (j < n) {
+    const auto rest = static_cast<size_t>(n - j);
+    const F32Vec y = v_exp_negative(d, hn::Sub(load_n(d, s + j, rest), bias));
+    sum = hn::Add(sum, hn::IfThenElseZero(hn::FirstN(d, rest), y));
+    store_n(d, y, s + j, rest);
+  }
+#endif
+  return lanes_sum(d, sum);
+}
+
+HWY_INLINE void scale_row(float* p, int64_t n, float factor) {
+  const F32Tag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const F32Vec f = hn::Set(d, factor);
+  int64_t j = 0;
+  for (; j + lanes <= n; j += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, p + j), f), d, p + j);
+  if (j < n) {
+    const auto rest = static_cast<size_t>(n - j);
+    store_n(d, hn::Mul(load_n(d, p + j, rest), f), p + j, rest);
+  }
+}
+
+void attention_block(const AttentionBlock& b) {
+  const AttentionArgs& a = *b.args;
+  float* scores = b.scratch;                         // [kQueryBlock, kKeyBlock]
+  float* keys = scores + kQueryBlock * kKeyBlock;    // [qk_dim, kKeyBlock]
+  float max[kQueryBlock], sum[kQueryBlock];
+  constexpr float kNone = -__builtin_inff();
+  int64_t low = a.kv_len, high = 0;
+  for (int64_t r = 0; r < b.rows; ++r) {
+    max[r] = kNone;
+    sum[r] = 0.0f;
+    if (b.low[r] >= b.high[r]) continue;
+    low = low < b.low[r] ? low : b.low[r];
+    high = high > b.high[r] ? high : b.high[r];
+  }
+  bool first_block = true;
+  for (int64_t first = low; first < high; first += kKeyBlock) {
+    const int64_t count = high - first < kKeyBlock ? high - first : kKeyBlock;
+    const float* k = b.k + first * a.k_strides.row;
+    if (b.rows <= kDotRows) {
+      dot_products(b, k, count, scores);
+    } else {
+      const auto step = 2 * static_cast<int64_t>(hn::Lanes(F32Tag()));
+      const int64_t padded = (count + step - 1) / step * step;
+      b.transpose(k, a.k_strides.row, keys, kKeyBlock, count, a.qk_dim);
+      for (int64_t i = 0; padded > count && i < a.qk_dim; ++i) {
+        for (int64_t j = count; j < padded; ++j) keys[i * kKeyBlock + j] = 0.0f;
+      }
+      product(b.q, b.q_row, keys, kKeyBlock, scores, kKeyBlock, b.rows, padded, a.qk_dim, false);
+    }
+    for (int64_t r = 0; r < b.rows; ++r) {
+      float* s = scores + r * kKeyBlock;
+      adjust_row(b, r, first, count, s);
+      const float block_max = reduce_row<AccMax>(s, count);
+      const float new_max = (block_max > max[r] || block_max != block_max) ? block_max : max[r];
+      const float base = new_max == kNone ? 0.0f : new_max;  // nothing to read so far: every term is 0
+      const float block_sum = exponentials(s, count, base);
+      if (!first_block) {
+        const float keep = max[r] == kNone ? 0.0f : std::exp(max[r] - base);
+        if (keep != 1.0f) scale_row(b.out + r * b.out_row, a.v_dim, keep);
+        sum[r] = sum[r] * keep + block_sum;
+      } else {
+        sum[r] = block_sum;
+      }
+      max[r] = new_max;
+    }
+    product(scores, kKeyBlock, b.v + first * a.v_strides.row, a.v_strides.row, b.out, b.out_row, b.rows, a.v_dim, count,
+            !first_block);
+    first_block = false;
+  }
+  for (int64_t r = 0; r < b.rows; ++r) {
+    float* out = b.out + r * b.out_row;
+    if (first_block || sum[r] == 0.0f) {
+      for (int64_t j = 0; j < a.v_dim; ++j) out[j] = 0.0f;
+    } else {
+      scale_row(out, a.v_dim, 1.0f / sum[r]);
+    }
+  }
+}
+
+constexpr AttentionTable kAttentionTable = {attention_block};
+
+}  // namespace
+}  // namespace gf::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gf::simd {
+namespace {
+
+int64_t clamp_key(int64_t x, int64_t high) { return x < 0 ? 0 : x > high ? high : x; }
+
+void set_ranges(const AttentionArgs& a, int64_t batch, int64_t first_row, bool rows_are_heads, AttentionBlock& b) {
+  const int64_t length = a.kv_lengths == nullptr ? a.kv_len : clamp_key(a.kv_lengths[batch], a.kv_len);
+  const int64_t offset = a.offset_from_lengths && a.kv_lengths != nullptr ? a.kv_lengths[batch] - a.q_len : a.offset;
+  for (int64_t r = 0; r < b.rows; ++r) {
+    const int64_t p = (rows_are_heads ? 0 : first_row + r) + offset;
+    b.low[r] = a.left_window < 0 ? 0 : clamp_key(p - a.left_window, length);
+    b.high[r] = a.right_window < 0 ? length : clamp_key(p + a.right_window + 1, length);
+  }
+}
+
+}  // namespace
+
+size_t attention_scratch_bytes_per_worker(int64_t qk_dim) {
+  return sizeof(float) * static_cast<size_t>((kQueryBlock + qk_dim) * kKeyBlock);
+}
+
+void attention_f32(Isa isa, const AttentionArgs& args, void* scratch, const ParallelFor& parallel) {
+  const AttentionArgs& a = args;
+  if (a.batch <= 0 || a.q_heads <= 0 || a.q_len <= 0 || a.v_dim <= 0) return;
+  const AttentionTable& table = GF_SIMD_SELECT(isa, kAttentionTable);
+  const TransposeTile transpose = transpose_tile(isa, 4);
+  const int64_t group = a.q_heads / a.kv_heads;
+  // One query position (decoding): the heads of a group are the rows, so that they read their keys once.
+  const bool heads = a.q_len == 1 && group > 1;
+  const int64_t rows = heads ? group : a.q_len, outer = heads ? a.kv_heads : a.q_heads;
+  const int64_t blocks = (rows + kQueryBlock - 1) / kQueryBlock;
+  const size_t worker_floats = attention_scratch_bytes_per_worker(a.qk_dim) / sizeof(float);
+  parallel(a.batch * outer * blocks, [&](int64_t task, int worker) {
+    const int64_t n = task / (outer * blocks), unit = task / blocks % outer, first = task % blocks * kQueryBlock;
+    const int64_t head = heads ? unit * group + first : unit, row = heads ? 0 : first;
+    const int64_t kv_head = heads ? unit : unit / group;
+    AttentionBlock b;
+    b.args = &a;
+    b.rows = rows - first < kQueryBlock ? rows - first : kQueryBlock;
+    b.q = a.q + n * a.q_strides.batch + head * a.q_strides.head + row * a.q_strides.row;
+    b.k = a.k + n * a.k_strides.batch + kv_head * a.k_strides.head;
+    b.v = a.v + n * a.v_strides.batch + kv_head * a.v_strides.head;
+    b.out = a.out + n * a.out_strides.batch + head * a.out_strides.head + row * a.out_strides.row;
+    const auto place = [&](const int64_t (&s)[4]) { return n * s[0] + head * s[1] + row * s[2]; };
+    b.bias = a.bias == nullptr ? nullptr : a.bias + place(a.bias_strides);
+    b.mask = a.mask == nullptr ? nullptr : a.mask + place(a.mask_strides);
+    b.q_row = heads ? a.q_strides.head : a.q_strides.row;
+    b.out_row = heads ? a.out_strides.head : a.out_strides.row;
+    b.bias_row = a.bias_strides[heads ? 1 : 2];
+    b.mask_row = a.mask_strides[heads ? 1 : 2];
+    b.bias_key = a.bias_strides[3];
+    b.mask_key = a.mask_strides[3];
+    b.transpose = transpose;
+    b.scratch = static_cast<float*>(scratch) + static_cast<size_t>(worker) * worker_floats;
+    set_ranges(a, n, row, heads, b);
+    table.block(b);
+  });
+}
+
+}  // namespace gf::simd
+#endif
