@@ -6,8 +6,8 @@
 FOLDER is what models.py wrote; without --build only ONNX Runtime is measured. Every measurement is a process of its
 own, pinned to as many cores as it has threads; the two engines take turns going first. Writes OUT.md and OUT.json.
 Compared, in f32 and with ONNX Runtime at its default optimisation level: median time of a run, load + create, peak
-resident memory above what the process had before the model. Outputs are compared with the golden ones (rtol 1e-3, atol 1e-4).
-Exit code 1 if a net fails or differs; a missed speed floor is marked in the table only.
+resident memory above what the process had before the model. Outputs are compared with the golden ones (rtol 1e-3,
+atol 1e-4). Exit code 1 if a net fails or differs; a missed floor is marked in the table only.
 """
 import argparse
 import json
