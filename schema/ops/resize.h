@@ -138,7 +138,7 @@ struct Resize {
     }
     double common = -1;
     bool known = true;
-    for (int k = 0; k < axes.count; ++k) {
+    for (int k = 0; k < axes.count && k < kMaxRank; ++k) {  // the bound g++ 12 cannot see
       Dim& d = out[axes.order[k]];
       const Dim in = d;
       if (a.sizes.empty()) GF_TRY(read_size(c, 3, k, kUnbounded, "sizes", d));
