@@ -1,0 +1,352 @@
+"""Builds and tests GhostFlow, stage by stage; called by tests/run.sh. Standard library only.
+
+A stage is one preset (or one tool over its executables). A stage that fails does not stop the later ones, but makes the
+run fail. Exit status: 0 all passed, 1 something failed or did not build, 2 wrong usage, 3 nothing ran.
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# Groups with many independent tests run as one process per core.
+SHARDED = {"ops", "simd", "models", "converter", "conformance"}
+EXIT_SKIP = 77  # a test script that cannot run here says so with this status and a last line with the reason
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:second_deadlock_stack=1",
+}
+
+
+class Stage:
+    """What a stage found: counts, failures by name, skips by reason, seconds."""
+
+    def __init__(self, name):
+        self.name = name
+        self.passed = 0
+        self.failures = []  # (test name, what happened)
+        self.skips = {}  # reason -> [test names]
+        self.seconds = {}
+
+    def skip(self, name, reason):
+        self.skips.setdefault(" ".join(reason.split()) or "no reason given", []).append(name)
+
+    def skipped(self):
+        return sum(len(names) for names in self.skips.values())
+
+    def line(self):
+        times = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in self.seconds.items())
+        return (f"stage {self.name}: {self.passed} passed, {len(self.failures)} failed, {self.skipped()} skipped"
+                f" ({times})")
+
+
+def tail(text, lines=60):
+    kept = text.splitlines()[-lines:]
+    return "\n".join("    " + line for line in kept)
+
+
+def run_process(command, env, timeout, cwd=ROOT):
+    """(status, output, timed_out); the whole process group is ended at the timeout."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                               env=env, cwd=cwd, text=True, errors="replace", start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=timeout)
+        return process.returncode, output, False
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        return process.returncode, output, True
+
+
+def build(stage, preset, targets=()):
+    """Configures and builds; False (and a failure entry) when that does not work."""
+    start = time.time()
+    commands = [["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset, "-j", str(JOBS)]]
+    if targets:
+        commands[1] += ["--target", *targets]
+    for command in commands:
+        print(f"  {' '.join(command)}", flush=True)
+        status, output, _ = run_process(command, dict(os.environ), None)
+        if status != 0:
+            stage.failures.append((f"{stage.name}: {' '.join(command)}", "build failed:\n" + tail(output)))
+            stage.seconds["build"] = time.time() - start
+            return False
+    stage.seconds["build"] = time.time() - start
+    return True
+
+
+def read_manifest(preset):
+    entries = []
+    path = ROOT / "build" / preset / "tests.manifest"
+    for line in path.read_text().splitlines() if path.exists() else []:
+        entries.append(line.split("\t"))
+    emulator = next((e[1].split(";") for e in entries if e[0] == "emulator" and e[1]), [])
+    return emulator, [e for e in entries if e[0] != "emulator"]
+
+
+def base_environment(preset, tier):
+    env = dict(os.environ)
+    build_dir = ROOT / "build" / preset
+    env.update({"GF_SOURCE_DIR": str(ROOT), "GF_BUILD_DIR": str(build_dir), "GF_BIN_DIR": str(build_dir / "bin"),
+                "GF_TEST_TIER": tier})
+    env.setdefault("GF_TEST_DATA", str(ROOT.parent / "shared" / "data"))
+    for key, value in SANITIZER_ENV.items():
+        env.setdefault(key, value)
+    return env
+
+
+def merge_json(stage, group, report):
+    for suite in report.get("testsuites", []):
+        for test in suite.get("testsuite", []):
+            name = f"{group}: {test['classname']}.{test['name']}"
+            if test.get("failures"):
+                stage.failures.append((name, tail(test["failures"][0]["failure"], 12)))
+            elif test.get("result") == "SKIPPED":
+                message = (test.get("skipped") or [{"message": ""}])[0].get("message", "")
+                # "file:line\nreason": the reason is what people want
+                stage.skip(name, message.split("\n", 1)[-1])
+            elif test.get("status") == "RUN":
+                stage.passed += 1
+
+
+def merge_output(stage, group, output, status, timed_out):
+    """For a process that died before writing its report."""
+    done = re.findall(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+) \(", output, re.M)
+    started = re.findall(r"^\[ RUN +\] (\S+)", output, re.M)
+    total = re.search(r"Running (\d+) tests? from", output)
+    for result, name in done:
+        if result == "OK":
+            stage.passed += 1
+        elif result == "FAILED":
+            stage.failures.append((f"{group}: {name}", "see above"))
+        else:
+            stage.skip(f"{group}: {name}", "unknown (the process ended before its report)")
+    what = "timed out" if timed_out else f"ended by {signal.Signals(-status).name}" if status < 0 else f"exit {status}"
+    left = int(total.group(1)) - len(done) if total else 1
+    culprit = started[-1] if started else "start-up"
+    stage.failures.append((f"{group}: {culprit}", f"process {what}; {left} test(s) without a result\n" + tail(output)))
+
+
+def run_gtest(group, command, env, shard, shards, test_filter, timeout):
+    with tempfile.TemporaryDirectory(prefix="gf_run_") as folder:
+        env = dict(env)
+        report = Path(folder) / "report.json"
+        temp = Path(folder) / "tmp"
+        temp.mkdir()
+        env.update({"TMPDIR": str(temp), "TEST_TMPDIR": str(temp) + "/", "GTEST_OUTPUT": f"json:{report}"})
+        if shards > 1:
+            env.update({"GTEST_TOTAL_SHARDS": str(shards), "GTEST_SHARD_INDEX": str(shard)})
+        if test_filter:
+            env["GTEST_FILTER"] = test_filter
+        start = time.time()
+        status, output, timed_out = run_process(command, env, timeout)
+        parsed = None
+        if report.exists():
+            try:
+                parsed = json.loads(report.read_text(errors="replace"))
+            except ValueError:
+                parsed = None
+        return group, parsed, status, output, timed_out, time.time() - start
+
+
+def run_tests(stage, preset, tier, test_filter, only=None, wrapper=(), timeout=1800, scripts=False):
+    emulator, entries = read_manifest(preset)
+    env = base_environment(preset, tier)
+    start = time.time()
+    jobs = []
+    for entry in entries:
+        if entry[0] == "skip" and only is None and not test_filter:
+            stage.skip(entry[1], f"not built: {entry[2]}")
+        elif entry[0] == "test" and (only is None or entry[1] in only):
+            shards = JOBS if entry[1] in SHARDED and not wrapper else 1
+            command = [*wrapper, *emulator, entry[2]]
+            jobs += [(entry[1], command, env, shard, shards, test_filter, timeout) for shard in range(shards)]
+    jobs.sort(key=lambda job: job[4], reverse=True)  # sharded groups are the long ones: first
+    with ThreadPoolExecutor(JOBS) as pool:
+        for group, report, status, output, timed_out, seconds in pool.map(lambda job: run_gtest(*job), jobs):
+            failed_before = len(stage.failures)
+            if report is not None and not timed_out:
+                merge_json(stage, group, report)
+                if status != 0 and len(stage.failures) == failed_before:
+                    stage.failures.append((f"{group}: exit status", f"tests passed but the process ended with {status} "
+                                           "(a sanitizer, a leak or a crash at exit)\n" + tail(output)))
+            else:
+                merge_output(stage, group, output, status, timed_out)
+            if seconds > 20:
+                print(f"  {group}: {seconds:.0f} s", flush=True)
+    if scripts and not test_filter:
+        run_scripts(stage, env)
+    stage.seconds["tests"] = time.time() - start
+
+
+def run_scripts(stage, env):
+    """tests/<group>/*_test.sh and *_test.py: exit 0 passed, 77 skipped (last line: why), anything else failed."""
+    for script in sorted([*ROOT.glob("tests/*/*_test.sh"), *ROOT.glob("tests/*/*_test.py")]):
+        name = str(script.relative_to(ROOT / "tests"))
+        command = ["sh", str(script)] if script.suffix == ".sh" else [sys.executable, str(script)]
+        if os.access(script, os.X_OK):
+            command = [str(script)]
+        with tempfile.TemporaryDirectory(prefix="gf_run_") as folder:
+            status, output, timed_out = run_process(command, {**env, "TMPDIR": folder}, 1800)
+        if status == 0 and not timed_out:
+            stage.passed += 1
+            for line in output.splitlines():  # numbers that a script wants people to see
+                if line.startswith("note: "):
+                    print(f"  {name}: {line[6:]}", flush=True)
+        elif status == EXIT_SKIP:
+            stage.skip(name, (output.strip().splitlines() or ["no reason given"])[-1])
+        else:
+            stage.failures.append((name, ("timed out\n" if timed_out else f"exit {status}\n") + tail(output)))
+
+
+def run_fuzzers(stage, preset, seconds_each):
+    """Each fuzzer for a while, from its seeds in tests/fuzz/corpus/<name>/ if it has any."""
+    start = time.time()
+    _, entries = read_manifest(preset)
+    env = base_environment(preset, "plain")
+
+    def one(entry):
+        with tempfile.TemporaryDirectory(prefix="gf_fuzz_") as folder:
+            corpus = Path(folder) / "corpus"
+            corpus.mkdir()
+            seeds = ROOT / "tests" / "fuzz" / "corpus" / entry[1].removesuffix("_fuzz")
+            command = [entry[2], f"-max_total_time={seconds_each}", "-timeout=10", "-rss_limit_mb=4096", "-max_len=65536",
+                       "-print_final_stats=1", f"-artifact_prefix={ROOT}/build/{preset}/crash-{entry[1]}-", str(corpus)]
+            if seeds.is_dir():
+                command.append(str(seeds))
+            return entry[1], *run_process(command, {**env, "TMPDIR": folder}, seconds_each * 4 + 120)
+
+    with ThreadPoolExecutor(JOBS) as pool:
+        for name, status, output, timed_out in pool.map(one, [e for e in entries if e[0] == "fuzz"]):
+            if status == 0 and not timed_out:
+                stage.passed += 1
+                executed = re.search(r"number_of_executed_units: (\d+)", output)
+                print(f"  {name}: {executed.group(1) if executed else '?'} inputs", flush=True)
+            else:
+                stage.failures.append((name, ("timed out\n" if timed_out else f"exit {status}\n") + tail(output, 40)))
+    stage.seconds["fuzz"] = time.time() - start
+
+
+def stage_release(options, tier):
+    stage = Stage("release")
+    if build(stage, "release"):
+        run_tests(stage, "release", tier, options.filter, options.groups, scripts=not options.groups)
+    return stage
+
+
+def stage_asan(options, tier):
+    stage = Stage("asan")
+    if build(stage, "asan"):
+        run_tests(stage, "asan", tier, options.filter, options.groups)
+    return stage
+
+
+def stage_fuzz(options, tier):
+    stage = Stage("fuzz")
+    if build(stage, "asan"):
+        run_fuzzers(stage, "asan", {"plain": 25, "all": 25, "long": 1200}[tier if tier in ("all", "long") else "plain"])
+    return stage
+
+
+# Thread sanitizer: what threads touch. One-op tests run serially and would only cost time.
+TSAN_GROUPS = {"core", "runtime", "facade", "models", "simd"}
+
+
+def stage_tsan(options, tier):
+    stage = Stage("tsan")
+    if build(stage, "tsan"):
+        run_tests(stage, "tsan", tier, options.filter, options.groups or TSAN_GROUPS)
+    return stage
+
+
+def stage_preset(name):
+    def run(options, tier):
+        stage = Stage(name)
+        if build(stage, name):
+            run_tests(stage, name, tier, options.filter, options.groups)
+        return stage
+    return run
+
+
+VALGRIND_GROUPS = {"core", "runtime", "schema", "io"}
+
+
+def stage_valgrind(options, tier):
+    stage = Stage("valgrind")
+    if shutil.which("valgrind") is None:
+        stage.skip("valgrind", "valgrind is not installed")
+        return stage
+    # somalloc: the executables define malloc themselves (tests/support/heap_counter.cpp)
+    wrapper = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
+               "--soname-synonyms=somalloc=NONE", "--fair-sched=yes"]
+    if build(stage, "release"):
+        run_tests(stage, "release", "plain", options.filter or "-*SLOW*:*Stress*:*EveryByte*", options.groups or
+                  VALGRIND_GROUPS, wrapper=wrapper)
+    return stage
+
+
+STAGES = {
+    "release": stage_release, "asan": stage_asan, "fuzz": stage_fuzz, "tsan": stage_tsan,
+    "minimal": stage_preset("minimal"), "aarch64": stage_preset("aarch64"), "x86-32": stage_preset("x86-32"),
+    "valgrind": stage_valgrind, "dev": stage_preset("dev"), "clang": stage_preset("clang"),
+}
+ALL = ["release", "minimal", "asan", "fuzz", "tsan", "aarch64", "x86-32", "valgrind"]
+
+
+def report(stages, started):
+    for stage in stages:
+        for name, what in stage.failures:
+            print(f"FAILED [{stage.name}] {name}\n{what}")
+    reasons = {}
+    for stage in stages:
+        for reason, names in stage.skips.items():
+            reasons.setdefault(reason, []).extend(f"{name} [{stage.name}]" for name in names)
+    for reason, names in sorted(reasons.items(), key=lambda item: -len(item[1])):
+        shown = ", ".join(names[:3]) + (f", ... ({len(names)} in all)" if len(names) > 3 else "")
+        print(f"skipped: {reason}: {shown}")
+    for stage in stages:
+        print(stage.line())
+        for name, _ in stage.failures:
+            print(f"  failed: {name}")
+    print(f"total time {time.time() - started:.0f} s")
+    passed, failed = sum(s.passed for s in stages), sum(len(s.failures) for s in stages)
+    print(f"{passed} passed, {failed} failed, {sum(s.skipped() for s in stages)} skipped")
+    return 1 if failed else 3 if passed == 0 else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tests/run.sh", description="Sets up, builds and tests GhostFlow.")
+    tier = parser.add_mutually_exclusive_group()
+    tier.add_argument("--all", action="store_true", help="also sanitizers, fuzz smoke, cross builds, valgrind, large models"
+                      " (<= 60 minutes on 2 cores)")
+    tier.add_argument("--long", action="store_true", help="as --all, with the tests that take hours")
+    parser.add_argument("--stage", action="append", default=[], choices=STAGES, help="only this stage (repeatable)")
+    parser.add_argument("--filter", help="GoogleTest filter, for instance '*Softmax*'; leaves the script tests out")
+    parser.add_argument("--group", dest="groups", action="append", help="only tests/<group> (repeatable)")
+    parser.add_argument("--no-setup", action="store_true", help="do not look for missing packages")
+    options = parser.parse_args()
+    options.groups = set(options.groups) if options.groups else None
+    level = "long" if options.long else "all" if options.all else "plain"
+    names = options.stage or (ALL if level != "plain" else ["release"])
+    started = time.time()
+    stages = []
+    for name in names:
+        print(f"stage {name}", flush=True)
+        stages.append(STAGES[name](options, level if name in ("release", "fuzz") else "plain"))
+        print(f"  {stages[-1].line()}", flush=True)
+    print()
+    return report(stages, started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Installs the Debian packages that building and testing GhostFlow needs. Quiet; asks nothing; does nothing when all are
+# there. Usage: setup-debian.sh [runtime] [tests] [cross]   (default: runtime tests)
+#   runtime  compilers, build tools, libraries of the product
+#   tests    GoogleTest, benchmark library, libonnx's checker
+#   cross    what `tests/run.sh --all` adds: clang, sanitizers, valgrind, aarch64 and 32-bit compilers, qemu
+set -eu
+
+runtime="g++ cmake ninja-build ccache git python3 libflatbuffers-dev flatbuffers-compiler libprotozero-dev libxnnpack-dev
+  libpthreadpool-dev libcpuinfo-dev libhwy-dev libcli11-dev nlohmann-json3-dev libfmt-dev libstb-dev zlib1g-dev"
+tests="libgtest-dev libbenchmark-dev libonnx-dev libprotobuf-dev"
+# g++-multilib and g++-aarch64-linux-gnu exclude each other; the versioned packages do not.
+cross="clang-14 libclang-rt-14-dev valgrind qemu-user googletest g++-12-multilib libc6-dev-i386
+  g++-12-aarch64-linux-gnu libc6-dev-arm64-cross"
+
+packages=""
+[ $# -gt 0 ] || set -- runtime tests
+for group in "$@"; do
+  case "$group" in
+    runtime) packages="$packages $runtime" ;;
+    tests) packages="$packages $tests" ;;
+    cross) packages="$packages $cross" ;;
+    *)
+      echo "setup-debian.sh: unknown group '$group'; there are: runtime tests cross" >&2
+      exit 2
+      ;;
+  esac
+done
+# shellcheck disable=SC2086  # word splitting is wanted: these are lists
+set -- $packages
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+  echo "This is not a Debian system, so nothing was installed. Needed, under the names that Debian 12 gives them:"
+  printf '  %s\n' "$@"
+  echo "A C++20 compiler (g++ 12, clang 14 or newer), CMake 3.25 and Ninja are needed everywhere."
+  exit 0
+fi
+
+# Asks the package database alone: answers in milliseconds, without the network.
+present=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p') || true
+missing=""
+for package in "$@"; do
+  case "
+$present
+" in
+    *"
+$package
+"*) ;;
+    *) missing="$missing $package" ;;
+  esac
+done
+[ -n "$missing" ] || exit 0
+
+sudo=""
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null 2>&1; then
+    echo "setup-debian.sh: packages are missing and neither root nor sudo is at hand. As root, run:" >&2
+    echo "  apt-get install --no-install-recommends$missing" >&2
+    exit 1
+  fi
+  sudo="sudo"
+fi
+echo "installing:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() {
+  # shellcheck disable=SC2086
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >"$log" 2>&1 </dev/null
+}
+# Package lists of a fresh machine are empty or old: refresh them only when the install fails without.
+if ! install; then
+  $sudo apt-get update -q >"$log" 2>&1 </dev/null || { cat "$log" >&2; exit 1; }
+  install || { cat "$log" >&2; echo "setup-debian.sh: apt-get could not install:$missing" >&2; exit 1; }
+fi
