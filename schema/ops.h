@@ -13,6 +13,8 @@
 #include "schema/ops/asinh.h"
 #include "schema/ops/atan.h"
 #include "schema/ops/atanh.h"
+#include "schema/ops/attention.h"
+#include "schema/ops/average_pool.h"
 #include "schema/ops/batch_norm.h"
 #include "schema/ops/bernoulli.h"
 #include "schema/ops/bit_cast.h"
@@ -30,11 +32,14 @@
 #include "schema/ops/compress.h"
 #include "schema/ops/concat.h"
 #include "schema/ops/constant_of_shape.h"
+#include "schema/ops/conv.h"
 #include "schema/ops/conv_integer.h"
+#include "schema/ops/conv_transpose.h"
 #include "schema/ops/cos.h"
 #include "schema/ops/cosh.h"
 #include "schema/ops/cum_prod.h"
 #include "schema/ops/cum_sum.h"
+#include "schema/ops/deform_conv.h"
 #include "schema/ops/depth_to_space.h"
 #include "schema/ops/dequantize_linear.h"
 #include "schema/ops/det.h"
@@ -59,6 +64,7 @@
 #include "schema/ops/greater_or_equal.h"
 #include "schema/ops/grid_sample.h"
 #include "schema/ops/group_norm.h"
+#include "schema/ops/gru.h"
 #include "schema/ops/hard_sigmoid.h"
 #include "schema/ops/hard_swish.h"
 #include "schema/ops/hardmax.h"
@@ -75,10 +81,15 @@
 #include "schema/ops/log_softmax.h"
 #include "schema/ops/loop.h"
 #include "schema/ops/lp_normalization.h"
+#include "schema/ops/lp_pool.h"
 #include "schema/ops/lrn.h"
+#include "schema/ops/lstm.h"
+#include "schema/ops/matmul.h"
 #include "schema/ops/matmul_integer.h"
 #include "schema/ops/max.h"
+#include "schema/ops/max_pool.h"
 #include "schema/ops/max_roi_pool.h"
+#include "schema/ops/max_unpool.h"
 #include "schema/ops/mean_variance_normalization.h"
 #include "schema/ops/mel_weight_matrix.h"
 #include "schema/ops/min.h"
@@ -94,6 +105,7 @@
 #include "schema/ops/one_hot.h"
 #include "schema/ops/or.h"
 #include "schema/ops/pad.h"
+#include "schema/ops/pointwise.h"
 #include "schema/ops/pow.h"
 #include "schema/ops/prelu.h"
 #include "schema/ops/qlinear_conv.h"
@@ -118,7 +130,9 @@
 #include "schema/ops/resize.h"
 #include "schema/ops/reverse_sequence.h"
 #include "schema/ops/rms_norm.h"
+#include "schema/ops/rnn.h"
 #include "schema/ops/roi_align.h"
+#include "schema/ops/rotary_embedding.h"
 #include "schema/ops/round.h"
 #include "schema/ops/scatter_elements.h"
 #include "schema/ops/scatter_nd.h"
@@ -170,20 +184,25 @@ using AllOps = OpList<  //
     // movement
     op::Transpose, op::Reshape, op::Squeeze, op::Unsqueeze, op::Flatten, op::Concat, op::Split, op::Slice, op::Gather,
     op::GatherElements, op::GatherNd, op::ScatterElements, op::ScatterNd, op::TensorScatter, op::Expand, op::Tile,
-    op::Pad, op::ShapeOf, op::Size, op::ConstantOfShape, op::Range, op::EyeLike, op::OneHot, op::NonZero,
-    op::Compress, op::Unique, op::Trilu, op::DepthToSpace, op::SpaceToDepth, op::ReverseSequence, op::CenterCropPad,
-    op::Col2Im, op::Resize, op::NonMaxSuppression, op::RoiAlign, op::MaxRoiPool, op::GridSample, op::AffineGrid,
-    op::Det, op::Dft, op::Stft, op::Window, op::MelWeightMatrix, op::Einsum,
+    op::Pad, op::ShapeOf, op::Size, op::ConstantOfShape, op::Range, op::EyeLike, op::OneHot, op::NonZero, op::Compress,
+    op::Unique, op::Trilu, op::DepthToSpace, op::SpaceToDepth, op::ReverseSequence, op::CenterCropPad, op::Col2Im,
+    op::Resize, op::NonMaxSuppression, op::RoiAlign, op::MaxRoiPool, op::GridSample, op::AffineGrid, op::Det, op::Dft,
+    op::Stft, op::Window, op::MelWeightMatrix, op::Einsum,
     // reductions and normalisations
     op::Softmax, op::LogSoftmax, op::Hardmax, op::ReduceSum, op::ReduceMean, op::ReduceMax, op::ReduceMin,
     op::ReduceProd, op::ReduceL1, op::ReduceL2, op::ReduceLogSum, op::ReduceLogSumExp, op::ReduceSumSquare, op::ArgMax,
     op::ArgMin, op::CumSum, op::CumProd, op::LpNormalization, op::MeanVarianceNormalization, op::NllLoss,
     op::SoftmaxCrossEntropyLoss, op::LayerNorm, op::RmsNorm, op::GroupNorm, op::InstanceNorm, op::BatchNorm, op::Lrn,
     op::TopK,
+    // matrix products, convolutions, pools, recurrent cells, attention
+    op::MatMul, op::Conv, op::ConvTranspose, op::DeformConv, op::MaxPool, op::AveragePool, op::LpPool, op::MaxUnpool,
+    op::Lstm, op::Gru, op::Rnn, op::Attention, op::RotaryEmbedding,
     // quantisation
     op::QuantizeLinear, op::DequantizeLinear, op::DynamicQuantizeLinear, op::MatMulInteger, op::QLinearMatMul,
     op::ConvInteger, op::QLinearConv,
     // control flow
-    op::If, op::Loop>;
+    op::If, op::Loop,
+    // fused
+    op::Pointwise>;
 
 }  // namespace gf

@@ -1,0 +1,47 @@
+// lstm: long short-term memory (ONNX LSTM; Hochreiter and Schmidhuber 1997), gates i, o, f, c with peepholes p:
+// i = f(.. + p_i * c), f = f(.. + p_f * c) (1 - i with input_forget), c = f * c + i * g(..), o = f(.. + p_o * c),
+// h = o * h(c). Inputs x, w, r, b, sequence lengths, initial h, initial c, p [directions, 3 * hidden] in the order i, o,
+// f (from b on optional); outputs y, last h, last c. Shapes: schema/recurrent.h. Default f, g, h: sigmoid, tanh, tanh.
+#pragma once
+
+#include "schema/recurrent.h"
+
+namespace gf::op {
+
+struct Lstm {
+  static constexpr OpInfo info{
+      .id = 310, .name = "lstm", .min_inputs = 3, .max_inputs = 8, .min_outputs = 1, .max_outputs = 3};
+  using Attrs = RecurrentAttrs;
+  static constexpr AttrField fields[] = {field<&Attrs::hidden>(1, "hidden", 1, int64_t{1} << 30),
+                                         field<&Attrs::direction>(2, "direction", 0, 2),
+                                         field<&Attrs::activations>(3, "activations"),
+                                         field<&Attrs::activation_alpha>(4, "activation_alpha"),
+                                         field<&Attrs::activation_beta>(5, "activation_beta"),
+                                         field<&Attrs::clip>(6, "clip"),
+                                         field<&Attrs::option>(7, "input_forget")};
+
+  static Error infer(InferContext& c, const Attrs& a) {
+    GF_TRY(infer_recurrent(c, a, 4, 3));
+    DimShape state;
+    state.push(a.directions());
+    state.push(c.shape(0)[1]);
+    state.push(a.hidden);
+    if (c.has_input(6)) {
+      GF_TRY(c.expect_same_type(0, 6));
+      GF_TRY(c.expect_rank(6, 3));
+      for (int d = 0; d < 3; ++d)
+        GF_TRY(c.expect_equal(c.shape(6)[d], state[d], "the initial cell is not [directions, batch, hidden]"));
+    }
+    if (c.has_input(7)) {
+      GF_TRY(c.expect_same_type(0, 7));
+      GF_TRY(c.expect_rank(7, 2));
+      GF_TRY(c.expect_equal(c.shape(7)[0], state[0], "p is not [directions, 3 * hidden]"));
+      GF_TRY(c.expect_equal(c.shape(7)[1], 3 * a.hidden, "p is not [directions, 3 * hidden]"));
+    }
+    return c.set(2, c.dtype(0), state);
+  }
+  // back-propagation through time; the gates come back as optional outputs when it is written
+  static constexpr PendingGradient grad{};
+};
+
+}  // namespace gf::op
