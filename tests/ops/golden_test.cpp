@@ -1,10 +1,16 @@
-// Every case of data/*.json (make_goldens.py: expected values from PyTorch and NumPy) through the portable kernels: once
-// serially, once with three threads and once in place, which must give the same bytes.
+// Every case of data/*.json (make_goldens.py: expected values from PyTorch and NumPy) through the portable kernels and
+// through the best ones of each instruction set: once serially, once with three threads and once in place, which must
+// give the same bytes.
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "ops/cpu/small_float.h"
+#include "ops/cpu/table.h"
+#if GF_SIMD
+#include "ops/cpu/simd/isa_dispatch.h"
+#include "ops/cpu/simd/table.h"
+#endif
 #include "tests/ops/op_test_util.h"
 
 namespace gf::test {
@@ -48,15 +54,12 @@ Attributes to_attributes(const json& attrs) {
   return result;
 }
 
-class Golden : public ::testing::TestWithParam<const char*> {};
-
-TEST_P(Golden, MatchesReference) {
-  const auto path = std::filesystem::path(__FILE__).parent_path() / "data" / (std::string(GetParam()) + ".json");
+void check_file(const char* name, const Tables& tables, Isa isa) {
+  const auto path = std::filesystem::path(__FILE__).parent_path() / "data" / (std::string(name) + ".json");
   std::ifstream file(path);
   ASSERT_TRUE(file) << path << " is missing; make_goldens.py writes it";
   const json cases = json::parse(file);
   ASSERT_GT(cases.size(), 100U);
-  const Tables tables = default_tables();
   RoughParallel rough;
   size_t index = 0;
   for (const json& c : cases) {
@@ -68,12 +71,15 @@ TEST_P(Golden, MatchesReference) {
     HostInputs inputs;
     for (const json& t : c["inputs"]) inputs.push_back(t.is_null() ? std::nullopt : std::optional(to_tensor(t)));
     EvaluateOptions options;
+    options.isa = isa;
+    std::string kernel;
+    options.kernel_used = &kernel;
     options.outputs = static_cast<int>(c["outputs"].size());
     const Attributes attributes = to_attributes(c["attrs"]);
     try {
       const auto outputs = evaluate(*def, attributes, inputs, tables, options);
       for (size_t o = 0; o < outputs.size(); ++o)
-        EXPECT_TRUE(close(outputs[o], to_tensor(c["outputs"][o]), c["rtol"], c["atol"])) << "output " << o;
+        EXPECT_TRUE(close(outputs[o], to_tensor(c["outputs"][o]), c["rtol"], c["atol"])) << kernel << ", output " << o;
       options.parallel = rough.get();
       EXPECT_EQ(evaluate(*def, attributes, inputs, tables, options), outputs) << "threads change the result";
       options.inplace = true;
@@ -84,7 +90,27 @@ TEST_P(Golden, MatchesReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Portable, Golden, ::testing::Values("elementwise", "cast", "reduce", "norm"));
+class Golden : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Golden, PortableKernels) {
+  Tables tables;
+  tables.ops = AllOps::table();
+  tables.add(cpu::portable_kernels());
+  check_file(GetParam(), tables, Isa::Portable);
+}
+
+#if GF_SIMD
+TEST_P(Golden, VectorKernels) {
+  Tables tables;
+  tables.ops = AllOps::table();
+  tables.add(cpu::simd_kernels());
+  tables.add(cpu::portable_kernels());
+  for (const Isa isa : {Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Neon})
+    if (isa_allows(simd::best_isa(), isa)) check_file(GetParam(), tables, isa);
+}
+#endif
+
+INSTANTIATE_TEST_SUITE_P(Files, Golden, ::testing::Values("elementwise", "cast", "reduce", "norm"));
 
 }  // namespace
 }  // namespace gf::test

@@ -1,0 +1,51 @@
+// Interpreter of pointwise programs: resolves a program once (init) to steps over tiles in a few slots, then runs them
+// tile by tile. Backends give their own functions for the steps through a resolver.
+// Thread rule: a resolved program is read-only; every worker has slots of its own on its stack.
+#pragma once
+
+#include "ops/cpu/op_util.h"
+#include "schema/ops/pointwise.h"
+
+namespace gf::cpu {
+
+/// Elements of a tile: 2 kB, so that a chain's slots stay in the first-level cache.
+inline constexpr int64_t kPointwiseTile = 512;
+/// Bytes of attributes one step may have.
+inline constexpr size_t kMaxStepAttrs = 32;
+/// Tiles alive at once, inputs not counted.
+inline constexpr int kMaxSlots = 8;
+
+struct PointwiseStep;
+/// Computes `count` elements; `b` is null for unary steps. `out` may be `a` or `b`.
+using StepFn = void (*)(const PointwiseStep& step, const float* a, const float* b, float* out, int64_t count);
+
+struct PointwiseStep {
+  StepFn run = nullptr;
+  const void* function = nullptr;      ///< the resolver's own use
+  float p0 = 0, p1 = 0;                ///< likewise
+  int16_t a = 0, b = -1;               ///< place: [0, kMaxInputs) input, from kMaxInputs on slot, -1 none
+  int16_t out = 0;                     ///< slot; -1: the output
+  alignas(8) unsigned char attrs[kMaxStepAttrs] = {};
+};
+
+struct PointwiseProgram {
+  int steps = 0;
+  PointwiseStep step[op::Pointwise::kMaxInstructions];
+};
+
+/// Gives `step` its function for `op` (attributes are in step.attrs); false when it has none.
+using ResolveStep = bool (*)(uint16_t op, Isa isa, bool binary, PointwiseStep& step);
+
+/// The portable functions: every unary and binary elementwise op on floats.
+bool resolve_portable_step(uint16_t op, Isa isa, bool binary, PointwiseStep& step);
+
+/// Decodes the program of `node`. Unsupported (with plan's reason) when an op is no elementwise op on floats, its
+/// arity or parameters do not fit, or more than kMaxSlots results live at once.
+Error resolve_pointwise(const NodeView& node, ResolveStep resolve, PointwiseProgram& program, const char*& refused);
+
+/// Whole kernel phases for a resolver.
+Error prepare_pointwise(const NodeView& node, KernelPlan& plan, ResolveStep resolve);
+Error init_pointwise(const NodeView& node, InitContext& context, ResolveStep resolve);
+Error run_pointwise(RunContext& context);
+
+}  // namespace gf::cpu

@@ -1,0 +1,75 @@
+// pointwise: a chain of elementwise ops in one pass over memory (made by a pass, never imported). Inputs of one float type
+// broadcast to the output; arithmetic is f32 for f32, f16 and bf16. The program is a list of instructions, each four
+// integers: op id (OpInfo::id of a unary or binary elementwise op), first parameter, operand, operand.
+//   operand k >= 0: input k;  operand -1 - j: result of instruction j (an earlier one);  kNoOperand: none (unary ops)
+// Parameters are the attributes of the instruction's op in field order, one float each. The last result is the output.
+#pragma once
+
+#include "schema/op.h"
+
+namespace gf::op {
+
+struct Pointwise {
+  static constexpr int kMaxInputs = 8;
+  static constexpr int kMaxInstructions = 32;
+  static constexpr int kWords = 4;                     ///< integers per instruction
+  static constexpr int64_t kNoOperand = int64_t{1} << 40;
+
+  static constexpr OpInfo info{.id = 140, .name = "pointwise", .min_inputs = 1, .max_inputs = kMaxInputs, .flags = kOpFused};
+  struct Attrs {
+    IntList program;
+    FloatList parameters;
+  };
+  static constexpr AttrField fields[] = {field<&Attrs::program>(1, "program"),
+                                         field<&Attrs::parameters>(2, "parameters")};
+
+  /// One decoded instruction.
+  struct Instruction {
+    uint16_t op = 0;
+    int64_t parameter = 0;
+    int64_t a = 0, b = kNoOperand;
+  };
+  static Instruction instruction(const Attrs& attrs, int index) {
+    const int64_t* w = attrs.program.data() + static_cast<ptrdiff_t>(index) * kWords;
+    return {static_cast<uint16_t>(w[0]), w[1], w[2], w[3]};
+  }
+  static int instruction_count(const Attrs& a) { return static_cast<int>(a.program.size() / kWords); }
+
+  static Error infer(InferContext& c, const Attrs& a) {
+    GF_TRY(c.expect_type(0, kFloats));
+    GF_TRY(check_program(c, a));
+    DimShape shape = c.shape(0);
+    for (int i = 1; i < c.input_count(); ++i) {
+      if (!c.has_input(i)) return c.fail(Error::BadGraph, "input %d is missing", i);
+      GF_TRY(c.expect_same_type(0, i));
+      GF_TRY(c.broadcast(shape, c.shape(i), shape));
+    }
+    return c.set(0, c.dtype(0), shape);
+  }
+  static constexpr PendingGradient grad{};  // autodiff runs before fusion
+
+ private:
+  static Error check_program(InferContext& c, const Attrs& a) {
+    const size_t n = a.program.size() / kWords;
+    if (n == 0 || n > kMaxInstructions || n * kWords != a.program.size())
+      return c.fail(Error::BadAttribute, "program has %zu words; it needs 4 per instruction, 1 to %d instructions",
+                    a.program.size(), kMaxInstructions);
+    for (int k = 0; k < static_cast<int>(n); ++k) {
+      const int64_t* w = a.program.data() + static_cast<ptrdiff_t>(k) * kWords;
+      if (w[0] <= 0 || w[0] > 0xffff)
+        return c.fail(Error::BadAttribute, "instruction %d: op id %lld", k, static_cast<long long>(w[0]));
+      if (w[1] < 0 || w[1] > static_cast<int64_t>(a.parameters.size()))
+        return c.fail(Error::BadAttribute, "instruction %d: parameter %lld of %zu", k, static_cast<long long>(w[1]),
+                      a.parameters.size());
+      for (int j = 2; j < kWords; ++j) {
+        const bool none = j == 3 && w[j] == kNoOperand;
+        if (!none && (w[j] >= c.input_count() || w[j] < -k))
+          return c.fail(Error::BadAttribute, "instruction %d: operand %lld is neither an input nor an earlier result", k,
+                        static_cast<long long>(w[j]));
+      }
+    }
+    return Error::Ok;
+  }
+};
+
+}  // namespace gf::op
