@@ -1,0 +1,115 @@
+// matmul in readable form: four rows by 128 columns at a time, sums over the inner axis in double (integers: modulo 2^64)
+// in index order, rounded once. Any strides, any element type.
+#include "schema/ops/matmul.h"
+
+#include "ops/cpu/epilogue.h"
+
+namespace gf::cpu {
+namespace {
+
+constexpr int64_t kRows = 4, kColumns = Epilogue::kPiece, kDepth = 64;
+
+/// A stack of matrices: element (r, c) of matrix m is at m * rows * cols + r * row_stride + c * col_stride.
+struct Side {
+  int64_t rows = 1, cols = 1, row_stride = 0, col_stride = 0;
+  Shape batch;  // leading axes
+
+  Side(const Shape& s, bool transposed, bool vector_is_row) {
+    if (s.rank == 1) {
+      (vector_is_row ? cols : rows) = s[0];
+      (vector_is_row ? col_stride : row_stride) = 1;
+      return;
+    }
+    rows = s[s.rank - 2];
+    cols = s[s.rank - 1];
+    row_stride = cols;
+    col_stride = 1;
+    if (transposed) {
+      const int64_t r = rows;
+      rows = cols;
+      cols = r;
+      row_stride = 1;
+      col_stride = rows;
+    }
+    batch.rank = s.rank - 2;
+    for (int d = 0; d < batch.rank; ++d) batch[d] = s[d];
+  }
+};
+
+Shape broadcast_shape(const Shape& a, const Shape& b) {
+  Shape out;
+  out.rank = a.rank > b.rank ? a.rank : b.rank;
+  for (int d = 0; d < out.rank; ++d) {
+    const int i = d - (out.rank - a.rank), j = d - (out.rank - b.rank);
+    const int64_t x = i < 0 ? 1 : a[i], y = j < 0 ? 1 : b[j];
+    out[d] = x == 1 ? y : x;
+  }
+  return out;
+}
+
+// Sums of rows [row, row + rows) times columns [column, column + columns) of one product.
+template <class C, class S>
+void tile(const TensorView& a, const Side& left, int64_t a_first, const TensorView& b, const Side& right, int64_t b_first,
+          int64_t row, int64_t rows, int64_t column, int64_t columns, S (&sums)[kRows][kColumns]) {
+  C av[kRows][kDepth], bv[kColumns];
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t k = 0; k < columns; ++k) sums[r][k] = 0;
+  for (int64_t from = 0; from < left.cols; from += kDepth) {
+    const int64_t depth = left.cols - from < kDepth ? left.cols - from : kDepth;
+    for (int64_t r = 0; r < rows; ++r)
+      load(a.dtype, a.data, a_first + (row + r) * left.row_stride + from * left.col_stride, left.col_stride, depth, av[r]);
+    for (int64_t d = 0; d < depth; ++d) {
+      load(b.dtype, b.data, b_first + (from + d) * right.row_stride + column * right.col_stride, right.col_stride, columns, bv);
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t k = 0; k < columns; ++k) sums[r][k] += static_cast<S>(av[r][d]) * static_cast<S>(bv[k]);
+    }
+  }
+}
+
+template <class C>
+void multiply(RunContext& c) {
+  using S = SumOf<C>;
+  const auto& attrs = c.attributes<op::MatMul::Attrs>();
+  const TensorView &a = c.input(0), &b = c.input(1);
+  TensorView& y = c.output(0);
+  const Side left(a.shape, attrs.transpose_a, true), right(b.shape, attrs.transpose_b, false);
+  const Epilogue epilogue(c, attrs);
+  BroadcastWalk<2> batches;
+  const Shape* shapes[2] = {&left.batch, &right.batch};
+  batches.init(broadcast_shape(left.batch, right.batch), shapes);
+  const int64_t blocks = (left.rows + kRows - 1) / kRows;
+  c.parallel(batches.count * blocks, [&](int64_t task, int) {
+    const int64_t n = task / blocks, row = task % blocks * kRows;
+    const int64_t rows = left.rows - row < kRows ? left.rows - row : kRows;
+    int64_t matrix[2] = {};
+    batches.runs(n, n + 1, [&](int64_t, const int64_t* offsets, int64_t) {
+      matrix[0] = offsets[0];
+      matrix[1] = offsets[1];
+    });
+    S sums[kRows][kColumns];
+    for (int64_t column = 0; column < right.cols; column += kColumns) {
+      const int64_t columns = right.cols - column < kColumns ? right.cols - column : kColumns;
+      tile<C>(a, left, matrix[0] * left.rows * left.cols, b, right, matrix[1] * right.rows * right.cols, row, rows, column,
+              columns, sums);
+      for (int64_t r = 0; r < rows; ++r)
+        epilogue.finish(y, (n * left.rows + row + r) * right.cols + column, column, columns, sums[r]);
+    }
+  });
+}
+
+Error run(RunContext& c) {
+  if (c.output(0).count() == 0) return Error::Ok;
+  switch (compute_type(c.output(0).dtype)) {
+    case ComputeType::F32: multiply<float>(c); return Error::Ok;
+    case ComputeType::F64: multiply<double>(c); return Error::Ok;
+    default: multiply<uint64_t>(c); return Error::Ok;  // products modulo 2^64 serve signed and unsigned
+  }
+}
+
+}  // namespace
+
+extern const Kernel matmul_kernel;
+const Kernel matmul_kernel{
+    .op = op::MatMul::info.id, .name = "matmul_portable", .rank = 1, .prepare = prepare_any, .run = run};
+
+}  // namespace gf::cpu
