@@ -292,7 +292,7 @@ void max_unpool(Lowering& l) {
 
 constexpr ImportRow kRows[] = {
     {"", "AveragePool", 1, average_pool},
-    {"", "CausalConvWithState", 1, causal_conv},
+    {"", "CausalConvWithState", 27, causal_conv},
     {"", "Conv", 1, conv},
     {"", "ConvTranspose", 1, conv_transpose},
     {"", "DeformConv", 19, deform_conv},
