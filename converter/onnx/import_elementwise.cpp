@@ -4,6 +4,7 @@
 
 #include "converter/onnx/import_util.h"
 #include "converter/onnx/lowering.h"
+#include "converter/onnx/tensor_data.h"
 
 namespace gf::onnx {
 namespace {
@@ -154,6 +155,23 @@ void where(Lowering& l) {
   l.output(0, l.b.add<op::Where>({l.input(0), l.input(1), l.input(2)}));
 }
 
+// The value stands in one of seven attributes.
+void constant(Lowering& l) {
+  const auto give = [&](ir::ConstantPtr c) { l.output(0, l.b.entry().add_constant(std::move(c))); };
+  if (const Tensor* t = l.tensor_attr("value"); t != nullptr) return give(to_constant(*t));
+  if (const Attribute* sparse = l.node.find("sparse_value"); sparse != nullptr && !sparse->sparse_tensors.empty())
+    return give(to_constant(densify(sparse->sparse_tensors[0])));
+  if (l.has_attr("value_float")) return give(ir::make_floats(std::vector<float>{l.float_attr("value_float", 0)}, {}));
+  if (l.has_attr("value_int")) return give(ir::make_int_scalar(l.int_attr("value_int", 0)));
+  if (l.has_attr("value_ints")) return give(ir::make_ints(l.ints_attr("value_ints")));
+  if (l.has_attr("value_floats")) {
+    const std::vector<float> values = l.floats_attr("value_floats");
+    return give(ir::make_floats(values, {static_cast<int64_t>(values.size())}));
+  }
+  if (l.has_attr("value_string") || l.has_attr("value_strings")) l.unsupported("string tensors");
+  l.invalid("none of the attributes that hold the value is there", Error::BadAttribute);
+}
+
 void identity(Lowering& l) { l.output(0, l.b.add<op::Identity>({l.input(0)})); }
 
 void cast_to(Lowering& l, DType to) {
@@ -192,10 +210,14 @@ void bit_cast(Lowering& l) {
 void dropout(Lowering& l) {
   op::Dropout::Attrs a{.ratio = l.float_attr("ratio", 0.5f), .seed = seed_of(l)};
   if (l.opset >= 12) {
-    if (l.has_input(1)) a.ratio = l.need_floats(1, "the ratio").at(0);
     if (l.has_input(2)) {
       const auto training = l.need_ints(2, "training_mode");
       a.training = !training.empty() && training[0] != 0;
+    }
+    if (a.training && l.has_input(1)) {
+      const auto ratio = l.need_floats(1, "the ratio");
+      if (ratio.size() != 1) l.invalid("the ratio must hold one element");
+      a.ratio = ratio[0];
     }
   }
   if (!a.training) a.ratio = 0.5f;  // unused then, and files may hold 1
@@ -259,6 +281,7 @@ constexpr ImportRow kRows[] = {
     {"", "Ceil", 1, unary<op::Ceil>},
     {"", "Celu", 12, celu},
     {"", "Clip", 1, clip},
+    {"", "Constant", 1, constant},
     {"", "Cos", 7, unary<op::Cos>},
     {"", "Cosh", 9, unary<op::Cosh>},
     {"", "Div", 1, binary<op::Div>},

@@ -74,7 +74,7 @@ inline float small_float_to_f32(DType type, unsigned raw) {
 }
 
 /// `saturate` (ONNX Cast): finite and infinite values beyond the range become the largest finite value; without it they
-/// become infinity, or NaN in formats without one. F4E2M1 always saturates.
+/// become infinity, or NaN in formats without one. F4E2M1 always saturates, and NaN becomes -0 there (as ONNX's reference has it).
 inline unsigned f32_to_small_float(DType type, float f, bool saturate) {
   const auto u = std::bit_cast<uint32_t>(f);
   if (type == DType::F8E8M0) {  // power of two; ONNX default rounding "up", sign ignored
@@ -91,7 +91,7 @@ inline unsigned f32_to_small_float(DType type, float f, bool saturate) {
   const unsigned sign = (u >> 31) != 0 ? sign_bit : 0;
   const uint32_t magnitude = u & 0x7fffffffU;
   const unsigned nan = s.unsigned_zero ? sign_bit : sign | (sign_bit - 1);
-  if (magnitude > 0x7f800000U) return s.has_nan ? nan : sign | s.max_pattern;
+  if (magnitude > 0x7f800000U) return s.has_nan ? nan : sign_bit;
   unsigned pattern = 0;
   const int exponent = static_cast<int>(magnitude >> 23) - 127 + s.bias;  // biased, as if normal
   const int cut = 23 - s.mantissa_bits;
