@@ -10,4 +10,13 @@ int remove_dead(ir::Model& model, const PassOptions& options);     // cleanup.cp
 int remove_no_ops(ir::Model& model, const PassOptions& options);   // cleanup.cpp: identity, x + 0, x * 1, reshape to itself
 int merge_common(ir::Model& model, const PassOptions& options);    // cleanup.cpp: equal nodes on equal inputs
 
+int move_transposes(ir::Model& model, const PassOptions& options);   // layout.cpp: NCHW leftovers cancel
+int fold_weights(ir::Model& model, const PassOptions& options);      // fold_weights.cpp: batch norm, scales, shifts, pads
+int match_activations(ir::Model& model, const PassOptions& options); // activation_patterns.cpp: GELU, SiLU, ... written out
+int match_norms(ir::Model& model, const PassOptions& options);       // norm_patterns.cpp: layer norm, RMS norm, softmax
+int match_attention(ir::Model& model, const PassOptions& options);   // attention_patterns.cpp
+int absorb_transposes(ir::Model& model, const PassOptions& options); // attention_patterns.cpp: into matmul attributes
+int fuse_pointwise(ir::Model& model, const PassOptions& options);    // pointwise_chains.cpp
+int fuse_epilogues(ir::Model& model, const PassOptions& options);    // epilogue.cpp: residual add, activation
+
 }  // namespace gf

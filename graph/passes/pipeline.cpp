@@ -23,6 +23,16 @@ constexpr Pass kPasses[] = {
     {"fold_constants", 1, fold_all},
     {"remove_no_ops", 1, remove_no_ops},
     {"common_subexpressions", 1, merge_common},
+    {"activations", 2, match_activations},
+    {"normalisations", 2, match_norms},
+    {"layout", 2, move_transposes},
+    {"common_subexpressions", 2, merge_common},
+    {"attention", 2, match_attention},
+    {"layout", 2, move_transposes},
+    {"transposed_products", 2, absorb_transposes},
+    {"fold_weights", 2, fold_weights},
+    {"epilogues", 2, fuse_epilogues},
+    {"pointwise_chains", 2, fuse_pointwise},
     {"remove_dead", 1, remove_dead},
 };
 
@@ -36,7 +46,9 @@ PassReport run_passes(ir::Model& model, const PassOptions& options) {
     PassResult r;
     r.pass = pass.name;
     r.nodes_before = count_nodes(model);
-    r.changes = pass.run(model, options);
+    PassOptions own = options;
+    own.notes = &r.notes;
+    r.changes = pass.run(model, own);
     r.nodes_after = count_nodes(model);
 #ifndef NDEBUG
     ir::check(model);

@@ -13,6 +13,7 @@ struct PassOptions {
   int level = 2;              ///< 0: only what is needed to run; 1: clean-ups; 2: fusions and layout; 3: also slow searches
   Evaluator evaluator;        ///< runs constant nodes; may be empty (then less is folded)
   bool exact = false;         ///< train step: no rewrite that changes NaN, rounding order or State
+  std::vector<std::string>* notes = nullptr;  ///< receives remarks of the pass that runs; run_passes sets it
 };
 
 /// What one pass did to the model.
@@ -21,6 +22,7 @@ struct PassResult {
   int changes = 0;            ///< how many places it rewrote
   int nodes_before = 0;
   int nodes_after = 0;
+  std::vector<std::string> notes;   ///< what was rewritten and where: "layer_norm: /encoder/layer.0/..."
 };
 struct PassReport {
   std::vector<PassResult> passes;
