@@ -2,7 +2,6 @@
 #include "ops/cpu/simd/conv.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "ops/cpu/simd/conv_fill.h"
 #include "ops/cpu/simd/conv_phase.h"
@@ -73,6 +72,7 @@ void pack_transposed(const ConvPlan& plan, const ConvWeights& w, float* out) {
 
 /// What the driver's callbacks need. A group is one product of the batch.
 struct Context {
+  Isa isa;
   const ConvArgs* args;
   ConvGather gather;  ///< of group 0
   GatherRows rows;
@@ -96,8 +96,12 @@ void fill_pixels(const void* context, int64_t group, int64_t row, int64_t rows, 
                  int64_t stride) {
   const Context& self = *static_cast<const Context*>(context);
   const float* a = self.gather.input + group * self.channels + row * self.gather.pixel + k;
-  const auto bytes = static_cast<size_t>(kc) * sizeof(float);
-  for (int64_t i = 0; i < rows; ++i) std::memcpy(out + i * stride, a + i * self.gather.pixel, bytes);
+  gemm_kernels(self.isa).copy_rows(a, self.gather.pixel, rows, kc, out, stride);
+}
+
+const float* peek_pixels(const void* context, int64_t group, int64_t row) {
+  const Context& self = *static_cast<const Context*>(context);
+  return self.gather.input + group * self.channels + row * self.gather.pixel;
 }
 
 Operands operands(const void* context, int64_t group) {
@@ -127,6 +131,7 @@ int64_t map_row(const void* context, int64_t row) {
 Context make_context(const ConvPlan& plan, const ConvArgs& args) {
   const ConvShape& s = plan.shape;
   Context c{};
+  c.isa = plan.isa;
   c.args = &args;
   c.rows = gather_rows(plan.isa);
   c.packed = static_cast<const float*>(args.packed);
@@ -186,7 +191,10 @@ void conv(const ConvPlan& plan, const ConvArgs& args, void* scratch, const Paral
   GemmProblem p = make_problem(plan, args, context);
   p.m = s.batch * plan.out[0] * plan.out[1] * plan.out[2];
   p.k = s.kernel[0] * s.kernel[1] * s.kernel[2] * context.channels;
-  if (reads_pixels_in_order(s)) p.fill = fill_pixels;
+  if (reads_pixels_in_order(s)) {
+    p.fill = fill_pixels;
+    p.peek = s.groups == 1 ? peek_pixels : nullptr;
+  }
   run_gemm(plan.isa, p, scratch, parallel);
 }
 

@@ -55,9 +55,9 @@ HWY_INLINE void zero(int64_t n, float* to) {
 
 /// How the columns fall into strips.
 struct Strips {
-  bool merged;     ///< one strip holds a whole row of taps
-  int64_t length;  ///< elements of a strip
-  int64_t per_row; ///< strips per (td, th)
+  bool merged;      ///< one strip holds a whole row of taps
+  int64_t length;   ///< elements of a strip
+  int64_t per_row;  ///< strips per (td, th)
 };
 
 HWY_INLINE Strips strips_of(const ConvGather& g) {
@@ -65,55 +65,105 @@ HWY_INLINE Strips strips_of(const ConvGather& g) {
   return merged ? Strips{true, g.taps[2] * g.channels, 1} : Strips{false, g.channels, g.taps[2]};
 }
 
-/// Columns [from, to) of one strip whose first tap lies at input column `w` of the line at `line` (nullptr: outside).
-HWY_INLINE void copy_strip(const ConvGather& g, const Strips& s, const float* line, int64_t w, int64_t from, int64_t to,
-                           float* out) {
-  int64_t low = from, high = from;  // the part that lies inside
-  if (line != nullptr) {
-    const int64_t taps = s.merged ? g.taps[2] : 1;
-    const int64_t first = std::max<int64_t>(0, -w), last = std::min(taps, g.in[2] - w);
-    low = std::clamp(first * g.channels, from, to);
-    high = std::clamp(last * g.channels, low, to);
+/// Part of a strip for consecutive output positions of one output line.
+struct Run {
+  const float* line;   ///< input line, nullptr when it lies outside
+  int64_t w;           ///< input column of the strip's first tap at the first position
+  int64_t positions;   ///< how many output positions
+  int64_t from, to;    ///< columns within the strip
+  float* out;          ///< of the first position
+  int64_t stride;      ///< of `out`
+};
+
+/// One position of a run, any part of which may lie outside.
+HWY_INLINE void copy_border(const ConvGather& g, const Strips& s, const Run& run, int64_t position) {
+  const int64_t taps = s.merged ? g.taps[2] : 1, w = run.w + position * g.step[2];
+  float* out = run.out + position * run.stride;
+  const int64_t low = std::clamp(-w * g.channels, run.from, run.to);
+  const int64_t high = std::clamp(std::min(taps, g.in[2] - w) * g.channels, low, run.to);
+  if (low > run.from) zero(low - run.from, out);
+  if (high > low) copy(run.line + w * g.pixel + low, high - low, out + (low - run.from));
+  if (run.to > high) zero(run.to - high, out + (high - run.from));
+}
+
+/// Positions that lie inside: the number of vectors per strip is fixed for short ones, so that the loop over positions
+/// is nothing but loads and stores.
+template <int kVectors>
+HWY_INLINE void copy_inside(const float* from, int64_t step, int64_t n, float* out, int64_t stride, int64_t positions) {
+  for (int64_t i = 0; i < positions; ++i, from += step, out += stride) {
+#if HWY_TARGET == HWY_SCALAR
+    copy(from, n, out);
+#else
+    if constexpr (kVectors == 0) {
+      copy(from, n, out);
+    } else {
+      const D d;
+      for (int64_t v = 0; v < kVectors - 1; ++v) hn::StoreU(hn::LoadU(d, from + v * kLanes), d, out + v * kLanes);
+      hn::StoreU(hn::LoadU(d, from + n - kLanes), d, out + n - kLanes);  // may overlap the one before
+    }
+#endif
   }
-  if (low > from) zero(low - from, out);
-  if (high > low) copy(line + w * g.pixel + low, high - low, out + (low - from));
-  if (to > high) zero(to - high, out + (high - from));
+}
+
+void copy_run(const ConvGather& g, const Strips& s, const Run& run) {
+  const int64_t n = run.to - run.from, step = g.step[2];
+  if (run.line == nullptr) {
+    for (int64_t i = 0; i < run.positions; ++i) zero(n, run.out + i * run.stride);
+    return;
+  }
+  const int64_t taps = s.merged ? g.taps[2] : 1;
+  // Positions [first, last) see all of the strip: 0 <= w + i * step and w + i * step + taps <= in.
+  const int64_t first = run.w >= 0 ? 0 : std::min(run.positions, (-run.w + step - 1) / step);
+  const int64_t room = g.in[2] - taps - run.w;
+  const int64_t last = std::clamp(room < 0 ? 0 : room / step + 1, first, run.positions);
+  for (int64_t i = 0; i < first; ++i) copy_border(g, s, run, i);
+  for (int64_t i = last; i < run.positions; ++i) copy_border(g, s, run, i);
+  const float* from = run.line + (run.w + first * step) * g.pixel + run.from;
+  float* out = run.out + first * run.stride;
+  const int64_t count = last - first, advance = step * g.pixel;
+#if HWY_TARGET != HWY_SCALAR
+  switch (n < kLanes ? 0 : (n + kLanes - 1) / kLanes) {
+    case 1: return copy_inside<1>(from, advance, n, out, run.stride, count);
+    case 2: return copy_inside<2>(from, advance, n, out, run.stride, count);
+    case 4: return copy_inside<4>(from, advance, n, out, run.stride, count);
+    case 8: return copy_inside<8>(from, advance, n, out, run.stride, count);
+    default: break;
+  }
+#endif
+  copy_inside<0>(from, advance, n, out, run.stride, count);
 }
 
 void gather(const ConvGather& g, int64_t row, int64_t rows, int64_t k, int64_t kc, float* out, int64_t stride) {
   const Strips s = strips_of(g);
-  const int64_t first_strip = k / s.length;
-  int64_t w = row % g.size[2], rest = row / g.size[2];
-  int64_t h = rest % g.size[1];
-  rest /= g.size[1];
-  int64_t d = rest % g.size[0], n = rest / g.size[0];
   const int64_t line_pitch = g.in[2] * g.pixel;
-  const int64_t tw0 = s.merged ? 0 : first_strip % g.taps[2];
-  const int64_t th0 = first_strip / s.per_row % g.taps[1], td0 = first_strip / s.per_row / g.taps[1];
-  for (int64_t i = 0; i < rows; ++i, out += stride) {
-    const int64_t d_in = d * g.step[0] + g.origin[0], h_in = h * g.step[1] + g.origin[1];
-    const int64_t w_in = w * g.step[2] + g.origin[2];
-    int64_t td = td0, th = th0, tw = tw0, from = k - first_strip * s.length;
-    for (int64_t done = 0; done < kc;) {
+  while (rows > 0) {  // one output line, or what is left of it, at a time
+    const int64_t w = row % g.size[2];
+    int64_t rest = row / g.size[2];
+    const int64_t h = rest % g.size[1];
+    rest /= g.size[1];
+    const int64_t d = rest % g.size[0], n = rest / g.size[0];
+    const int64_t positions = std::min(rows, g.size[2] - w);
+    int64_t strip = k / s.length, from = k - strip * s.length;
+    for (int64_t done = 0; done < kc; ++strip) {
       const int64_t to = std::min(s.length, from + kc - done);
-      const int64_t dd = d_in + td * g.tap_step[0], hh = h_in + th * g.tap_step[1];
+      const int64_t tw = strip % s.per_row, th = strip / s.per_row % g.taps[1], td = strip / s.per_row / g.taps[1];
+      const int64_t dd = d * g.step[0] + g.origin[0] + td * g.tap_step[0];
+      const int64_t hh = h * g.step[1] + g.origin[1] + th * g.tap_step[1];
       const bool inside = dd >= 0 && dd < g.in[0] && hh >= 0 && hh < g.in[1];
-      const float* line = inside ? g.input + ((n * g.in[0] + dd) * g.in[1] + hh) * line_pitch : nullptr;
-      copy_strip(g, s, line, w_in + tw * g.tap_step[2], from, to, out + done);
+      copy_run(g, s,
+               {.line = inside ? g.input + ((n * g.in[0] + dd) * g.in[1] + hh) * line_pitch : nullptr,
+                .w = w * g.step[2] + g.origin[2] + tw * g.tap_step[2],
+                .positions = positions,
+                .from = from,
+                .to = to,
+                .out = out + done,
+                .stride = stride});
       done += to - from;
       from = 0;
-      if (++tw == s.per_row) {
-        tw = 0;
-        if (++th == g.taps[1]) th = 0, ++td;
-      }
     }
-    if (++w < g.size[2]) continue;
-    w = 0;
-    if (++h < g.size[1]) continue;
-    h = 0;
-    if (++d < g.size[0]) continue;
-    d = 0;
-    ++n;
+    row += positions;
+    rows -= positions;
+    out += positions * stride;
   }
 }
 

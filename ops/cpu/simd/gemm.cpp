@@ -2,7 +2,6 @@
 #include "ops/cpu/simd/gemm.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "ops/cpu/simd/gemm_driver.h"
 #include "runtime/core/checked.h"
@@ -37,14 +36,18 @@ void fill(const void* context, int64_t batch, int64_t row, int64_t rows, int64_t
   const GemmArgs& g = *self.args;
   const float* a = g.a + batch_offset(g.batch, g.batch.a, batch) + row * g.a_row_stride + k * g.a_col_stride;
   if (g.a_col_stride == 1) {
-    const auto bytes = static_cast<size_t>(kc) * sizeof(float);
-    for (int64_t i = 0; i < rows; ++i) std::memcpy(out + i * stride, a + i * g.a_row_stride, bytes);
+    self.kernels->copy_rows(a, g.a_row_stride, rows, kc, out, stride);
   } else if (g.a_row_stride == 1) {
     self.kernels->transpose(a, g.a_col_stride, rows, kc, out, stride);
   } else {
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < kc; ++j) out[i * stride + j] = a[i * g.a_row_stride + j * g.a_col_stride];
   }
+}
+
+const float* peek(const void* context, int64_t batch, int64_t row) {
+  const GemmArgs& g = *static_cast<const Context*>(context)->args;
+  return g.a + batch_offset(g.batch, g.batch.a, batch) + row * g.a_row_stride;
 }
 
 Operands operands(const void* context, int64_t batch) {
@@ -86,6 +89,7 @@ void gemm(Isa isa, const GemmArgs& args, void* scratch, const ParallelFor& paral
   p.n = args.n;
   p.k = args.k;
   p.fill = fill;
+  p.peek = args.a_col_stride == 1 && args.a_row_stride == args.k ? peek : nullptr;
   p.operands = operands;
   p.context = &context;
   p.ldc = args.ldc;

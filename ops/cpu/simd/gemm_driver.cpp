@@ -1,7 +1,8 @@
 // The blocked loop of matrix products and convolutions.
-// For each task (a block of rows x a block of panels of one product): for each block of k: copy the rows of A into
-// scratch, then for each panel of B, for each tile of rows: one kernel call. The panel's block of B stays in L1/L2
-// while the tiles pass by it; C is read and written once per block of k.
+// A task is a block of rows x a block of panels of one product. Its panels are walked in chunks: the part of B that a
+// block of k and a few panels hold, small enough for L2. For each chunk, for each tile of rows: copy the tile's rows of
+// A into a buffer that never leaves L1, then one kernel call per panel. While a chunk is used, the kernels prefetch the
+// next one, so that B arrives from memory behind the arithmetic.
 #include "ops/cpu/simd/gemm_driver.h"
 
 #include <algorithm>
@@ -10,15 +11,13 @@
 namespace gf::simd {
 namespace {
 
-// Blocks of rows: enough tiles that a panel of B is used often once loaded, few enough that the rows stay in L2.
-constexpr int64_t kTilesPerBlock = 8;
-// Tasks wanted, so that 2 to 16 threads end at about the same time, unless the work per task gets too small for that:
-// every block of panels copies its rows of A again.
+// Tasks wanted, so that 2 to 16 threads end at about the same time. Smaller tasks read B and copy A more often: they
+// are cut no smaller than this while the work per task is worth a thread's wake-up.
 constexpr int64_t kTasksWanted = 16;
-constexpr int64_t kMinPanelsPerBlock = 4;
+constexpr int64_t kMinTiles = 4;
+constexpr int64_t kMinPanels = 4;
 constexpr int64_t kMinWork = int64_t{1} << 18;  // multiply-adds
-// Most panels per block when B is packed while running: bounds the scratch.
-constexpr int64_t kMaxDynamicPanels = 8;
+constexpr int64_t kMaxTiles = 64;               // most rows per task: more tasks than wanted for tall products
 
 constexpr int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
@@ -84,74 +83,142 @@ void run_edge_tile(const GemmProblem& p, TileArgs t, TileKernel kernel, int64_t 
   for (int64_t i = 0; i < rows; ++i) std::memcpy(c + line(i) * p.ldc, tile + i * width, bytes);
 }
 
-/// All tiles of the block's rows against one panel, for one block of k.
-void run_panel(const Block& block, TileArgs t, int64_t col, const Operands& operands, bool first, bool last) {
+/// Panels [begin, end) of blocks of k [k_begin, k_end): one block, or all of them when they fit.
+struct Chunk {
+  int64_t begin, end, k_begin, k_end;
+  bool operator==(const Chunk&) const = default;
+};
+
+/// The chunk after `c` in the order run_block walks them; `c` itself when it is the last.
+Chunk next_chunk(const Block& block, const Chunk& c) {
+  const GemmGrid& grid = *block.grid;
+  Chunk next = c;
+  if (c.k_end < grid.k_blocks) {
+    next.k_begin = c.k_end;
+    next.k_end = std::min(c.k_end + grid.chunk_k_blocks, grid.k_blocks);
+  } else if (c.end < block.panel_end) {
+    next = {c.end, std::min(c.end + grid.chunk_panels, block.panel_end), 0, grid.chunk_k_blocks};
+  }
+  return next;
+}
+
+/// First k of a block of k; the block after the last begins at the end.
+int64_t k_start(const Block& block, int64_t k_block) { return std::min(k_block * block.grid->kc, block.problem->k); }
+
+int64_t panel_width(const Block& block, int64_t panel) {
+  const int64_t rest = block.problem->n - panel * block.kernels->nr;
+  return rest <= block.kernels->lanes ? block.kernels->lanes : block.kernels->nr;
+}
+
+/// Start of a chunk's part of a panel in packed B. Only the last panel may be narrow, so those before are all nr wide.
+const float* packed_at(const Block& block, const float* b, int64_t panel, int64_t k) {
+  return b + panel * block.kernels->nr * block.problem->k + k * panel_width(block, panel);
+}
+
+/// What this call prefetches: its share of the next chunk of B (the same panel, the part that falls to this tile), or,
+/// when all of B stays in cache, its share of the next tile's rows of A.
+void look_ahead(const Block& block, const Chunk& chunk, const Chunk& next, int64_t tile, int64_t k_block, int64_t panel,
+                const Operands& operands, TileArgs& t) {
   const GemmProblem& p = *block.problem;
-  const GemmKernels& kernels = *block.kernels;
-  const int64_t cols = std::min<int64_t>(kernels.nr, p.n - col);
-  const int64_t width = cols <= kernels.lanes ? kernels.lanes : kernels.nr;
-  const TileKernel* set = cols <= kernels.lanes ? kernels.narrow : kernels.full;
-  const bool direct = cols == width && p.map_row == nullptr;
-  float* c = operands.c + col;
-  const float* residual = first && operands.residual != nullptr ? operands.residual + col : nullptr;
-  t.bias = first && operands.bias != nullptr ? operands.bias + col : nullptr;
-  t.a = block.a;
-  for (int64_t tile = block.tile_begin; tile < block.tile_end; ++tile) {
-    const int64_t row = part_begin(tile, p.m, block.grid->tiles);
-    const int64_t rows = part_begin(tile + 1, p.m, block.grid->tiles) - row;
-    if (direct) {
-      t.c = c + row * p.ldc;
-      t.residual = residual == nullptr ? nullptr : residual + row * p.residual_stride;
-      set[rows - 1](t);
-    } else {
-      run_edge_tile(p, t, set[rows - 1], row, rows, cols, width, c, residual);
-    }
-    if (last && block.activate != nullptr) {
-      if (p.map_row == nullptr) {
-        block.activate(p.activation, c + row * p.ldc, p.ldc, rows, cols);
-      } else {
-        for (int64_t i = row; i < row + rows; ++i)
-          block.activate(p.activation, c + p.map_row(p.context, i) * p.ldc, p.ldc, 1, cols);
-      }
-    }
-    t.a += rows * kernels.a_stride;
+  t.ahead = t.b;
+  t.ahead_step = 0;
+  if (t.kc == 0) return;
+  const int64_t calls = chunk.k_end - chunk.k_begin, call = k_block - chunk.k_begin;  // per panel and tile
+  if (!(next == chunk) && p.packed) {
+    const int64_t ahead = std::min(next.begin + (panel - chunk.begin), next.end - 1);
+    const int64_t k = k_start(block, next.k_begin), kc = k_start(block, next.k_end) - k;
+    const int64_t share = kc * panel_width(block, ahead) / ((block.tile_end - block.tile_begin) * calls);
+    t.ahead = packed_at(block, operands.b, ahead, k) + ((tile - block.tile_begin) * calls + call) * share;
+    t.ahead_step = div_up(share, t.kc);
+  } else if (next == chunk && p.peek != nullptr && calls == block.grid->k_blocks && tile + 1 < block.tile_end) {
+    const int64_t row = part_begin(tile + 1, p.m, block.grid->tiles), panels = chunk.end - chunk.begin;
+    const int64_t share = block.kernels->mr * p.k / (panels * calls);
+    t.ahead = p.peek(p.context, block.batch, row) + (call * panels + panel - chunk.begin) * share;
+    t.ahead_step = div_up(share, t.kc);
   }
 }
 
-/// Packs columns of B that this block needs for one block of k; panel after panel, kc rows each.
-void pack_block(const Block& block, const PackSource& source, int64_t k, int64_t kc) {
+/// Rows of one tile.
+struct Tile {
+  int64_t row, rows;
+};
+
+/// One kernel call: tile x panel x block of k. `t` holds what does not change from panel to panel.
+void run_panel(const Block& block, const Tile& tile, int64_t panel, int64_t k_block, TileArgs t,
+               const Operands& operands) {
+  const GemmProblem& p = *block.problem;
+  const GemmKernels& kernels = *block.kernels;
+  const int64_t col = panel * kernels.nr, width = panel_width(block, panel);
+  const int64_t cols = std::min<int64_t>(kernels.nr, p.n - col);
+  const TileKernel kernel = (width == kernels.nr ? kernels.full : kernels.narrow)[tile.rows - 1];
+  const bool first = k_block == 0;
+  float* c = operands.c + col;
+  const float* residual = first && operands.residual != nullptr ? operands.residual + col : nullptr;
+  t.bias = first && operands.bias != nullptr ? operands.bias + col : nullptr;
+  if (cols == width && p.map_row == nullptr) {
+    t.c = c + tile.row * p.ldc;
+    t.residual = residual == nullptr ? nullptr : residual + tile.row * p.residual_stride;
+    kernel(t);
+  } else {
+    run_edge_tile(p, t, kernel, tile.row, tile.rows, cols, width, c, residual);
+  }
+  if (block.activate == nullptr || k_block + 1 < block.grid->k_blocks) return;
+  if (p.map_row == nullptr) {
+    block.activate(p.activation, c + tile.row * p.ldc, p.ldc, tile.rows, cols);
+    return;
+  }
+  for (int64_t i = tile.row; i < tile.row + tile.rows; ++i)
+    block.activate(p.activation, c + p.map_row(p.context, i) * p.ldc, p.ldc, 1, cols);
+}
+
+/// One tile of rows against a chunk.
+void run_tile(const Block& block, const Chunk& chunk, const Chunk& next, int64_t index, const Operands& operands) {
+  const GemmProblem& p = *block.problem;
+  const GemmKernels& kernels = *block.kernels;
+  const int64_t row = part_begin(index, p.m, block.grid->tiles);
+  const Tile tile{row, part_begin(index + 1, p.m, block.grid->tiles) - row};
+  const float* packed = block.b;  // in the order pack_chunk writes
+  for (int64_t k_block = chunk.k_begin; k_block < chunk.k_end; ++k_block) {
+    const int64_t k = k_start(block, k_block);
+    TileArgs t = tile_defaults(p, *block.grid, k_block);
+    t.a = block.a;
+    t.kc = k_start(block, k_block + 1) - k;
+    if (t.kc > 0) p.fill(p.context, block.batch, tile.row, tile.rows, k, t.kc, block.a, kernels.a_stride);
+    for (int64_t panel = chunk.begin; panel < chunk.end; ++panel) {
+      t.b = p.packed ? packed_at(block, operands.b, panel, k) : packed;
+      packed += t.kc * panel_width(block, panel);
+      look_ahead(block, chunk, next, index, k_block, panel, operands, t);
+      run_panel(block, tile, panel, k_block, t, operands);
+    }
+  }
+}
+
+/// Packs a chunk of B: for each block of k, panel after panel.
+void pack_chunk(const Block& block, const Chunk& chunk, const PackSource& source) {
   const GemmKernels& kernels = *block.kernels;
   float* out = block.b;
-  for (int64_t panel = block.panel_begin; panel < block.panel_end; ++panel) {
-    const int64_t col = panel * kernels.nr;
-    const int64_t cols = std::min<int64_t>(kernels.nr, block.problem->n - col);
-    const int64_t width = cols <= kernels.lanes ? kernels.lanes : kernels.nr;
-    pack_panel(kernels, advance(source, k * source.row_stride + col * source.col_stride), kc, cols, width, out);
-    out += kc * width;
+  for (int64_t k_block = chunk.k_begin; k_block < chunk.k_end; ++k_block) {
+    const int64_t k = k_start(block, k_block), kc = k_start(block, k_block + 1) - k;
+    for (int64_t panel = chunk.begin; panel < chunk.end; ++panel) {
+      const int64_t col = panel * kernels.nr, width = panel_width(block, panel);
+      const int64_t cols = std::min<int64_t>(kernels.nr, block.problem->n - col);
+      pack_panel(kernels, advance(source, k * source.row_stride + col * source.col_stride), kc, cols, width, out);
+      out += kc * width;
+    }
   }
 }
 
 void run_block(const Block& block) {
-  const GemmProblem& p = *block.problem;
-  const GemmKernels& kernels = *block.kernels;
   const GemmGrid& grid = *block.grid;
-  const Operands operands = p.operands(p.context, block.batch);
-  const int64_t row = part_begin(block.tile_begin, p.m, grid.tiles);
-  const int64_t rows = part_begin(block.tile_end, p.m, grid.tiles) - row;
-  for (int64_t k_block = 0; k_block < grid.k_blocks; ++k_block) {
-    const int64_t k = k_block * grid.kc;
-    const int64_t kc = std::min(grid.kc, p.k - k);
-    if (kc > 0) p.fill(p.context, block.batch, row, rows, k, kc, block.a, kernels.a_stride);
-    if (!p.packed) pack_block(block, operands.source, k, kc);
-    TileArgs t = tile_defaults(p, grid, k_block);
-    t.kc = kc;
-    for (int64_t panel = block.panel_begin; panel < block.panel_end; ++panel) {
-      const int64_t col = panel * kernels.nr;
-      const int64_t width = p.n - col <= kernels.lanes ? kernels.lanes : kernels.nr;
-      // Only the last panel may be narrow, so panels before this one are all nr wide.
-      t.b = p.packed ? operands.b + col * p.k + k * width : block.b + (panel - block.panel_begin) * kernels.nr * kc;
-      run_panel(block, t, col, operands, k_block == 0, k_block == grid.k_blocks - 1);
-    }
+  const Operands operands = block.problem->operands(block.problem->context, block.batch);
+  Chunk chunk{block.panel_begin, std::min(block.panel_begin + grid.chunk_panels, block.panel_end), 0,
+              grid.chunk_k_blocks};
+  while (true) {
+    const Chunk next = next_chunk(block, chunk);
+    if (!block.problem->packed) pack_chunk(block, chunk, operands.source);
+    for (int64_t tile = block.tile_begin; tile < block.tile_end; ++tile) run_tile(block, chunk, next, tile, operands);
+    if (next == chunk) return;
+    chunk = next;
   }
 }
 
@@ -164,22 +231,28 @@ GemmGrid make_grid(const GemmKernels& kernels, int64_t batch, int64_t m, int64_t
   g.k_blocks = g.kc == 0 ? 1 : std::max<int64_t>(1, div_up(k, g.kc));
   g.tiles = std::max<int64_t>(1, div_up(m, kernels.mr));
   g.panels = div_up(n, kernels.nr);
-  g.m_blocks = div_up(g.tiles, kTilesPerBlock);
-  g.n_blocks = packed ? 1 : std::max<int64_t>(1, div_up(g.panels, kMaxDynamicPanels));
-  const auto tasks = [&] { return batch * g.m_blocks * g.n_blocks; };
+  const int64_t fits = kernels.chunk_floats / (std::max<int64_t>(g.kc, 1) * kernels.nr);
+  const int64_t chunks = std::max<int64_t>(1, div_up(g.panels, std::max<int64_t>(1, fits)));
   const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::max<int64_t>(k, 1)) *
                       static_cast<double>(batch);
-  const auto most = static_cast<int64_t>(std::min(work / static_cast<double>(kMinWork), 1e6)) + 1;
-  const int64_t wanted = std::min(kTasksWanted, most);
-  if (tasks() < wanted) {  // columns first: rows of A are cheaper to copy twice than B is to read twice
-    const int64_t split = div_up(wanted, std::max<int64_t>(1, batch * g.m_blocks));
-    g.n_blocks = std::max(g.n_blocks, std::min(split, std::max<int64_t>(1, g.panels / kMinPanelsPerBlock)));
+  const auto worth = static_cast<int64_t>(std::min(work / static_cast<double>(kMinWork), 1e6)) + 1;
+  const int64_t wanted = std::min(kTasksWanted, worth);
+  const auto missing = [&](int64_t other) { return div_up(wanted, std::max<int64_t>(1, batch * other)); };
+  // Blocks of whole chunks cost nothing; then blocks of rows, then smaller blocks of panels, then whatever is left.
+  g.n_blocks = std::min(chunks, missing(1));
+  g.m_blocks = std::max(div_up(g.tiles, kMaxTiles), std::min(missing(g.n_blocks), div_up(g.tiles, kMinTiles)));
+  g.n_blocks = std::max(g.n_blocks, std::min(missing(g.m_blocks), div_up(g.panels, kMinPanels)));
+  g.m_blocks = std::max(g.m_blocks, std::min(missing(g.n_blocks), g.tiles));
+  g.n_blocks = std::max<int64_t>(1, std::max(g.n_blocks, std::min(missing(g.m_blocks), g.panels)));
+  const int64_t block_panels = std::max<int64_t>(1, div_up(g.panels, g.n_blocks));
+  g.chunk_panels = div_up(block_panels, div_up(block_panels, std::max<int64_t>(1, fits)));
+  g.chunk_k_blocks = 1;
+  if (g.k_blocks > 1 && g.k_blocks * g.kc * kernels.nr * block_panels <= kernels.chunk_floats) {
+    g.chunk_panels = block_panels;
+    g.chunk_k_blocks = g.k_blocks;
   }
-  if (tasks() < wanted) g.m_blocks = std::min(g.tiles, div_up(wanted, std::max<int64_t>(1, batch * g.n_blocks)));
-  if (tasks() < wanted)
-    g.n_blocks = std::max(g.n_blocks, std::min(g.panels, div_up(wanted, std::max<int64_t>(1, batch * g.m_blocks))));
-  g.a_floats = div_up(g.tiles, g.m_blocks) * kernels.mr * kernels.a_stride;
-  g.b_floats = packed ? 0 : g.kc * div_up(g.panels, std::max<int64_t>(1, g.n_blocks)) * kernels.nr;
+  g.a_floats = int64_t{kernels.mr} * kernels.a_stride;
+  g.b_floats = packed ? 0 : g.chunk_k_blocks * g.kc * g.chunk_panels * kernels.nr;
   return g;
 }
 
@@ -189,8 +262,8 @@ uint64_t grid_scratch_bytes(const GemmGrid& grid) {
 
 uint64_t max_scratch_bytes(const GemmKernels& kernels) {
   GemmGrid g;
-  g.a_floats = kTilesPerBlock * kernels.mr * kernels.a_stride;
-  g.b_floats = kMaxDynamicPanels * kernels.nr * int64_t{kernels.kc_max};
+  g.a_floats = int64_t{kernels.mr} * kernels.a_stride;
+  g.b_floats = std::max<int64_t>(kernels.chunk_floats, int64_t{kernels.kc_max} * kernels.nr);
   return grid_scratch_bytes(g);
 }
 

@@ -16,6 +16,9 @@ using FillA = void (*)(const void* context, int64_t batch, int64_t row, int64_t 
 /// Row of C (in units of ldc from c) that GEMM row `row` belongs to.
 using MapRow = int64_t (*)(const void* context, int64_t row);
 
+/// Where row `row` of A begins in memory, for prefetching; rows lie one after another, k elements each.
+using PeekA = const float* (*)(const void* context, int64_t batch, int64_t row);
+
 /// Operands of one product of a batch.
 struct Operands {
   const float* b = nullptr;  ///< packed, or nullptr
@@ -29,6 +32,7 @@ using FindOperands = Operands (*)(const void* context, int64_t batch);
 struct GemmProblem {
   int64_t batch = 1, m = 0, n = 0, k = 0;
   FillA fill = nullptr;
+  PeekA peek = nullptr;  ///< nullptr: rows of A are not contiguous
   FindOperands operands = nullptr;
   MapRow map_row = nullptr;  ///< nullptr: row i of the product is row i of C
   const void* context = nullptr;
@@ -46,6 +50,8 @@ struct GemmGrid {
   int64_t n_blocks = 0;  ///< blocks of panels, cut the same way
   int64_t k_blocks = 0;  ///< >= 1
   int64_t kc = 0;        ///< k per block; the last may be shorter
+  int64_t chunk_panels = 0;    ///< most panels per chunk of B (see gemm_driver.cpp)
+  int64_t chunk_k_blocks = 1;  ///< 1 or k_blocks
   int64_t a_floats = 0;  ///< scratch of one worker
   int64_t b_floats = 0;  ///< the same, for B packed while running
 };

@@ -81,13 +81,13 @@ HWY_INLINE void transpose4x4(const float* src, int64_t ld_src, float* dst, int64
 // AVX-512: 14 x 2 accumulators + 2 of B + 1 broadcast of 32 registers: 16 loads for 28 multiply-adds.
 // AVX2: 6 x 2 + 2 + 1..2 of 16. NEON: 8 x 2 + 8 vectors of A (4 k each) + 2 of 32. Baseline and wasm: 4 x 2 of 16.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-constexpr int kRows = 14, kBlockK = 384;
+constexpr int kRows = 14, kBlockK = 384, kChunk = 512 * 1024 / 4;
 #elif HWY_TARGET == HWY_AVX2
-constexpr int kRows = 6, kBlockK = 384;
+constexpr int kRows = 6, kBlockK = 384, kChunk = 192 * 1024 / 4;
 #elif HWY_TARGET == HWY_NEON
-constexpr int kRows = 8, kBlockK = 384;
+constexpr int kRows = 8, kBlockK = 384, kChunk = 192 * 1024 / 4;
 #else
-constexpr int kRows = 4, kBlockK = 256;
+constexpr int kRows = 4, kBlockK = 256, kChunk = 128 * 1024 / 4;
 #endif
 // 16 more than the block: rows of A then start in different cache sets.
 constexpr int kStrideA = kBlockK + 16;
@@ -139,7 +139,9 @@ HWY_INLINE void step(const float* a, const float* b, V (&acc)[MR][NV]) {
 }
 
 template <int MR, int NV>
-HWY_INLINE void multiply(const float* a, const float* b, int64_t kc, V (&acc)[MR][NV]) {
+HWY_INLINE void multiply(const TileArgs& t, V (&acc)[MR][NV]) {
+  const float *a = t.a, *b = t.b, *ahead = t.ahead;
+  const int64_t kc = t.kc, ahead_step = t.ahead_step;
   int64_t k = 0;
   GF_UNROLL(16)
   for (int i = 0; i < MR; ++i)
@@ -182,7 +184,11 @@ HWY_INLINE void multiply(const float* a, const float* b, int64_t kc, V (&acc)[MR
   }
 #endif
   for (; k < kc; ++k, b += NV * kLanes) {
-    if constexpr (MR > 1) prefetch_row<NV>(b + kAhead<MR> * NV * kLanes);
+    prefetch_row<NV>(b + kAhead<MR> * NV * kLanes);
+    if constexpr (MR > 4) {
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += ahead_step;
+    }
     step<MR, NV>(a + k, b, acc);
   }
 }
@@ -234,11 +240,42 @@ HWY_INLINE void finish(const TileArgs& t, V (&acc)[MR][NV]) {
     for (int j = 0; j < NV; ++j) store(acc[i][j], c + j * kLanes);
 }
 
+// The tile of C arrives while the multiply-adds run. Products of few rows are bound by B: they leave its way free.
+template <int MR, int NV>
+HWY_INLINE void prefetch_c(const TileArgs& t) {
+  if constexpr (MR > 4) {
+    const float* c = t.c;
+    GF_UNROLL(16)
+    for (int i = 0; i < MR; ++i, c += t.ldc)
+      for (int j = 0; j < NV * kLanes; j += 16) __builtin_prefetch(c + j, 1, 3);
+  }
+}
+
 template <int MR, int NV>
 void tile(const TileArgs& t) {
   V acc[MR][NV];
-  multiply<MR, NV>(t.a, t.b, t.kc, acc);
+  prefetch_c<MR, NV>(t);
+  multiply<MR, NV>(t, acc);
   finish<MR, NV>(t, acc);
+}
+
+// Vectors as wide as the target has, and an end that overlaps what is copied already: rows are read from L2 or beyond,
+// and the copy is what a narrow product waits for.
+void copy_rows(const float* src, int64_t ld_src, int64_t rows, int64_t cols, float* dst, int64_t ld_dst) {
+  for (int64_t i = 0; i < rows; ++i, src += ld_src, dst += ld_dst) {
+    int64_t j = 0;
+    for (; j + 2 * kLanes <= cols; j += 2 * kLanes) {
+      const V v0 = load(src + j), v1 = load(src + j + kLanes);
+      store(v0, dst + j);
+      store(v1, dst + j + kLanes);
+    }
+    for (; j + kLanes <= cols; j += kLanes) store(load(src + j), dst + j);
+    if (j < cols && cols >= kLanes) {
+      store(load(src + cols - kLanes), dst + cols - kLanes);
+    } else {
+      for (; j < cols; ++j) dst[j] = src[j];
+    }
+  }
 }
 
 void transpose(const float* src, int64_t ld_src, int64_t rows, int64_t cols, float* dst, int64_t ld_dst) {
@@ -275,8 +312,16 @@ constexpr TileKernel kNarrow[kRows] = GF_TILES(1);
 
 }  // namespace
 
-constexpr GemmKernels kGemmKernels = {kRows,  2 * kLanes, kLanes,  kBlockK,
-                                      kStrideA, kFull,      kNarrow, transpose};
+constexpr GemmKernels kGemmKernels = {.mr = kRows,
+                                      .nr = 2 * kLanes,
+                                      .lanes = kLanes,
+                                      .kc_max = kBlockK,
+                                      .a_stride = kStrideA,
+                                      .chunk_floats = kChunk,
+                                      .full = kFull,
+                                      .narrow = kNarrow,
+                                      .copy_rows = copy_rows,
+                                      .transpose = transpose};
 
 }  // namespace gf::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -27,6 +27,8 @@ struct TileArgs {
   float residual_scale;
   float alpha;
   float lo, hi;           ///< bounds when clamp
+  const float* ahead;     ///< memory to prefetch to L2: this address plus ahead_step per k; need not be readable
+  int64_t ahead_step;     ///< elements
   bool accumulate;        ///< add to what C holds (blocks of k after the first)
   bool clamp;
 };
@@ -40,8 +42,11 @@ struct GemmKernels {
   int lanes;         ///< columns of a narrow panel, one vector
   int kc_max;        ///< most k per block; chosen so that a panel's block stays in L1/L2
   int a_stride;      ///< elements between packed rows of A: constant, so that kernels address rows by displacement
+  int chunk_floats;  ///< of packed B that stay in L2 while tiles pass by
   const TileKernel* full;    ///< [mr] kernels for 1..mr rows and nr columns
   const TileKernel* narrow;  ///< [mr] kernels for 1..mr rows and `lanes` columns
+  /// dst[i * ld_dst + j] = src[i * ld_src + j] for i in [0, rows), j in [0, cols)
+  void (*copy_rows)(const float* src, int64_t ld_src, int64_t rows, int64_t cols, float* dst, int64_t ld_dst);
   /// dst[i * ld_dst + j] = src[j * ld_src + i] for i in [0, rows), j in [0, cols)
   void (*transpose)(const float* src, int64_t ld_src, int64_t rows, int64_t cols, float* dst, int64_t ld_dst);
 };
