@@ -1,0 +1,224 @@
+// conv and conv_transpose in f32: implicit matrix products on packed weights, and depthwise convolution where every group
+// is one channel. Weights must be constant; up to three spatial axes.
+#include "ops/cpu/simd/conv.h"
+#include "ops/cpu/simd/depthwise.h"
+#include "ops/cpu/simd/wrap.h"
+#include "schema/ops/conv.h"
+#include "schema/ops/conv_transpose.h"
+
+namespace gf::simd {
+namespace {
+
+struct ConvData {
+  Isa isa = Isa::Portable;
+  bool is_static = false;
+  ConvPlan plan;  // when static
+};
+
+/// Sizes of a node with these shapes. `axis(d)` gives spatial axis d.
+template <class Axis>
+ConvShape shape_of(const Shape& x, int64_t out_channels, int64_t groups, Axis&& axis) {
+  ConvShape s;
+  s.spatial_rank = x.rank - 2;
+  s.batch = x[0];
+  s.in_channels = x[x.rank - 1];
+  s.out_channels = out_channels;
+  s.groups = groups;
+  for (int d = 0; d < s.spatial_rank; ++d) {
+    const Window w = axis(d);
+    s.in[d] = w.in;
+    s.kernel[d] = w.kernel;
+    s.stride[d] = w.stride;
+    s.dilation[d] = w.dilation;
+    s.pad_begin[d] = w.pad_begin;
+    s.pad_end[d] = w.pad_end;
+  }
+  return s;
+}
+
+ConvShape conv_shape(const op::Conv::Attrs& a, const Shape& x, const Shape& w, const Shape& y) {
+  return shape_of(x, w[0], a.groups,
+                  [&](int d) { return window_of(a.window(), d, x[d + 1], y[d + 1], w[d + 2]); });
+}
+ConvShape conv_transpose_shape(const op::ConvTranspose::Attrs& a, const Shape& x, const Shape& w, const Shape& y) {
+  ConvShape s = shape_of(x, w[1] * a.groups, a.groups,
+                         [&](int d) { return op::ConvTranspose::axis(a, d, x[d + 1], y[d + 1], w[d + 2]); });
+  for (int d = 0; d < s.spatial_rank; ++d)
+    s.output_pad[d] = y[d + 1] - ((s.in[d] - 1) * s.stride[d] + s.dilation[d] * (s.kernel[d] - 1) + 1 - s.pad_begin[d] - s.pad_end[d]);
+  return s;
+}
+
+Error check_conv(const NodeView& node, KernelPlan& plan) {
+  if (!all_f32(node)) return plan.refuse("element type is not float32");
+  if (!node.input(1).is_constant) return plan.refuse("the weights are not constant");
+  if (node.input(0).shape.rank > 5) return plan.refuse("more than three spatial axes");
+  return Error::Ok;
+}
+
+// Packed data depends on the isa, the groups and (transposed) on everything that cuts the kernel into phases.
+uint64_t conv_key(const NodeView& node, const ConvPlan& p) {
+  PackKey key(node.def->info.id, node.isa);
+  key.add(p.shape.groups);
+  if (p.transposed)
+    for (int d = 0; d < 3; ++d)
+      key.add(p.shape.stride[d]).add(p.shape.dilation[d]).add(p.shape.pad_begin[d]).add(p.out[d] < p.shape.stride[d] ? p.out[d] : 0);
+  return key.value();
+}
+
+template <bool kTransposed>
+Error plan_of(const NodeView& node, ConvPlan& plan) {
+  const Shape &x = node.input(0).shape, &w = node.input(1).shape, &y = node.output(0).shape;
+  if constexpr (kTransposed)
+    return conv_transpose_plan(node.isa, conv_transpose_shape(node.attributes<op::ConvTranspose::Attrs>(), x, w, y), plan);
+  else
+    return conv_plan(node.isa, conv_shape(node.attributes<op::Conv::Attrs>(), x, w, y), plan);
+}
+
+template <bool kTransposed>
+Error pack_weights(const NodeView& node, void* destination) {
+  ConvPlan plan;
+  GF_TRY(plan_of<kTransposed>(node, plan));
+  conv_pack(plan, {node.input(1).constant_data, DType::F32, WeightLayout::Oihw}, destination);
+  return Error::Ok;
+}
+
+template <bool kTransposed>
+Error prepare_product(const NodeView& node, KernelPlan& plan) {
+  GF_TRY(check_conv(node, plan));
+  if constexpr (kTransposed) {
+    // the phases that weights are packed for must be the same for every size: as many as the stride, with fixed pads
+    const auto& a = node.attributes<op::ConvTranspose::Attrs>();
+    const WindowAttrs window = a.window();
+    bool fixed = a.auto_pad == AutoPad::NotSet && a.output_shape.empty();
+    for (int d = 0; d + 2 < node.input(0).shape.rank; ++d) {
+      const int64_t reach = window.dilation(d) * (node.input(1).shape[d + 2] - 1) + 1;
+      fixed = fixed && reach + a.extra(d) - window.pad_begin(d) - window.pad_end(d) >= window.stride(d);
+    }
+    if (!node.is_static() && !fixed) return plan.refuse("the phases of the kernel depend on a dynamic image size");
+  }
+  ConvPlan p;
+  if (plan_of<kTransposed>(node, p) != Error::Ok) return plan.refuse("sizes outside the range of the vector form");
+  plan.request_pack(1, conv_key(node, p), p.packed_bytes, pack_weights<kTransposed>);
+  plan.data_bytes = sizeof(ConvData);
+  plan.scratch_bytes = node.is_static() ? p.scratch_bytes(node.threads) : gemm_scratch_bound(node.isa, node.threads);
+  if (node.has_input(3)) plan.inplace_inputs = 1U << 3;
+  return Error::Ok;
+}
+
+template <bool kTransposed>
+Error init_product(const NodeView& node, InitContext& context) {
+  auto& data = make_data<ConvData>(context);
+  data.isa = node.isa;
+  data.is_static = node.is_static();
+  return data.is_static ? plan_of<kTransposed>(node, data.plan) : Error::Ok;
+}
+
+template <bool kTransposed>
+Error run_product(RunContext& c) {
+  const auto& data = *static_cast<const ConvData*>(c.data);
+  const Shape &x = c.input(0).shape, &w = c.input(1).shape;
+  TensorView& y = c.output(0);
+  if (y.count() == 0) return Error::Ok;
+  using Attrs = std::conditional_t<kTransposed, op::ConvTranspose::Attrs, op::Conv::Attrs>;
+  const auto& attrs = c.attributes<Attrs>();
+  ConvPlan now;
+  if (!data.is_static) {
+    if constexpr (kTransposed) GF_TRY(conv_transpose_plan(data.isa, conv_transpose_shape(attrs, x, w, y.shape), now));
+    else GF_TRY(conv_plan(data.isa, conv_shape(attrs, x, w, y.shape), now));
+  }
+  ConvArgs args;
+  args.input = c.input(0).as<const float>();
+  args.packed = c.packed[0];
+  args.output = y.as<float>();
+  args.epilogue.bias = optional_f32(c, 2);
+  args.epilogue.residual = optional_f32(c, 3);
+  args.epilogue.activation = activation_of(attrs);
+  const ConvPlan& plan = data.is_static ? data.plan : now;
+  if constexpr (kTransposed) conv_transpose(plan, args, c.scratch, c.parallel);
+  else conv(plan, args, c.scratch, c.parallel);
+  return Error::Ok;
+}
+
+// --- depthwise
+
+Error pack_depthwise(const NodeView& node, void* destination) {
+  const Shape& w = node.input(1).shape;
+  depthwise_pack(static_cast<const float*>(node.input(1).constant_data), w[0], w.rank == 4 ? w[2] : 1, w[w.rank - 1],
+                 static_cast<float*>(destination));
+  return Error::Ok;
+}
+
+Error prepare_depthwise(const NodeView& node, KernelPlan& plan) {
+  GF_TRY(check_conv(node, plan));
+  const Shape &x = node.input(0).shape, &w = node.input(1).shape;
+  if (w[1] != 1 || node.attributes<op::Conv::Attrs>().groups != x[x.rank - 1] || x[x.rank - 1] < 2)
+    return plan.refuse("not depthwise");
+  if (x.rank > 4) return plan.refuse("more than two spatial axes");
+  if (node.has_input(3)) return plan.refuse("a residual");
+  plan.request_pack(1, PackKey(op::Conv::info.id, Isa::Portable).add(-1).value(), static_cast<uint64_t>(w.count()) * sizeof(float),
+                    pack_depthwise);
+  plan.data_bytes = sizeof(Isa);
+  return Error::Ok;
+}
+
+Error init_depthwise(const NodeView& node, InitContext& context) {
+  make_data<Isa>(context) = node.isa;
+  return Error::Ok;
+}
+
+Error run_depthwise(RunContext& c) {
+  const auto& attrs = c.attributes<op::Conv::Attrs>();
+  const Shape &x = c.input(0).shape, &w = c.input(1).shape;
+  TensorView& y = c.output(0);
+  if (y.count() == 0) return Error::Ok;
+  Window rows, cols;  // one spatial axis: it is the width
+  const int last = x.rank - 3;
+  cols = window_of(attrs.window(), last, x[last + 1], y.shape[last + 1], w[last + 2]);
+  if (last == 1) rows = window_of(attrs.window(), 0, x[1], y.shape[1], w[2]);
+  DepthwiseArgs a;
+  a.in = c.input(0).as<const float>();
+  a.weights = static_cast<const float*>(c.packed[0]);
+  a.bias = optional_f32(c, 2);
+  a.out = y.as<float>();
+  a.batch = x[0];
+  a.in_h = rows.in;
+  a.in_w = cols.in;
+  a.channels = x[x.rank - 1];
+  a.multiplier = w[0] / a.channels;
+  a.out_h = rows.out;
+  a.out_w = cols.out;
+  a.kernel_h = rows.kernel;
+  a.kernel_w = cols.kernel;
+  a.stride_h = rows.stride;
+  a.stride_w = cols.stride;
+  a.dilation_h = rows.dilation;
+  a.dilation_w = cols.dilation;
+  a.pad_top = rows.pad_begin;
+  a.pad_left = cols.pad_begin;
+  a.activation = activation_of(attrs);
+  depthwise_f32(*static_cast<const Isa*>(c.data), a, c.parallel);
+  return Error::Ok;
+}
+
+}  // namespace
+
+const Kernel conv_kernel{.op = op::Conv::info.id,
+                         .name = "conv_f32_simd",
+                         .rank = 20,
+                         .prepare = prepare_product<false>,
+                         .init = init_product<false>,
+                         .run = run_product<false>};
+const Kernel conv_transpose_kernel{.op = op::ConvTranspose::info.id,
+                                   .name = "conv_transpose_f32_simd",
+                                   .rank = 20,
+                                   .prepare = prepare_product<true>,
+                                   .init = init_product<true>,
+                                   .run = run_product<true>};
+const Kernel depthwise_kernel{.op = op::Conv::info.id,
+                              .name = "conv_depthwise_f32_simd",
+                              .rank = 30,
+                              .prepare = prepare_depthwise,
+                              .init = init_depthwise,
+                              .run = run_depthwise};
+
+}  // namespace gf::simd
