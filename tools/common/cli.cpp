@@ -12,7 +12,8 @@ void add_common(CLI::App& app, Common& c, int default_threads) {
   app.add_flag("--json", c.json, "One JSON object on stdout and nothing else there");
   app.add_flag("-v,--verbose", c.verbose, "Say more on stderr");
   app.add_option("--threads", c.threads, "Threads (0: all physical cores)")->capture_default_str()->check(CLI::Range(0, 1024));
-  app.add_option("--isa", c.isa, "Use at most this instruction set")->check(CLI::IsMember({"portable", "avx2", "avx512", "avx512vnni", "amx", "neon"}));
+  app.add_option("--isa", c.isa, "Use at most this instruction set")
+      ->check(CLI::IsMember({"portable", "avx2", "avx512", "avx512vnni", "amx", "neon"}));
   app.add_option("--seed", c.seed, "Seed of random inputs")->capture_default_str();
   app.add_flag("--no-xnnpack", c.no_xnnpack, "Leave XNNPACK out");
 }
@@ -38,7 +39,8 @@ int run_tool(const std::string& name, const std::string& what, const std::string
   } catch (const Exception& e) {
     fmt::print(stderr, "{}: {}\n", name, e.what());
     if (e.code() == Error::Unsupported || e.code() == Error::UnknownOp) return kUnsupported;
-    return e.code() == Error::InvalidArgument ? kUsage : kFailure;
+    const bool names_flag = e.code() == Error::NotFound && std::string_view(e.what()).starts_with("--");
+    return e.code() == Error::InvalidArgument || names_flag ? kUsage : kFailure;
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "{}: out of memory\n", name);
     return kFailure;
@@ -77,6 +79,21 @@ int64_t parse_int(const std::string& text, const std::string& whole) {
 }
 
 }  // namespace
+
+int64_t parse_count(const std::string& text, const std::string& whole) {
+  const int64_t v = parse_int(text, whole);
+  if (v < 0) throw UsageError(fmt::format("'{}' in '{}' is negative", text, whole));
+  return v;
+}
+
+void add_later(CLI::App& app, std::initializer_list<LaterFlag> flags) {
+  for (const LaterFlag& f : flags) {
+    const std::string message = fmt::format("{} comes with a later version ({})", f.name, f.what);
+    const std::string help = fmt::format("Not yet: {}", f.what);
+    if (f.takes_value) app.add_option_function<std::string>(f.name, [message](const std::string&) { throw CLI::ValidationError(message); }, help);
+    else app.add_flag_callback(f.name, [message] { throw CLI::ValidationError(message); }, help);
+  }
+}
 
 uint64_t parse_bytes(const std::string& text) {
   size_t digits = 0;
@@ -119,9 +136,22 @@ std::pair<std::string, std::vector<int64_t>> parse_shape(const std::string& text
 
 bool is_onnx_path(const std::string& path) { return std::filesystem::path(path).extension() == ".onnx"; }
 
+void check_model_path(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) throw Exception(Error::NotFound, fmt::format("there is no file '{}'", path));
+  if (std::filesystem::is_directory(path, ignored)) throw Exception(Error::IoError, fmt::format("'{}' is a folder; a model is a .gf or .onnx file", path));
+}
+
 Model open_model(const std::string& path, const ModelOptions& options, const onnx::ImportOptions& import,
                  const std::vector<std::pair<std::string, std::string>>& states) {
-  if (!is_onnx_path(path)) return Model::load(path, options);
+  check_model_path(path);
+  if (!is_onnx_path(path)) {
+    try {
+      return Model::load(path, options);
+    } catch (const Exception& e) {
+      throw Exception(e.code(), fmt::format("'{}': {}", path, e.what()));
+    }
+  }
   ConvertOptions convert_options;
   convert_options.states = states;
   ConvertReport report;

@@ -42,6 +42,16 @@ struct UsageError : std::runtime_error {
 ModelOptions model_options(const Common& common);
 /// "name=value" -> pair; UsageError otherwise.
 std::pair<std::string, std::string> split_pair(const std::string& text, const char* flag);
+/// A whole number that is not negative; UsageError naming `whole` otherwise.
+int64_t parse_count(const std::string& text, const std::string& whole);
+/// Flags of the contract that a later version brings: they are accepted by the parser and end with exit code 2 and a line
+/// that says so. `takes_value`: the flag has an argument.
+struct LaterFlag {
+  const char* name;
+  bool takes_value;
+  const char* what;
+};
+void add_later(CLI::App& app, std::initializer_list<LaterFlag> flags);
 /// "8MB", "512k", "123".
 uint64_t parse_bytes(const std::string& text);
 /// "N=1..64" or "N=8".
@@ -53,10 +63,18 @@ std::pair<std::string, std::vector<int64_t>> parse_shape(const std::string& text
 Model open_model(const std::string& path, const ModelOptions& options, const onnx::ImportOptions& import = {},
                  const std::vector<std::pair<std::string, std::string>>& states = {});
 bool is_onnx_path(const std::string& path);
+/// NotFound or IoError when there is no such file.
+void check_model_path(const std::string& path);
 
 /// A tensor named on the command line: a file of any kind the contract lists, or zeros / ones / random:SEED shaped like
 /// `port` (bounds for varying dimensions). Adapted to the port's type and, where only the count fits, shape.
 HostTensor load_tensor(const std::string& spec, const PortInfo& port, const std::string& image_options, const Program* program);
+/// Type and shape of `tensor` as the port wants them. TypeMismatch where a value would change, ShapeMismatch.
+HostTensor fit_tensor(HostTensor tensor, const PortInfo& port, const std::string& where);
+/// The file as it is; `gray`: pictures have one channel unless the options say otherwise.
+HostTensor read_tensor_file(const std::string& path, const std::string& image_options, bool gray = false);
+/// zeros, ones, random[:SEED].
+bool is_generated(const std::string& spec);
 /// One ONNX TensorProto file.
 HostTensor load_pb(const std::string& path);
 /// `DIR/<name>.npy`; returns the path.

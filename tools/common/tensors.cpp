@@ -61,7 +61,7 @@ HostTensor generated(const std::string& spec, const PortInfo& port) {
   const auto count = static_cast<size_t>(io::element_count(shape, std::string(port.name)));
   std::vector<double> values(count, spec == "ones" ? 1.0 : 0.0);
   if (spec.starts_with("random")) {
-    const uint64_t seed = spec.size() > 7 ? std::stoull(spec.substr(7)) : 0;
+    const uint64_t seed = spec.size() > 7 ? static_cast<uint64_t>(parse_count(spec.substr(7), spec)) : 0;
     std::mt19937_64 engine(seed);
     const bool whole = dtype_is_int(port.dtype);
     for (double& v : values) {
@@ -103,7 +103,27 @@ void fit_shape(HostTensor& t, const PortInfo& port, const std::string& spec) {
     t.shape[static_cast<size_t>(varying)] = t.count() / fixed;
     return;
   }
-  throw Exception(Error::ShapeMismatch, fmt::format("'{}' has shape {}, input '{}' wants {}", spec, shape_text(t.shape), port.name, shape_text(bound_shape(port))));
+  throw Exception(Error::ShapeMismatch, fmt::format("'{}' has shape {}, input '{}' wants {}{}", spec, shape_text(t.shape), port.name, port.is_static() ? "" : "at most ", shape_text(bound_shape(port))));
+}
+
+// Files may hold another number type than the model wants, but no value may change: text and images are float32 even when
+// they hold whole numbers, 3.5 for an integer input is a mistake. Floats may be rounded to a narrower float.
+void check_conversion(const HostTensor& t, const PortInfo& port, const std::string& where) {
+  const auto refuse = [&](const std::string& why) {
+    throw Exception(Error::TypeMismatch, fmt::format("'{}' holds {}, input '{}' wants {}: {}", where, dtype_name(t.dtype), port.name, dtype_name(port.dtype), why));
+  };
+  if (t.dtype == DType::C64 || t.dtype == DType::C128 || port.dtype == DType::C64 || port.dtype == DType::C128) refuse("complex numbers are not converted");
+  if (dtype_is_float(port.dtype)) return;
+  double lo = 0, hi = 1;
+  if (port.dtype != DType::Bool) {
+    const unsigned bits = dtype_bits(port.dtype);
+    const bool is_signed = dtype_is_signed_int(port.dtype) || port.dtype == DType::I4 || port.dtype == DType::I2;
+    lo = is_signed ? -std::ldexp(1.0, static_cast<int>(bits) - 1) : 0;
+    hi = std::ldexp(1.0, static_cast<int>(is_signed ? bits - 1 : bits)) - 1;
+  }
+  const std::vector<double> values = t.as<double>();
+  for (size_t i = 0; i < values.size(); ++i)
+    if (!(values[i] >= lo && values[i] <= hi) || values[i] != std::floor(values[i])) refuse(fmt::format("element {} is {}, which does not fit", i, values[i]));
 }
 
 }  // namespace
@@ -120,24 +140,35 @@ HostTensor load_pb(const std::string& path) {
   return out;
 }
 
+bool is_generated(const std::string& spec) {
+  return spec == "zeros" || spec == "ones" || spec == "random" || spec.starts_with("random:");
+}
+
+HostTensor read_tensor_file(const std::string& path, const std::string& image_options, bool gray) {
+  if (std::filesystem::path(path).extension() == ".pb") return load_pb(path);
+  io::LoadOptions options;
+  std::string image = image_options;
+  if (gray && image.find("rgb") == std::string::npos && image.find("bgr") == std::string::npos && image.find("gray") == std::string::npos)
+    image += image.empty() ? "gray" : ",gray";
+  options.image = io::parse_image_options(image);
+  return io::load_array(path, options);
+}
+
 HostTensor load_tensor(const std::string& spec, const PortInfo& port, const std::string& image_options, const Program* program) {
-  if (spec == "zeros" || spec == "ones" || spec == "random" || spec.starts_with("random:")) return generated(spec, port);
-  HostTensor t;
-  if (std::filesystem::path(spec).extension() == ".pb") {
-    t = load_pb(spec);
-  } else {
-    io::LoadOptions options;
-    std::string image = image_options;
-    if (image.empty() && program != nullptr) image = std::string(program->metadata("image"));
-    if (!image.empty()) options.image = io::parse_image_options(image);
-    t = io::load_array(spec, options);
-  }
+  if (is_generated(spec)) return generated(spec, port);
+  if (port.dtype == DType::String) throw Exception(Error::Unsupported, fmt::format("input '{}' is of strings, which is not supported", port.name));
+  std::string image = image_options;
+  if (image.empty() && program != nullptr) image = std::string(program->metadata("image"));
+  const bool gray = port.rank == 4 && (image.find("nhwc") == std::string::npos ? port.bounds[1] : port.bounds[3]) == 1;
+  return fit_tensor(read_tensor_file(spec, image, gray), port, spec);
+}
+
+HostTensor fit_tensor(HostTensor t, const PortInfo& port, const std::string& where) {
   if (t.dtype != port.dtype) {
-    if (port.dtype == DType::String) throw Exception(Error::Unsupported, "string inputs are not supported");
-    const std::vector<double> values = t.as<double>();
-    t = from_doubles(values, t.shape, port.dtype);
+    check_conversion(t, port, where);
+    t = from_doubles(t.as<double>(), t.shape, port.dtype);
   }
-  fit_shape(t, port, spec);
+  fit_shape(t, port, where);
   return t;
 }
 

@@ -1,0 +1,317 @@
+// gf-convert: ONNX files to one .gf, a file per entry point; says what the passes did and what was left to do.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "converter/onnx/external_data.h"
+#include "converter/onnx/lowering.h"
+#include "converter/onnx/reader.h"
+#include "io/file.h"
+#include "tools/common/inputs.h"
+#include "tools/common/measure.h"
+#include "tools/common/program_view.h"
+
+using namespace gf;
+using namespace gf::cli;
+
+namespace {
+
+struct Args {
+  Common common;
+  std::vector<std::string> files, shapes, dims, binds, states, meta;
+  std::string output, entry = "main", report, storage = "f32", image;
+  int optimize = 2;
+  bool keep_node_names = false, list_ops = false;
+};
+
+struct Source {
+  std::string path, entry;
+  onnx::Model model;
+  onnx::ImportOptions import;
+};
+
+// "NAME=FILE" for entries after the first; a FILE alone is the first (or only) one.
+std::vector<Source> read_sources(const Args& a) {
+  std::vector<Source> sources;
+  for (const std::string& text : a.files) {
+    Source s;
+    const size_t at = text.find('=');
+    const bool named = at != std::string::npos && !std::filesystem::exists(text);
+    s.entry = named ? text.substr(0, at) : a.entry;
+    s.path = named ? text.substr(at + 1) : text;
+    if (!named && !sources.empty()) throw UsageError(fmt::format("'{}': a further model needs the name of its entry: NAME={}", text, text));
+    check_model_path(s.path);
+    s.model = onnx::read_model_file(s.path);
+    s.import.entry = s.entry;
+    sources.push_back(std::move(s));
+  }
+  return sources;
+}
+
+bool has_input(const onnx::Model& m, const std::string& name) {
+  return std::any_of(m.graph.input.begin(), m.graph.input.end(), [&](const onnx::ValueInfo& v) { return v.name == name; });
+}
+bool has_dim(const onnx::Model& m, const std::string& name) {
+  for (const onnx::ValueInfo& v : m.graph.input)
+    for (size_t d = 0; v.type && v.type->shape && d < v.type->shape->size(); ++d)
+      if ((*v.type->shape)[d].param == name || v.name + "_d" + std::to_string(d) == name) return true;
+  return false;
+}
+
+// Gives an option to every source that has the name; to the first when none has (the importer then says what there is).
+template <class Has, class Set>
+void give(std::vector<Source>& sources, const std::string& name, Has has, Set set) {
+  bool given = false;
+  for (Source& s : sources)
+    if (has(s.model, name)) set(s), given = true;
+  if (!given) set(sources.front());
+}
+
+// The declared type and shape of a graph input as a port, for reading a file that becomes its value.
+HostTensor load_bound(const onnx::Model& m, const std::string& name, const std::string& file, const std::string& image) {
+  const auto info = std::find_if(m.graph.input.begin(), m.graph.input.end(), [&](const onnx::ValueInfo& v) { return v.name == name; });
+  if (info == m.graph.input.end() || !info->type || is_generated(file)) {
+    if (is_generated(file)) throw UsageError(fmt::format("--bind {}={}: a value needs a file", name, file));
+    return read_tensor_file(file, image);
+  }
+  HostTensor t = read_tensor_file(file, image);
+  PortInfo port;
+  port.name = name;
+  port.dtype = onnx::to_dtype(info->type->elem_type);
+  if (!info->type->shape) return t;
+  port.rank = static_cast<int>(std::min<size_t>(info->type->shape->size(), kMaxRank));
+  for (int d = 0; d < port.rank; ++d) {
+    const onnx::Dimension& dim = (*info->type->shape)[static_cast<size_t>(d)];
+    const bool fixed = dim.kind == onnx::Dimension::Kind::Value;
+    port.bounds[d] = fixed ? dim.value : int64_t{1} << 40;
+    port.symbols[d] = fixed ? -1 : -2;
+  }
+  return fit_tensor(std::move(t), port, file);
+}
+
+void apply_options(const Args& a, std::vector<Source>& sources) {
+  for (const std::string& text : a.shapes) {
+    const auto [name, shape] = parse_shape(text);
+    give(sources, name, has_input, [&, n = name, sh = shape](Source& s) { s.import.shapes[n] = sh; });
+  }
+  for (const std::string& text : a.dims) {
+    const auto [name, range] = parse_dim(text);
+    give(sources, name, has_dim, [&, n = name, r = range](Source& s) { s.import.dims[n] = r; });
+  }
+  for (const std::string& text : a.binds) {
+    const auto [name, file] = split_pair(text, "--bind");
+    give(sources, name, has_input, [&, n = name, f = file](Source& s) { s.import.bind[n] = to_constant(load_bound(s.model, n, f, a.image)); });
+  }
+}
+
+// The value is the contents of the file of that name, or, when there is none, the text itself. Labels are always a file.
+std::pair<std::string, std::string> metadata_of(const std::string& text) {
+  const auto [key, value] = split_pair(text, "--meta");
+  std::error_code ignored;
+  if (key == "labels" || std::filesystem::is_regular_file(value, ignored)) {
+    io::Limits limits;
+    limits.max_file_bytes = uint64_t{16} << 20;
+    const io::Bytes bytes = io::read_file(value, limits);
+    return {key, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())};
+  }
+  return {key, value};
+}
+
+// --- report
+
+std::map<std::string, int> count_ops(const std::vector<onnx::Node>& nodes) {
+  std::map<std::string, int> counts;
+  for (const onnx::Node& n : nodes) ++counts[(n.domain.empty() || n.domain == "ai.onnx" ? "" : n.domain + ".") + n.op_type];
+  return counts;
+}
+
+uint16_t kernel_rank(const Tables& tables, const char* name) {
+  for (int i = 0; i < tables.kernel_table_count; ++i)
+    for (const Kernel* k : tables.kernels[i])
+      if (std::string_view(k->name) == name) return k->rank;
+  return 0;
+}
+
+// Kernels, memory plan and what a person could still improve, for this machine.
+Json entry_report(Model& model, int entry, const Tables& tables) {
+  const Program& program = model.program();
+  const std::string name(program.entry_name(entry));
+  const std::vector<NodeInfo> nodes = list_nodes(program, entry);
+  Json e{{"name", name}, {"nodes", nodes.size()}, {"macs", total_macs(nodes)}, {"ops", ops_json(nodes)}};
+  Json left = Json::array();
+  try {
+    const Session& session = model.session(name);
+    const MemoryNeeds needs = model.needs(name);
+    e["memory_plan"] = memory_json(needs, program.bytes().size());
+    e["memory_plan"]["activations_over_live"] = needs.max_live_bytes == 0 ? 1.0 : static_cast<double>(needs.activation_bytes) / static_cast<double>(needs.max_live_bytes);
+    for (int i = 0; i < session.node_count(); ++i) {
+      const NodeReport r = session.node(i);
+      const bool reference = r.kernel[0] != '\0' && kernel_rank(tables, r.kernel) < 10;
+      if (reference) left.push_back({{"node", nodes[static_cast<size_t>(i)].name}, {"op", r.op}, {"kernel", r.kernel}, {"why", r.refused[0] != '\0' ? fmt::format("reference kernel: {}", r.refused) : "reference kernel: no tuned one"}});
+      else if (std::string_view(r.op) == "transpose") left.push_back({{"node", nodes[static_cast<size_t>(i)].name}, {"op", r.op}, {"kernel", r.kernel}, {"why", "a transpose stayed"}});
+    }
+  } catch (const Exception& x) {
+    e["memory_plan"] = nullptr;
+    left.push_back({{"node", ""}, {"op", ""}, {"kernel", ""}, {"why", x.what()}});
+  }
+  e["left"] = left;
+  return e;
+}
+
+Json make_report(const Args& a, const std::vector<Source>& sources, const ConvertReport& r, Model& model) {
+  Json passes = Json::array(), fused = Json::array(), entries = Json::array(), inputs = Json::array();
+  for (const PassResult& p : r.passes.passes) {
+    passes.push_back({{"pass", p.pass}, {"changes", p.changes}, {"ops_before", p.nodes_before}, {"ops_after", p.nodes_after}, {"notes", p.notes}});
+    for (const std::string& n : p.notes) fused.push_back({{"pass", p.pass}, {"what", n}});
+  }
+  for (const Source& s : sources) {
+    Json ops = Json::object();
+    for (const auto& [op, count] : count_ops(s.model.graph.node)) ops[op] = count;
+    inputs.push_back({{"file", s.path}, {"entry", s.entry}, {"opset", s.model.opset()}, {"nodes", s.model.graph.node.size()}, {"ops", ops}});
+  }
+  const Tables tables = default_tables(!a.common.no_xnnpack);
+  for (int e = 0; e < model.program().entry_count(); ++e) entries.push_back(entry_report(model, e, tables));
+  return {{"output", a.output}, {"file_bytes", model.program().bytes().size()}, {"inputs", inputs}, {"optimize", a.optimize}, {"ops_before", r.passes.nodes_before}, {"ops_after", r.passes.nodes_after},
+          {"passes", passes}, {"fused", fused}, {"entries", entries}, {"isa", isa_name(model.isa())}, {"notes", r.notes}};
+}
+
+// --- --list-ops
+
+std::map<std::string, std::set<int>> supported_ops() {
+  std::map<std::string, std::set<int>> ops;
+  for (const auto table : onnx::import_rows())
+    for (const onnx::ImportRow& row : table) ops[(row.domain[0] == '\0' ? "" : std::string(row.domain) + ".") + row.op].insert(row.since);
+  return ops;
+}
+
+// Without a model: what the importer knows. With models: what they use, and whether it is known.
+int list_ops(const Args& a) {
+  const auto known = supported_ops();
+  Json list = Json::array();
+  bool all = true;
+  if (a.files.empty()) {
+    for (const auto& [op, since] : known) list.push_back({{"op", op}, {"since", since}});
+  } else {
+    std::map<std::string, int> used;
+    std::set<std::string> functions;
+    for (const Source& s : read_sources(a)) {
+      for (const onnx::Function& f : s.model.function) functions.insert((f.domain.empty() || f.domain == "ai.onnx" ? "" : f.domain + ".") + f.name);
+      for (const auto& [op, count] : count_ops(s.model.graph.node)) used[op] += count;
+    }
+    for (const auto& [op, count] : used) {
+      const bool ok = known.contains(op) || functions.contains(op);
+      all = all && ok;
+      list.push_back({{"op", op}, {"count", count}, {"supported", ok}});
+    }
+  }
+  if (a.common.json) {
+    fmt::print("{}\n", Json{{"ops", list}}.dump());
+  } else {
+    for (const Json& row : list) {
+      if (row.contains("since")) fmt::print("{}  since opset {}\n", row["op"].get<std::string>(), fmt::join(row["since"].get<std::vector<int>>(), ", "));
+      else fmt::print("{:>5} {}{}\n", row["count"].get<int>(), row["op"].get<std::string>(), row["supported"].get<bool>() ? "" : "  NOT SUPPORTED");
+    }
+    if (a.files.empty()) fmt::print("{} operators\n", list.size());
+  }
+  return all ? kOk : kUnsupported;
+}
+
+// --- conversion
+
+void print_summary(const Args& a, const ConvertReport& r, const Program& program) {
+  for (const std::string& note : r.notes) fmt::print(stderr, "note: {}\n", note);
+  if (a.common.verbose)
+    for (const PassResult& p : r.passes.passes)
+      if (p.changes != 0) fmt::print(stderr, "  {:24} {:4} changes, {} -> {} ops\n", p.pass, p.changes, p.nodes_before, p.nodes_after);
+  fmt::print("wrote {}: {}, {} ops (were {})\n", a.output, bytes_text(program.bytes().size()), r.passes.nodes_after, r.passes.nodes_before);
+  for (int e = 0; e < program.entry_count(); ++e) {
+    fmt::print("  entry '{}': {}", program.entry_name(e), ports_text(program, e));
+    std::string outputs;
+    for (int i = 0; i < program.output_count(e); ++i) {
+      const PortInfo p = program.output(e, i);
+      outputs += fmt::format("{}{} ({} {})", i == 0 ? "" : ", ", p.name, dtype_name(p.dtype), port_shape_text(program, e, p));
+    }
+    fmt::print(" -> {}\n", outputs.empty() ? "none" : outputs);
+  }
+}
+
+void write_model(ir::Model& model, const Args& a) {
+  const std::filesystem::path folder = std::filesystem::path(a.output).parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder)) throw Exception(Error::NotFound, fmt::format("cannot write '{}': the folder '{}' does not exist", a.output, folder.string()));
+  io::AtomicFileWriter file(a.output);
+  EmitOptions options;
+  options.node_names = a.keep_node_names;
+  emit(model, options, [&file](std::span<const std::byte> bytes) { file.write(bytes); });
+  file.commit();
+}
+
+int convert_models(Args& a) {
+  if (a.list_ops) return list_ops(a);
+  if (a.files.empty()) throw UsageError("give an ONNX file (or --list-ops)");
+  std::vector<Source> sources = read_sources(a);
+  apply_options(a, sources);
+  if (a.output.empty()) a.output = std::filesystem::path(sources.front().path).replace_extension(".gf").string();
+  ConvertOptions options;
+  options.optimize = a.optimize;
+  for (const std::string& text : a.states) options.states.push_back(split_pair(text, "--state"));
+  for (const std::string& text : a.meta) options.metadata.push_back(metadata_of(text));
+  std::vector<onnx::ExternalData> external;
+  external.reserve(sources.size());
+  std::vector<ConvertSource> list;
+  for (Source& s : sources) {
+    external.emplace_back(std::filesystem::path(s.path).parent_path());
+    list.push_back({&s.model, &external.back(), s.import});
+  }
+  ConvertReport report;
+  ir::Model model = convert(std::move(list), options, make_evaluator(default_tables(false)), &report);
+  write_model(model, a);
+  ModelOptions open = model_options(a.common);
+  Model written = Model::load(a.output, open);
+  const bool wants_report = a.common.json || !a.report.empty();
+  const Json j = wants_report ? make_report(a, sources, report, written) : Json();
+  if (!a.report.empty()) io::write_file(a.report, j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  if (a.common.json) fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace));
+  else print_summary(a, report, written.program());
+  return kOk;
+}
+
+void define(CLI::App& app, Args& a) {
+  add_common(app, a.common, 1);
+  app.add_option("models", a.files, "IN.onnx, and further entries as NAME=IN2.onnx");
+  app.add_option("-o,--output", a.output, "File to write (default: IN.gf)");
+  app.add_option("--shape", a.shapes, "NAME=1x3x224x224: fix the shape of an input")->allow_extra_args(false);
+  app.add_option("--dim", a.dims, "N=1..64 or N=8: bounds of a named dimension")->allow_extra_args(false);
+  app.add_option("--bind", a.binds, "NAME=FILE: make an input a constant")->allow_extra_args(false);
+  app.add_option("--image", a.image, "How a picture given to --bind becomes numbers");
+  app.add_option("--entry", a.entry, "Name of the first entry point")->capture_default_str();
+  app.add_option("--state", a.states, "OUT=IN: output OUT feeds input IN of the next run")->allow_extra_args(false);
+  app.add_option("--meta", a.meta, "KEY=FILE or KEY=TEXT: metadata, such as labels=labels.txt or image=nchw,scale=1/255")->allow_extra_args(false);
+  app.add_option("--storage", a.storage, "How weights are stored")->capture_default_str()->check([](const std::string& s) {
+    if (s == "f32") return std::string();
+    if (s == "f16" || s == "bf16") return "--storage " + s + " comes with a later version; f32 is there (weights that are float16 in the model stay float16)";
+    return "--storage is f32, f16 or bf16, not '" + s + "'";
+  });
+  app.add_flag("--keep-node-names", a.keep_node_names, "Keep names of nodes and tensors for gf-bench, gf-info and error texts");
+  app.add_option("--report", a.report, "Write what every pass did, the memory plan and what was left to do (JSON)");
+  app.add_flag("--list-ops", a.list_ops, "List the operators of the models, or all that are supported");
+  app.add_option("-O", a.optimize, "Optimisation: 0 only what is needed, 1 clean-ups, 2 fusions and layout, 3 slow searches too")->capture_default_str()->check(CLI::Range(0, 3));
+  add_later(app, {{"--quantize", true, "quantisation"}, {"--calibrate", true, "quantisation"}, {"--precision", true, "choice of arithmetic"}, {"--pack", true, "weights packed ahead of time"},
+                  {"--golden", true, "golden vectors in the file"}, {"--emit-c", true, "models as C source"}, {"--sign", true, "signatures"}});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Args a;
+  return run_tool("gf-convert", "Converts ONNX models to .gf",
+                  "  gf-convert model.onnx -o model.gf --shape image=1x3x224x224 --meta labels=labels.txt\n"
+                  "  gf-convert encoder.onnx decode=decoder.onnx -o both.gf --dim length=1..512\n"
+                  "  gf-convert vad.onnx -o vad.gf --state new_state=state --report report.json",
+                  argc, argv, [&a](CLI::App& app) {
+                    define(app, a);
+                    return [&a]() -> int { return convert_models(a); };
+                  });
+}
