@@ -121,6 +121,7 @@ class WeightFolder {
     if (!n.is<op::Mul>() && !n.is<op::Div>()) return;
     Node* reader = r_.only_reader(n.outputs[0]);
     if (reader == nullptr || !reader->is<op::MatMul>() || !dtype_is_float(r_.dtype(n.outputs[0]))) return;
+    if (reader->inputs[0] != n.outputs[0] && reader->inputs[1] != n.outputs[0]) return;  // it is the bias or the residual
     for (size_t data = 0; data < 2; ++data) {
       const ir::Constant* constant = r_.constant(n.inputs[1 - data]);
       const auto c = r_.uniform(n.inputs[1 - data]);
