@@ -14,13 +14,6 @@ bool is_initializer(const onnx::Model& model, const std::string& name) {
   return std::any_of(model.graph.initializer.begin(), model.graph.initializer.end(), [&](const onnx::Tensor& t) { return t.name == name; });
 }
 
-std::vector<const onnx::ValueInfo*> graph_inputs(const onnx::Model& model) {
-  std::vector<const onnx::ValueInfo*> inputs;
-  for (const onnx::ValueInfo& v : model.graph.input)
-    if (!is_initializer(model, v.name)) inputs.push_back(&v);
-  return inputs;
-}
-
 // The flag's text for an input, "" when there is none. A lone FILE belongs to the only input.
 std::string spec_of(const std::vector<std::string>& flags, const std::string& name, bool only) {
   for (const std::string& flag : flags) {
@@ -28,28 +21,6 @@ std::string spec_of(const std::vector<std::string>& flags, const std::string& na
     if (only && flag.find('=') == std::string::npos) return flag;
   }
   return "";
-}
-
-// Shape for --shape: what the file holds, arranged as the model declares it. Nothing when the model fixes all of it.
-std::optional<std::vector<int64_t>> shape_from_file(const onnx::ValueInfo& info, const std::vector<int64_t>& have, int64_t count) {
-  if (!info.type || !info.type->shape) return have;
-  const auto& dims = *info.type->shape;
-  int64_t fixed = 1;
-  size_t open = 0, open_at = 0;
-  for (size_t d = 0; d < dims.size(); ++d) {
-    if (dims[d].kind == onnx::Dimension::Kind::Value) fixed *= dims[d].value;
-    else ++open, open_at = d;
-  }
-  if (open == 0) return std::nullopt;
-  std::vector<int64_t> padded = have;
-  while (padded.size() < dims.size()) padded.insert(padded.begin(), 1);
-  bool fits = padded.size() == dims.size();
-  for (size_t d = 0; fits && d < dims.size(); ++d) fits = dims[d].kind != onnx::Dimension::Kind::Value || dims[d].value == padded[d];
-  if (fits) return padded;
-  if (open != 1 || fixed <= 0 || count % fixed != 0) return std::nullopt;
-  std::vector<int64_t> shape;
-  for (size_t d = 0; d < dims.size(); ++d) shape.push_back(d == open_at ? count / fixed : dims[d].value);
-  return shape;
 }
 
 std::string onnx_metadata(const onnx::Model& model, const std::string& key) {
@@ -74,12 +45,40 @@ onnx::ImportOptions shapes_of_files(const RunArgs& args) {
       if (shape.back() != 0) count = count / shape.back() * args.stream->samples;
       shape.back() = args.stream->samples;
     }
-    if (const auto fitted = shape_from_file(*info, shape, count)) import.shapes[info->name] = *fitted;
+    if (const auto fitted = declared_shape(*info, shape, count)) import.shapes[info->name] = *fitted;
   }
   return import;
 }
 
 }  // namespace
+
+std::vector<const onnx::ValueInfo*> graph_inputs(const onnx::Model& model) {
+  std::vector<const onnx::ValueInfo*> inputs;
+  for (const onnx::ValueInfo& v : model.graph.input)
+    if (!is_initializer(model, v.name)) inputs.push_back(&v);
+  return inputs;
+}
+
+std::optional<std::vector<int64_t>> declared_shape(const onnx::ValueInfo& info, const std::vector<int64_t>& have, int64_t count) {
+  if (!info.type || !info.type->shape) return have;
+  const auto& dims = *info.type->shape;
+  int64_t fixed = 1;
+  size_t open = 0, open_at = 0;
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (dims[d].kind == onnx::Dimension::Kind::Value) fixed *= dims[d].value;
+    else ++open, open_at = d;
+  }
+  if (open == 0) return std::nullopt;
+  std::vector<int64_t> padded = have;
+  while (padded.size() < dims.size()) padded.insert(padded.begin(), 1);
+  bool fits = padded.size() == dims.size();
+  for (size_t d = 0; fits && d < dims.size(); ++d) fits = dims[d].kind != onnx::Dimension::Kind::Value || dims[d].value == padded[d];
+  if (fits) return padded;
+  if (open != 1 || fixed <= 0 || count % fixed != 0) return std::nullopt;
+  std::vector<int64_t> shape;
+  for (size_t d = 0; d < dims.size(); ++d) shape.push_back(d == open_at ? count / fixed : dims[d].value);
+  return shape;
+}
 
 StreamSpec parse_stream(const std::string& text) {
   const auto [name, rest] = split_pair(text, "--stream");

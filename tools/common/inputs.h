@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "converter/onnx/model.h"
 #include "tools/common/cli.h"
 
 namespace gf::cli {
@@ -43,6 +44,12 @@ Model open_for_run(RunArgs& args, ModelOptions options);
 std::vector<InputSpec> match_inputs(const RunArgs& args, const Program& program, int entry);
 /// Index of args.entry; UsageError that lists the entries when there is none.
 int find_entry(const Program& program, const std::string& name);
+
+/// Graph inputs that are not initialisers (files before IR version 4 list those too).
+std::vector<const onnx::ValueInfo*> graph_inputs(const onnx::Model& model);
+/// Shape for onnx::ImportOptions::shapes: the shape (or else the number of elements) that a tensor has, arranged as the
+/// input declares it. Nothing when the model leaves nothing open or the tensor does not fit.
+std::optional<std::vector<int64_t>> declared_shape(const onnx::ValueInfo& input, const std::vector<int64_t>& shape, int64_t count);
 
 /// "image (float32 1x1x28x28), ..." for messages.
 std::string ports_text(const Program& program, int entry);
