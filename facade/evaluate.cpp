@@ -122,7 +122,7 @@ void Evaluation::copy_inputs(const HostInputs& inputs) {
         throw Exception(Error::ShapeMismatch, std::string(def_.info.name) + ": input " + std::to_string(i) + " holds " +
                                                   std::to_string(t.data.size()) + " bytes for shape " + io::shape_text(t.shape));
       memory = Buffer(t.data.size());
-      std::memcpy(memory.data(), t.data.data(), t.data.size());
+      if (!t.data.empty()) std::memcpy(memory.data(), t.data.data(), t.data.size());
       info.is_constant = i < options_.constant.size() && options_.constant[i];
       if (info.is_constant) info.constant_data = memory.data();
     } else if (static_cast<int>(i) < def_.info.min_inputs) {

@@ -127,7 +127,7 @@ Error run_dynamic(RunContext& c) {
     low = v[k] < low ? v[k] : low;
     high = v[k] > high ? v[k] : high;
   }
-  const float scale = (high == low ? 1.0f : high - low) / 255.0f;
+  const float scale = high == low ? 1.0f : (high - low) / 255.0f;  // all zeros: any scale will do
   const float start = -low / scale;
   const float zero = std::nearbyint(start < 0 ? 0.0f : (start > 255 ? 255.0f : start));
   if (!(scale > 0) || !(scale < std::numeric_limits<float>::infinity()))

@@ -31,7 +31,7 @@ struct Dft {
     Dim v;
     if (c.has_input(2)) {
       GF_TRY(read_scalar(c, 2, "axis", known, v));
-      if (!known || !v.is_const()) return c.fail(Error::Unsupported, "the axis must be known before running");
+      if (!known || !v.is_const()) return any_axis(c, a);
       raw = v.lo;
     }
     int axis = 0;
@@ -50,6 +50,20 @@ struct Dft {
     return c.set(0, c.dtype(0), out);
   }
   static constexpr PendingGradient grad{};  // dx = the conjugate transform of dy
+
+ private:
+  // The axis is decided while running: every length may be the transformed one.
+  static Error any_axis(InferContext& c, const Attrs& a) {
+    DimShape out = c.shape(0);
+    for (int d = 0; d < out.rank - 1; ++d) {
+      int64_t bound = c.has_input(1) ? kUnbounded : out[d].hi;
+      if (c.has_input(1) && c.value_count(1) == 1) bound = c.value(1, 0).hi;
+      else if (a.inverse && a.onesided && bound < kUnbounded / 2) bound *= 2;
+      out[d] = c.fresh(0, bound > out[d].hi ? bound : out[d].hi);
+    }
+    out[out.rank - 1] = a.onesided && a.inverse ? 1 : 2;
+    return c.set(0, c.dtype(0), out);
+  }
 };
 
 }  // namespace gf::op

@@ -22,7 +22,13 @@ struct Reshape {
     if (length > kMaxRank) return c.fail(Error::LimitExceeded, "shape has %d dimensions, the limit is %d", length, kMaxRank);
     DimShape out;
     if (c.value_count(1) < 0) {
-      const int64_t bound = c.count(c.shape(0)).hi;
+      // an empty tensor may become any shape with a 0 in it: its other dimensions bound what is planned for
+      int64_t bound = 1;
+      for (int d = 0; d < c.rank(0); ++d) {
+        const int64_t length = c.shape(0)[d].hi;
+        if (length > 1 && (length == kUnbounded || !mul_checked(bound, length, bound))) bound = kUnbounded;
+        if (bound == kUnbounded) break;
+      }
       for (int k = 0; k < length; ++k) out.push(c.fresh(0, bound));
       return c.set(0, c.dtype(0), out);
     }
@@ -78,6 +84,7 @@ struct Reshape {
       // cancelled factors may still be zero, so only the full products can prove a mismatch
       return c.expect_equal(c.count(in), c.count(out), "reshape changes the number of elements");
     }
+    if (c.failed()) return c.fail(Error::BadGraph, "the product of the dimensions overflows");
     if (want.is_const() && want.lo == 0) return c.fail(Error::BadData, "-1 beside a dimension of 0 is undefined");
     if (have.is_const() && want.is_const() && have.lo % want.lo != 0)
       return c.fail(Error::ShapeMismatch, "%lld elements do not divide by %lld", static_cast<long long>(have.lo),

@@ -1,6 +1,6 @@
-// Every case of data/*.json (make_goldens.py: expected values from PyTorch and NumPy) through the portable kernels and
-// through the best ones of each instruction set: once serially, once with three threads and once in place, which must
-// give the same bytes.
+// Every case of data/*.json (make_goldens.py, make_movement_goldens.py: expected values from PyTorch, NumPy and ONNX
+// Runtime) through the portable kernels and through the best ones of each instruction set: once serially, once with three
+// threads and once in place, which must give the same bytes.
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -47,7 +47,9 @@ HostTensor to_tensor(const json& t) {
 Attributes to_attributes(const json& attrs) {
   Attributes result;
   for (const auto& [name, v] : attrs.items()) {
-    if (v.is_array()) result.emplace_back(name, v.get<std::vector<int64_t>>());
+    if (v.is_string()) result.emplace_back(name, std::string_view(v.get_ref<const std::string&>()));
+    else if (v.is_array() && !v.empty() && v[0].is_number_float()) result.emplace_back(name, v.get<std::vector<float>>());
+    else if (v.is_array()) result.emplace_back(name, v.get<std::vector<int64_t>>());
     else if (v.is_number_integer()) result.emplace_back(name, v.get<int64_t>());
     else result.emplace_back(name, v.get<double>());
   }
@@ -110,7 +112,8 @@ TEST_P(Golden, VectorKernels) {
 }
 #endif
 
-INSTANTIATE_TEST_SUITE_P(Files, Golden, ::testing::Values("elementwise", "cast", "reduce", "norm"));
+INSTANTIATE_TEST_SUITE_P(Files, Golden, ::testing::Values("elementwise", "cast", "reduce", "norm", "movement", "image",
+                                                          "quantize"));
 
 }  // namespace
 }  // namespace gf::test
