@@ -1,5 +1,5 @@
 // What the golden files of movement, image and quantised ops do not show: errors (each with its sentence), inference on
-// symbolic dimensions, in-place runs of odd sizes, values of shape computations.
+// symbolic dimensions, values of shape computations.
 // needs: GF_CONVERTER
 #include "graph/ir/builder.h"
 #include "tests/ops/op_test_util.h"
