@@ -59,7 +59,7 @@ Isa machine_isa() {
 
 struct Model::Impl {
   struct Entry {
-    Pages session_memory, activations, scratch;
+    Pages session_memory, activations, scratch, pool;
     MemoryNeeds needs;
     Session session;  // last: closed before its memory goes
   };
@@ -111,6 +111,7 @@ struct Model::Impl {
     SessionOptions o;
     o.isa = isa;
     o.strict = options.strict;
+    o.pool_bytes = options.pool_bytes;
     o.external_inputs = o.external_outputs = options.external_io;
     if (pool != nullptr) o.parallel = {&ThreadPool::run, pool, pool->threads()};
     return o;
@@ -134,8 +135,9 @@ struct Model::Impl {
     e->session_memory = Pages(e->needs.session_bytes);
     e->activations = Pages(e->needs.activation_bytes);
     e->scratch = Pages(e->needs.scratch_bytes);
+    e->pool = Pages(e->needs.pool_bytes);
     auto made = Session::create(*program, name, *weights, state ? &*state : nullptr, tables, o,
-                                {e->session_memory.span(), e->activations.span(), e->scratch.span()}, &detail);
+                                {e->session_memory.span(), e->activations.span(), e->scratch.span(), e->pool.span()}, &detail);
     if (!made.ok()) fail(made.error(), detail);
     e->session = std::move(*made);
     times.create_ms += static_cast<double>(monotonic_ns() - began) * 1e-6;

@@ -23,6 +23,7 @@ struct ModelOptions {
   bool xnnpack = true;                ///< let XNNPACK take part
   bool external_io = false;           ///< inputs and outputs are bound by the caller
   std::optional<Tables> tables;       ///< default: default_tables(xnnpack)
+  uint64_t pool_bytes = uint64_t{64} << 20;  ///< for values without a bound, in entries that have them
   Limits limits;
 };
 

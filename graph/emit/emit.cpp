@@ -20,6 +20,9 @@ using flatbuffers::Offset;
 // Splats up to this size are stored dense: kernels may want to look at small constants when they are chosen.
 constexpr uint64_t kSmallConstant = 4096;
 
+// A value that may have more elements than this is planned as if it had no bound.
+constexpr int64_t kMostPlanned = int64_t{1} << 36;
+
 // --- preparation: what the file format wants of a graph
 
 // Outputs of a block must be distinct values that a node of this very block computes.
@@ -209,6 +212,7 @@ class EntryWriter {
     }
     std::vector<fb::Dim> dims;
     bool unbounded = !v.shape_known;
+    int64_t most = 1;
     for (int d = 0; d < v.shape.rank; ++d) {
       const Dim dim = v.shape[d];
       int32_t symbol = format::kDimConstant;
@@ -218,9 +222,10 @@ class EntryWriter {
         const auto at = std::find(file_symbols_.begin(), file_symbols_.end(), s);
         if (s >= 0 && at != file_symbols_.end()) symbol = static_cast<int32_t>(at - file_symbols_.begin());
       }
-      unbounded = unbounded || dim.hi == kUnbounded;
+      unbounded = unbounded || dim.hi == kUnbounded || !mul_checked(most, std::max<int64_t>(dim.hi, 1), most) || most > kMostPlanned;
       dims.emplace_back(dim.hi, symbol, 0);
     }
+    unbounded = unbounded && kind == format::kComputed;
     const bool named = kind == format::kInput || options_.node_names;
     const auto name = named && !v.name.empty() ? fbb_.CreateString(v.name) : Offset<flatbuffers::String>();
     Offset<fb::Quantization> quantization;

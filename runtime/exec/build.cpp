@@ -27,6 +27,15 @@ const OpDef* op_of(const Program& program, const fb::Node& n) {
   return resolve_op(program.ops(), op.id(), view(op.name()));
 }
 
+bool touches_pool(SessionCore& core, const NodeRecord& n) {
+  const auto any = [&](const auto* ids) {
+    for (uint32_t k = 0; k < size_of(ids); ++k)
+      if (ids->Get(k) >= 0 && core.tensor(ids->Get(k)).unbounded) return true;
+    return false;
+  };
+  return any(n.source->inputs()) || any(n.source->outputs());
+}
+
 class SessionBuilder {
  public:
   SessionBuilder(SessionCore& core, ErrorDetail* detail) : core_(core), detail_(detail) {}
@@ -62,9 +71,15 @@ class SessionBuilder {
       r.is_static = r.is_static && !t.shape_unknown();
       r.view.shape = r.bound;
       r.shape_known = r.kind != format::kComputed;
-      if (t.unbounded())
-        return GF_FAIL(detail_, Error::Unsupported, -1, "tensor '%.80s' has no upper bound on its size; give its dimensions bounds when converting (--dim N=1..64)",
-                       t.name() != nullptr ? t.name()->c_str() : "");
+      if (t.unbounded()) {
+        if (core_.options.pool_bytes == 0)
+          return GF_FAIL(detail_, Error::Unsupported, -1, "tensor '%.80s' has no upper bound on its size; give its dimensions bounds when converting (--dim N=1..64), or the session a pool (pool_bytes)",
+                         t.name() != nullptr ? t.name()->c_str() : "");
+        r.unbounded = true;
+        r.is_static = false;
+        core_.needs.pool_bytes = core_.options.pool_bytes;
+        continue;
+      }
       if (!bytes_checked(r.bound.count(), r.view.dtype, r.capacity)) return GF_FAIL(detail_, Error::BadGraph, -1, "a tensor is too large");
       if (r.kind == format::kConstant) {
         const fb::Constant& c = *p.raw().constants()->Get(r.index);
@@ -119,6 +134,7 @@ class SessionBuilder {
   Error choose_kernel(size_t index) {
     NodeRecord& n = core_.nodes[index];
     if ((n.def->info.flags & kOpControlFlow) != 0) return Error::Ok;
+    n.pool = touches_pool(core_, n);
     const NodeView node = node_view(core_, n);
     const char* best_refusal = "";
     int best_refused_rank = -1;
@@ -126,8 +142,13 @@ class SessionBuilder {
       for (const Kernel* k : core_.tables.kernels[t]) {
         if (k->op != n.def->info.id || (n.kernel != nullptr && k->rank <= n.kernel->rank)) continue;
         KernelPlan plan;
-        Error e = isa_allows(core_.options.isa, k->isa) ? k->prepare(node, plan) : plan.refuse("needs a better instruction set");
+        plan = KernelPlan();
+        Error e = isa_allows(node.isa, k->isa) ? k->prepare(node, plan) : plan.refuse("needs a better instruction set");
         if (e == Error::Ok && core_.options.strict && k->rank < 10) e = plan.refuse("reference kernel, and strict was asked for");
+        if (e == Error::Ok && n.pool) {
+          if (plan.data_bytes != 0 || plan.pack_count != 0 || k->init != nullptr) e = plan.refuse("needs a bound on the sizes");
+          plan.scratch_bytes = plan.scratch_bytes_per_worker = 0;  // told by the run, which knows the sizes
+        }
         if (e == Error::Ok) {
           n.kernel = k;
           n.plan = plan;
@@ -195,7 +216,7 @@ class SessionBuilder {
 
   bool arena_tensor(const TensorRecord& t) const {
     if (t.kind == format::kInput) return !core_.options.external_inputs;
-    if (t.kind != format::kComputed) return false;
+    if (t.kind != format::kComputed || t.unbounded) return false;
     return !(t.is_output && core_.options.external_outputs);
   }
 
@@ -295,6 +316,7 @@ TensorInfo info_of(const SessionCore& core, const TensorRecord& t) {
   info.present = true;
   info.dtype = t.view.dtype;
   info.shape = t.bound;
+  for (int d = 0; t.unbounded && d < info.shape.rank; ++d) info.shape[d] = std::min<int64_t>(info.shape[d], 1);
   info.is_static = t.is_static;
   info.is_constant = t.kind == format::kConstant;
   info.is_state = t.kind == format::kState;
@@ -325,7 +347,7 @@ SessionCore* carve_session(const Program& program, int entry_index, const Tables
     uint32_t capacity = 0;
     if (tracks_values(*entry.tensors()->Get(i), capacity)) values += capacity;
   }
-  const auto tensors = memory.array<TensorRecord>(size_of(entry.tensors()));
+  const auto tensors = memory.array<TensorRecord>(size_of(entry.tensors()) + uint64_t{1});
   const auto node_records = memory.array<NodeRecord>(nodes);
   const auto graphs = memory.array<GraphRecord>(entry.graphs()->size());
   const auto pointer_block = memory.array<TensorView*>(pointers);
@@ -337,10 +359,14 @@ SessionCore* carve_session(const Program& program, int entry_index, const Tables
   const auto info_out = memory.array<TensorInfo>(max_out);
   const auto plan_items = memory.array<PlanItem>(size_of(entry.tensors()));
   const auto plan_order = memory.array<uint32_t>(size_of(entry.tensors()));
+  uint64_t unbounded = 0;
+  for (uint32_t i = 0; i < size_of(entry.tensors()); ++i) unbounded += entry.tensors()->Get(i)->unbounded() ? 1 : 0;
+  const auto pool_order = memory.array<uint32_t>(unbounded == 0 ? 0 : unbounded + 1);
   if (c == nullptr || !memory.ok()) return nullptr;
   c->program = &program;
   c->entry = &entry;
-  c->tensors = tensors;
+  c->tensors = tensors.first(tensors.size() - 1);
+  c->pool_scratch = &tensors.back();
   c->nodes = node_records;
   c->graphs = graphs;
   c->infer_in = infer_in;
@@ -349,6 +375,7 @@ SessionCore* carve_session(const Program& program, int entry_index, const Tables
   c->info_out = info_out;
   c->plan_items = plan_items;
   c->plan_order = plan_order;
+  c->pool_order = pool_order;
   size_t at = 0, node_at = 0, value_at = 0;
   for (const fb::Graph* g : *entry.graphs()) {
     for (uint32_t i = 0; i < size_of(g->nodes()); ++i) {
@@ -415,7 +442,17 @@ NodeView node_view(SessionCore& core, NodeRecord& n) {
   v.outputs = core.info_out.first(static_cast<size_t>(n.out_count));
   v.isa = core.options.isa;
   v.threads = std::max(1, core.options.parallel.threads);
+  if (n.pool) v.isa = Isa::Portable;  // tuned kernels size their scratch by the bounds
   v.exact = (core.entry->flags() & format::kEntryExact) != 0;
+  return v;
+}
+
+NodeView current_view(SessionCore& core, NodeRecord& n) {
+  NodeView v = node_view(core, n);
+  for (int32_t k = 0; k < n.in_count; ++k)
+    if (n.in[k] != nullptr) core.info_in[static_cast<size_t>(k)].shape = n.in[k]->shape;
+  for (int32_t k = 0; k < n.out_count; ++k)
+    if (n.out[k] != nullptr) core.info_out[static_cast<size_t>(k)].shape = n.out[k]->shape;
   return v;
 }
 

@@ -28,6 +28,8 @@ struct TensorRecord {
   bool shape_known = true;          // now, without looking at data
   bool is_output = false;           // of the entry
   bool planned = false;             // lives in the arena
+  bool unbounded = false;           // lives in the pool, from its making to its last reader
+  bool pooled = false;              // has a block of the pool now: [offset, offset + capacity)
 };
 
 struct NodeRecord {
@@ -47,6 +49,7 @@ struct NodeRecord {
   int32_t begin = 0, end = 0;       // steps: equal for plain nodes, around the sub-graphs for control flow
   bool late = false;                // shapes known only while running
   bool writes_state = false;
+  bool pool = false;                // reads or writes a value without a bound: sized anew in every run
 };
 
 struct GraphRecord {
@@ -67,6 +70,10 @@ struct SessionCore {
   std::span<TensorInfo> info_in, info_out;      // scratch for one prepare
   std::span<PlanItem> plan_items;
   std::span<uint32_t> plan_order;
+  std::span<uint32_t> pool_order;               // tensors with a block, by offset; the first pool_count are valid
+  uint32_t pool_count = 0;
+  TensorRecord* pool_scratch = nullptr;         // stands behind `tensors`: scratch of the pool node that runs
+  std::span<std::byte> pool;
   MemoryNeeds needs;
   uint64_t scratch_worker_offset = 0;           // of the per-worker areas inside scratch
   uint64_t scratch_worker_bytes = 0;
@@ -90,6 +97,8 @@ Error plan_only(const Program& program, int entry, const Tables& tables, const S
                 SessionCore*& core, ErrorDetail* detail);
 /// The node as its kernel sees it; arrays are core's scratch and valid until the next call.
 NodeView node_view(SessionCore& core, NodeRecord& node);
+/// The same with the shapes of this moment, for nodes whose shapes have no bound.
+NodeView current_view(SessionCore& core, NodeRecord& node);
 /// Puts op, name and origin of node `index` in front of the text of `detail`.
 Error blame(SessionCore& core, size_t index, Error error, ErrorDetail* detail);
 
@@ -102,6 +111,16 @@ Error weights_needs(const Program& program, const Tables& tables, const SessionO
 /// Infers one node from current shapes; `with_data`: contents may be read (running).
 Error infer_record(SessionCore& core, size_t node, bool with_data, ErrorDetail* detail);
 Error resolve_session(SessionCore& core, ErrorDetail* detail);
+
+// --- pool.cpp: values without a bound. First fit; a block is freed after its last reader, all of them when a run begins.
+/// Gives `t` a block of `bytes` (dropping the one it has). Error: OutOfMemory.
+Error pool_allocate(SessionCore& core, TensorRecord& t, uint64_t bytes, ErrorDetail* detail, int32_t node);
+/// A larger block for `t` that keeps its first `keep` bytes.
+Error pool_grow(SessionCore& core, TensorRecord& t, uint64_t bytes, uint64_t keep, ErrorDetail* detail, int32_t node);
+void pool_release(SessionCore& core, TensorRecord& t);
+/// Frees what has no reader after `step`.
+void pool_sweep(SessionCore& core, int32_t step);
+void pool_clear(SessionCore& core);
 
 // --- run.cpp
 Error run_graph(SessionCore& core, uint32_t graph, ErrorDetail* detail);

@@ -23,6 +23,8 @@ struct SessionOptions {
   bool strict = false;                     ///< refuse reference kernels (rank < 10) where a node would need one
   bool external_inputs = false;            ///< inputs live in caller memory: bind before run (zero copy)
   bool external_outputs = false;           ///< outputs likewise
+  /// Bytes for values whose size has no upper bound in the file. 0: an entry with such values is refused.
+  uint64_t pool_bytes = 0;
   const std::atomic<bool>* cancel = nullptr;  ///< asked between nodes until the first node that writes State. Not owned
   ProfileHook profile;
 };
@@ -35,6 +37,7 @@ struct MemoryNeeds {
   uint64_t session_bytes = 0;              ///< the session's records and kernel data
   uint64_t activation_bytes = 0;           ///< planned arena; may be shared by sessions that never run at once
   uint64_t scratch_bytes = 0;              ///< kernels' scratch; may be shared likewise
+  uint64_t pool_bytes = 0;                 ///< options.pool_bytes when the entry has values without a bound, else 0
   uint64_t create_bytes = 0;               ///< needed by Weights::create only, then free
   uint64_t max_live_bytes = 0;             ///< lower bound of activation_bytes for this order of nodes
 };
@@ -44,6 +47,7 @@ struct SessionMemory {
   std::span<std::byte> session;
   std::span<std::byte> activations;
   std::span<std::byte> scratch;
+  std::span<std::byte> pool;
 };
 
 }  // namespace gf

@@ -43,6 +43,11 @@ Error adopt(TensorRecord& t, const InferTensor& found, size_t output, bool& open
   int64_t count = 0;
   if (!count_checked(s.span(), count) || !bytes_checked(count, t.view.dtype, bytes))
     return GF_FAIL(detail, Error::ShapeOutOfBounds, node, "output %zu is too large", output);
+  if (t.unbounded) {
+    t.view.shape = s;
+    t.shape_known = true;
+    return Error::Ok;  // the caller finds it a block when there are data to hold
+  }
   const bool fits = t.kind == format::kState || t.is_static ? s == t.bound : bytes <= t.capacity && s.rank == t.bound.rank;
   if (!fits)
     return GF_FAIL(detail, t.is_static ? Error::BadGraph : Error::ShapeOutOfBounds, node,
@@ -64,7 +69,7 @@ Error resolve_control_flow(SessionCore& core, NodeRecord& n, ErrorDetail* detail
       TensorRecord& t = core.tensor(inner.inputs()->Get(i));
       t.shape_known = t.is_static;
       t.value_count = -1;
-      t.view.shape = t.bound;
+      if (!t.unbounded) t.view.shape = t.bound;
       if (i < 2 && (!t.is_static || t.bound.count() != 1 || t.view.dtype != (i == 0 ? DType::I64 : DType::Bool)))
         return GF_FAIL(detail, Error::BadGraph, -1, "a loop body must take an int64 iteration number and a bool condition");
     }
@@ -112,9 +117,9 @@ Error resolve_graph(SessionCore& core, uint32_t g, ErrorDetail* detail) {
       continue;
     }
     GF_TRY(infer_record(core, index, false, detail));
-    for (int32_t k = 0; k < n.out_count; ++k) {
+    for (int32_t k = 0; k < n.out_count; ++k) {  // a pool value gets its block while running
       const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
-      if (id >= 0 && !core.tensor(id).shape_known) n.late = true;
+      if (id >= 0 && (!core.tensor(id).shape_known || core.tensor(id).unbounded)) n.late = true;
     }
   }
   return Error::Ok;
@@ -158,8 +163,14 @@ Error infer_record(SessionCore& core, size_t index, bool with_data, ErrorDetail*
   for (int32_t k = 0; k < n.out_count; ++k) {
     const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
     if (id < 0) continue;
-    if (const Error e = adopt(core.tensor(id), outs[static_cast<size_t>(k)], static_cast<size_t>(k), open, detail, node); e != Error::Ok)
+    TensorRecord& t = core.tensor(id);
+    if (const Error e = adopt(t, outs[static_cast<size_t>(k)], static_cast<size_t>(k), open, detail, node); e != Error::Ok)
       return blame(core, index, e, detail);
+    if (!t.unbounded || !with_data) continue;
+    uint64_t bytes = 0;
+    if (!t.shape_known || !bytes_checked(t.view.count(), t.view.dtype, bytes))
+      return blame(core, index, GF_FAIL(detail, Error::Unsupported, node, "the size of output %d is known only afterwards and has no bound", static_cast<int>(k)), detail);
+    if (const Error e = pool_allocate(core, t, bytes, detail, node); e != Error::Ok) return blame(core, index, e, detail);
   }
   if (open && with_data && (n.def->info.flags & kOpDataShape) == 0)
     return blame(core, index, GF_FAIL(detail, Error::Internal, node, "shape stays open although the data are known"), detail);

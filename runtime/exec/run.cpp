@@ -16,9 +16,11 @@ uint64_t dense_bytes(const TensorView& t) {
 }
 
 // Copies contents and shape from one tensor to another of the same type. `what` names the place in errors.
-Error hand_over(const TensorView& from, TensorRecord& to, const char* what, ErrorDetail* detail, int32_t node) {
+Error hand_over(SessionCore& core, const TensorView& from, TensorRecord& to, const char* what, ErrorDetail* detail, int32_t node) {
   const uint64_t bytes = dense_bytes(from);
-  if (to.is_static ? !(from.shape == to.bound) : bytes > to.capacity || from.shape.rank != to.bound.rank)
+  if (to.unbounded) {
+    GF_TRY(pool_allocate(core, to, bytes, detail, node));
+  } else if (to.is_static ? !(from.shape == to.bound) : bytes > to.capacity || from.shape.rank != to.bound.rank)
     return GF_FAIL(detail, Error::ShapeOutOfBounds, node, "%s has %lld elements, planned were %lld", what,
                    static_cast<long long>(from.shape.count()), static_cast<long long>(to.bound.count()));
   to.view.shape = from.shape;
@@ -34,7 +36,7 @@ Error run_if(SessionCore& core, NodeRecord& n, int32_t index, ErrorDetail* detai
   const fb::Graph& branch = core.graph(g);
   for (int32_t k = 0; k < n.out_count; ++k) {
     const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
-    if (id >= 0) GF_TRY(hand_over(core.tensor(branch.outputs()->Get(static_cast<uint32_t>(k))).view, core.tensor(id), "an output of a branch", detail, index));
+    if (id >= 0) GF_TRY(hand_over(core, core.tensor(branch.outputs()->Get(static_cast<uint32_t>(k))).view, core.tensor(id), "an output of a branch", detail, index));
   }
   return Error::Ok;
 }
@@ -50,7 +52,7 @@ class LoopRun {
     const bool counted = n_.in[0] != nullptr;
     const int64_t trips = counted && n_.in[0]->count() > 0 ? n_.in[0]->as<const int64_t>()[0] : limit;
     bool go_on = n_.in[1] == nullptr || n_.in[1]->as<const uint8_t>()[0] != 0;
-    for (uint32_t i = 0; i < carried_; ++i) GF_TRY(hand_over(*n_.in[i + 2], body_input(i + 2), "a loop's start value", detail_, index_));
+    for (uint32_t i = 0; i < carried_; ++i) GF_TRY(hand_over(core_, *n_.in[i + 2], body_input(i + 2), "a loop's start value", detail_, index_));
     int64_t done = 0;
     for (; done < trips && go_on; ++done) {
       if (done >= limit) return GF_FAIL(detail_, Error::BadData, index_, "loop ran %lld times, the limit", static_cast<long long>(limit));
@@ -61,7 +63,7 @@ class LoopRun {
       GF_TRY(run_graph(core_, body_index_, detail_));
       go_on = body_output(0).view.as<const uint8_t>()[0] != 0;
       GF_TRY(scan(done));
-      for (uint32_t i = 0; i < carried_; ++i) GF_TRY(hand_over(body_output(i + 1).view, body_input(i + 2), "a loop's carried value", detail_, index_));
+      for (uint32_t i = 0; i < carried_; ++i) GF_TRY(hand_over(core_, body_output(i + 1).view, body_input(i + 2), "a loop's carried value", detail_, index_));
     }
     return finish(done);
   }
@@ -82,6 +84,7 @@ class LoopRun {
       const TensorView& slice = body_output(i + 1).view;
       const uint64_t bytes = dense_bytes(slice);
       uint64_t end = 0;
+      if (out->unbounded) GF_TRY(grow(*out, bytes, static_cast<uint64_t>(round)));
       if (!mul_checked(bytes, static_cast<uint64_t>(round) + 1, end) || end > out->capacity || slice.shape.rank + 1 != out->bound.rank)
         return GF_FAIL(detail_, Error::ShapeOutOfBounds, index_, "a loop's stacked output outgrows its plan in round %lld", static_cast<long long>(round));
       if (round > 0 && dense_bytes_of_row(*out) != bytes) return GF_FAIL(detail_, Error::BadData, index_, "a loop's stacked output changes its shape between rounds");
@@ -90,6 +93,14 @@ class LoopRun {
       if (bytes != 0) std::memcpy(out->view.as<std::byte>() + bytes * static_cast<uint64_t>(round), slice.data, bytes);
     }
     return Error::Ok;
+  }
+  // Room for one more slice in a pool value: the block doubles when it is full.
+  Error grow(TensorRecord& out, uint64_t bytes, uint64_t round) {
+    if (round == 0) pool_release(core_, out);
+    uint64_t wanted = 0;
+    if (!mul_checked(bytes, round + 1, wanted) || !mul_checked<uint64_t>(wanted, 2, wanted)) return Error::OutOfMemory;
+    if (out.pooled && out.capacity >= bytes * (round + 1)) return Error::Ok;
+    return pool_grow(core_, out, wanted, bytes * round, detail_, index_);
   }
   static uint64_t dense_bytes_of_row(const TensorRecord& out) {
     uint64_t bytes = 0;
@@ -101,11 +112,14 @@ class LoopRun {
       TensorRecord* out = node_output(i);
       if (out == nullptr) continue;
       if (i < carried_) {
-        GF_TRY(hand_over(body_input(i + 2).view, *out, "a loop's output", detail_, index_));
+        GF_TRY(hand_over(core_, body_input(i + 2).view, *out, "a loop's output", detail_, index_));
         continue;
       }
       if (rounds == 0) {  // no round told the shape of a slice: the bounds do
         out->view.shape = out->bound;
+        for (int d = 0; d < out->bound.rank; ++d)
+          if (out->bound[d] == kUnbounded) out->view.shape[d] = 0;
+        if (out->unbounded) GF_TRY(pool_allocate(core_, *out, 0, detail_, index_));
       }
       out->view.shape[0] = rounds;
       out->shape_known = true;
@@ -124,6 +138,25 @@ class LoopRun {
   const uint32_t carried_;
 };
 
+// Scratch of a node whose sizes only this run knows: the kernel is asked again, the pool gives the room.
+Error pool_scratch(SessionCore& core, NodeRecord& n, size_t index, RunContext& c, ErrorDetail* detail) {
+  KernelPlan plan;
+  const auto node = static_cast<int32_t>(index);
+  if (const Error e = n.kernel->prepare(current_view(core, n), plan); e != Error::Ok)
+    return blame(core, index, GF_FAIL(detail, e, node, "kernel %s: %s", n.kernel->name, plan.refused), detail);
+  uint64_t shared = 0, worker = 0, total = 0;
+  if (!align_checked(plan.scratch_bytes, kAlignment, shared) || !align_checked(plan.scratch_bytes_per_worker, kAlignment, worker) ||
+      !mul_checked<uint64_t>(worker, static_cast<uint64_t>(std::max(1, core.options.parallel.threads)), total) || !add_checked(total, shared, total))
+    return blame(core, index, GF_FAIL(detail, Error::OutOfMemory, node, "scratch is too large"), detail);
+  if (total == 0) return Error::Ok;
+  if (const Error e = pool_allocate(core, *core.pool_scratch, total, detail, node); e != Error::Ok) return blame(core, index, e, detail);
+  core.pool_scratch->last = -1;  // freed by the sweep behind this node
+  c.scratch = core.pool_scratch->view.data;
+  c.worker_scratch = static_cast<std::byte*>(c.scratch) + shared;
+  c.scratch_bytes_per_worker = worker;
+  return Error::Ok;
+}
+
 Error run_kernel(SessionCore& core, NodeRecord& n, size_t index, ErrorDetail* detail) {
   if (n.late) GF_TRY(infer_record(core, index, true, detail));
   RunContext c;
@@ -138,6 +171,7 @@ Error run_kernel(SessionCore& core, NodeRecord& n, size_t index, ErrorDetail* de
   c.scratch_bytes_per_worker = core.scratch_worker_bytes;
   std::memcpy(c.packed, n.packed, sizeof c.packed);
   c.parallel = core.options.parallel;
+  if (n.pool) GF_TRY(pool_scratch(core, n, index, c, detail));
   c.detail = detail;
   c.node = static_cast<int32_t>(index);
   const bool data_shape = (n.def->info.flags & kOpDataShape) != 0;
@@ -176,6 +210,7 @@ Error run_graph(SessionCore& core, uint32_t g, ErrorDetail* detail) {
     if (n.kernel != nullptr) GF_TRY(run_kernel(core, n, index, detail));
     else if (n.def->info.graphs == 2) GF_TRY(run_if(core, n, static_cast<int32_t>(index), detail));
     else GF_TRY(LoopRun(core, n, static_cast<int32_t>(index), detail).run());
+    if (core.pool_count != 0) pool_sweep(core, n.end);
     if (hook.after_node != nullptr) hook.after_node(hook.context, static_cast<int32_t>(index), begin, hook.now_ns());
   }
   return Error::Ok;

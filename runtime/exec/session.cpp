@@ -111,7 +111,9 @@ Result<Session> Session::create(const Program& program, std::string_view entry, 
   if (const Error e = build_session(program, index, tables, options, records, core, detail); e != Error::Ok) return e;
   if (const Error e = check_memory(memory.activations, core->needs.activation_bytes, "activation", detail); e != Error::Ok) return e;
   if (const Error e = check_memory(memory.scratch, core->needs.scratch_bytes, "scratch", detail); e != Error::Ok) return e;
+  if (const Error e = check_memory(memory.pool, core->needs.pool_bytes, "pool", detail); e != Error::Ok) return e;
   core->scratch = memory.scratch.data();
+  core->pool = memory.pool;
   core->needs.state_bytes = State::bytes_needed(program);
   if (const Error e = attach_tensors(*core, weights, state, memory.activations.data(), detail); e != Error::Ok) return e;
   if (const Error e = attach_kernels(*core, weights, detail); e != Error::Ok) {
@@ -243,9 +245,11 @@ Error Session::run(ErrorDetail* detail) {
     for (int i = 0; i < input_count(); ++i)
       if (input(i).data == nullptr && input(i).count() != 0) return GF_FAIL(detail, Error::WrongPhase, -1, "input %d is not bound", i);
     for (int i = 0; i < output_count(); ++i)
-      if (output(i).data == nullptr && core_->tensor(core_->graph(0).outputs()->Get(static_cast<uint32_t>(i))).capacity != 0)
+      if (output(i).data == nullptr && !core_->tensor(core_->graph(0).outputs()->Get(static_cast<uint32_t>(i))).unbounded &&
+          core_->tensor(core_->graph(0).outputs()->Get(static_cast<uint32_t>(i))).capacity != 0)
         return GF_FAIL(detail, Error::WrongPhase, -1, "output %d is not bound", i);
     core_->state_written = false;
+    pool_clear(*core_);
     if (detail != nullptr) detail->error = Error::Ok;
     return run_graph(*core_, 0, detail);
   }();
