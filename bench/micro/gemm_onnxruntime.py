@@ -81,8 +81,8 @@ def main():
     for name, size, cin, cout, kernel, stride, count in CONVS:
         if wanted not in name:
             continue
-        # ORT's blocked layout needs reorders at both ends of a model: where the layer can be chained, it is timed as the
-        # difference of a chain of three and one of two, so that they drop out.
+        # ORT's blocked layout needs reorders at both ends of a model: where the layer can be chained, it is timed as
+        # the difference of a chain of three and one of two, so that they drop out.
         pad = kernel // 2
         out = (size + 2 * pad - kernel) // stride + 1
         conv = dict(kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4)
