@@ -12,4 +12,6 @@ for argument in "$@"; do
 done
 # shellcheck disable=SC2086  # a list of words
 [ "$setup" = no ] || ./toolchains/setup-debian.sh $groups
+# compiled objects are shared between checkouts: paths under this one count as relative
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 exec python3 tests/support/run_tests.py "$@"
