@@ -5,8 +5,6 @@
 #include <cmath>
 
 #include "io/file.h"
-#include "runtime/platform/clock.h"
-#include "runtime/platform/memory.h"
 #include "tools/common/inputs.h"
 #include "tools/common/measure.h"
 #include "tools/common/program_view.h"
@@ -40,7 +38,7 @@ struct Profile {
   int64_t lost = 0;
   int runs = 0;
 
-  static uint64_t now() { return static_cast<uint64_t>(monotonic_ns()); }
+  static uint64_t now() { return static_cast<uint64_t>(now_ns()); }
   static void after_node(void* context, int32_t node, uint64_t begin, uint64_t end) {
     Profile& p = *static_cast<Profile*>(context);
     p.node_ns[static_cast<size_t>(node)] += static_cast<int64_t>(end - begin);
@@ -208,21 +206,21 @@ void print_text(const Args& a, const Json& j) {
 }
 
 int bench(Args& a) {
-  const uint64_t rss_before = current_rss_bytes();
-  const int64_t t0 = monotonic_ns();
+  const uint64_t rss_before = process_rss_bytes();
+  const int64_t t0 = now_ns();
   Model model = open_for_run(a.run, model_options(a.common));
-  const int64_t t1 = monotonic_ns();
+  const int64_t t1 = now_ns();
   const Program& program = model.program();
   const int entry = find_entry(program, a.run.entry);
   static_cast<void>(match_inputs(a.run, program, entry));
   Session& session = model.session(a.run.entry);
-  const int64_t t2 = monotonic_ns();
+  const int64_t t2 = now_ns();
   const bool at_bounds = set_inputs(a, program, entry, session);
-  const int64_t t3 = monotonic_ns();
+  const int64_t t3 = now_ns();
   const double first_ms = run_ms(session);
-  const int64_t t4 = monotonic_ns();
+  const int64_t t4 = now_ns();
   const Timed timed = measure(a, session);
-  const uint64_t peak = peak_rss_bytes();
+  const uint64_t peak = process_peak_rss_bytes();
   const Stats stats = statistics(timed.times);
   const int profiled = static_cast<int>(std::clamp(a.min_time * 1e3 / 4 / std::max(stats.median, 1e-3), 3.0, 50.0));
   const Profile p = profile_runs(session, profiled, !a.trace.empty());

@@ -6,9 +6,7 @@
 #include <map>
 #include <set>
 
-#include "converter/onnx/external_data.h"
-#include "converter/onnx/lowering.h"
-#include "converter/onnx/reader.h"
+#include "converter/include/ghostflow/converter.h"
 #include "io/file.h"
 #include "tools/common/inputs.h"
 #include "tools/common/measure.h"
@@ -59,6 +57,20 @@ bool has_dim(const onnx::Model& m, const std::string& name) {
     for (size_t d = 0; v.type && v.type->shape && d < v.type->shape->size(); ++d)
       if ((*v.type->shape)[d].param == name || v.name + "_d" + std::to_string(d) == name) return true;
   return false;
+}
+
+// Dimensions that nothing was said of become 1, which is often why a conversion fails: says so.
+void print_open_dims(const std::vector<Source>& sources) {
+  for (const Source& s : sources)
+    for (const onnx::ValueInfo* v : graph_inputs(s.model)) {
+      if (!v->type || !v->type->shape || s.import.shapes.contains(v->name) || s.import.bind.contains(v->name)) continue;
+      for (size_t d = 0; d < v->type->shape->size(); ++d) {
+        const onnx::Dimension& dim = (*v->type->shape)[d];
+        if (dim.kind == onnx::Dimension::Kind::Value) continue;
+        const std::string name = dim.param.empty() ? v->name + "_d" + std::to_string(d) : dim.param;
+        if (!s.import.dims.contains(name)) fmt::print(stderr, "note: dimension '{}' of input '{}' was taken as 1; give it with --shape {}=... or --dim {}=1..64\n", name, v->name, v->name, name);
+      }
+    }
 }
 
 // Gives an option to every source that has the name; to the first when none has (the importer then says what there is).
@@ -266,7 +278,14 @@ int convert_models(Args& a) {
     list.push_back({&s.model, &external.back(), s.import});
   }
   ConvertReport report;
-  ir::Model model = convert(std::move(list), options, make_evaluator(default_tables(false)), &report);
+  ir::Model model = [&] {
+    try {
+      return convert(std::move(list), options, make_evaluator(default_tables(false)), &report);
+    } catch (const Exception&) {
+      print_open_dims(sources);
+      throw;
+    }
+  }();
   write_model(model, a);
   ModelOptions open = model_options(a.common);
   Model written = Model::load(a.output, open);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <map>
 
-#include "schema/format/model_generated.h"
 #include "tools/common/inputs.h"
 #include "tools/common/measure.h"
 #include "tools/common/program_view.h"
@@ -20,23 +19,15 @@ struct Args {
   bool ops = false, memory = false;
 };
 
-std::string text(const flatbuffers::String* s) { return s != nullptr ? s->str() : std::string(); }
-template <class V>
-uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
-
-Json metadata_json(const fb::Model& m) {
+Json metadata_json(const FileInfo& info) {
   Json j = Json::object();
-  for (uint32_t i = 0; i < size_of(m.metadata()); ++i) j[text(m.metadata()->Get(i)->key())] = text(m.metadata()->Get(i)->value());
+  for (const auto& [key, value] : info.metadata) j[key] = value;
   return j;
 }
 
-Json sections_json(const fb::Model& m) {
+Json sections_json(const FileInfo& info) {
   Json list = Json::array();
-  for (uint32_t i = 0; i < size_of(m.sections()); ++i) {
-    const fb::Section& s = *m.sections()->Get(i);
-    const uint64_t bytes = s.segment() < size_of(m.segments()) ? m.segments()->Get(s.segment())->bytes() : 0;
-    list.push_back({{"kind", text(s.kind())}, {"required", s.required()}, {"bytes", bytes}});
-  }
+  for (const SectionInfo& s : info.sections) list.push_back({{"kind", s.kind}, {"required", s.required}, {"bytes", s.bytes}});
   return list;
 }
 
@@ -65,7 +56,7 @@ Json entry_json(Model& model, int e, const std::vector<NodeInfo>& nodes) {
 Json model_json(const std::string& path, const Args& a) {
   Model model = open_model(path, model_options(a.common));
   const Program& p = model.program();
-  const fb::Model& raw = p.raw();
+  const FileInfo file = file_info(p);
   Json entries = Json::array();
   std::vector<NodeInfo> all;
   for (int e = 0; e < p.entry_count(); ++e) {
@@ -73,8 +64,8 @@ Json model_json(const std::string& path, const Args& a) {
     all.insert(all.end(), nodes.begin(), nodes.end());
     entries.push_back(entry_json(model, e, nodes));
   }
-  return {{"model", path}, {"format_version", fmt::format("{}.{}", raw.version_major(), raw.version_minor())}, {"producer", std::string(p.producer())}, {"metadata", metadata_json(raw)}, {"entries", entries},
-          {"ops", ops_json(all)}, {"weights_bytes", p.constant_bytes()}, {"constants", size_of(raw.constants())}, {"file_bytes", p.bytes().size()}, {"sections", sections_json(raw)}, {"isa", isa_name(model.isa())}};
+  return {{"model", path}, {"format_version", fmt::format("{}.{}", file.version_major, file.version_minor)}, {"producer", std::string(p.producer())}, {"metadata", metadata_json(file)}, {"entries", entries},
+          {"ops", ops_json(all)}, {"weights_bytes", p.constant_bytes()}, {"constants", file.constants}, {"file_bytes", p.bytes().size()}, {"sections", sections_json(file)}, {"isa", isa_name(model.isa())}};
 }
 
 Json merge_ops(const Json& models) {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <set>
 
-#include "converter/onnx/reader.h"
+#include "converter/include/ghostflow/converter.h"
 #include "io/npy.h"
 #include "tools/common/compare.h"
 #include "tools/common/inputs.h"

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "converter/onnx/reader.h"
+#include "converter/include/ghostflow/converter.h"
 
 namespace gf::cli {
 namespace {
@@ -94,11 +94,13 @@ void add_run_args(CLI::App& app, RunArgs& args) {
   app.add_option("--entry", args.entry, "Entry point (default: main, or the only one)");
   app.add_option("--input", args.inputs, "name=FILE (.npy .npz .pb .csv .txt .png .jpg .wav .idx) or zeros, ones, random:SEED; the name may be left out when there is one input")->allow_extra_args(false);
   app.add_option("--image", args.image, "How pictures become numbers: nchw|nhwc,rgb|bgr|gray,scale=,mean=,std=,size=,crop= (default: the model's metadata)");
+  app.add_option("--pool", args.pool, "Memory for values whose size has no bound, such as 64MB");
   app.add_flag("--strict", args.strict, "Refuse reference kernels: fail when a node has no tuned one");
 }
 
 Model open_for_run(RunArgs& args, ModelOptions options) {
   options.strict = args.strict;
+  if (!args.pool.empty()) options.pool_bytes = parse_bytes(args.pool);
   onnx::ImportOptions import;
   if (is_onnx_path(args.model)) import = shapes_of_files(args);
   Model model = open_model(args.model, options, import);

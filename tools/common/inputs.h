@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "converter/onnx/model.h"
+#include "converter/include/ghostflow/converter.h"
 #include "tools/common/cli.h"
 
 namespace gf::cli {
@@ -26,6 +26,7 @@ struct RunArgs {
   std::vector<std::string> inputs;      ///< "name=FILE" or, with one input, "FILE"
   std::string image;                    ///< --image; empty: the model's metadata
   std::optional<StreamSpec> stream;
+  std::string pool;                     ///< --pool, bytes for values without a bound; empty: the default
   bool strict = false;
 };
 void add_run_args(CLI::App& app, RunArgs& args);

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
-#include "runtime/platform/clock.h"
 #include "tools/common/heap_counter.h"
 
 namespace gf::cli {
+
+int64_t now_ns() { return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 void check(Error error, const ErrorDetail& detail) {
   if (error == Error::Ok) return;
@@ -17,9 +19,9 @@ void check(Error error, const ErrorDetail& detail) {
 
 double run_ms(Session& session) {
   ErrorDetail detail;
-  const int64_t begin = monotonic_ns();
+  const int64_t begin = now_ns();
   const Error error = session.run(&detail);
-  const int64_t end = monotonic_ns();
+  const int64_t end = now_ns();
   check(error, detail);
   return static_cast<double>(end - begin) * 1e-6;
 }
@@ -27,9 +29,9 @@ double run_ms(Session& session) {
 double run_counted_ms(Session& session, uint64_t& heap_calls) {
   ErrorDetail detail;
   heap::start_counting();
-  const int64_t begin = monotonic_ns();
+  const int64_t begin = now_ns();
   const Error error = session.run(&detail);
-  const int64_t end = monotonic_ns();
+  const int64_t end = now_ns();
   heap_calls += heap::stop_counting().calls();
   check(error, detail);
   return static_cast<double>(end - begin) * 1e-6;
@@ -65,12 +67,12 @@ Json stats_json(const Stats& s) {
 
 Json memory_json(const MemoryNeeds& n, uint64_t file_bytes) {
   return {{"weights_bytes", n.weights_bytes}, {"state_bytes", n.state_bytes}, {"activation_bytes", n.activation_bytes},
-          {"scratch_bytes", n.scratch_bytes}, {"pool_bytes", 0}, {"create_bytes", n.create_bytes}, {"file_bytes", file_bytes},
+          {"scratch_bytes", n.scratch_bytes}, {"pool_bytes", n.pool_bytes}, {"create_bytes", n.create_bytes}, {"file_bytes", file_bytes},
           {"max_live_bytes", n.max_live_bytes}, {"session_bytes", n.session_bytes}};
 }
 
 uint64_t resident_bytes(const MemoryNeeds& n) {
-  return n.weights_bytes + n.state_bytes + n.session_bytes + n.activation_bytes + n.scratch_bytes;
+  return n.weights_bytes + n.state_bytes + n.session_bytes + n.activation_bytes + n.scratch_bytes + n.pool_bytes;
 }
 
 }  // namespace gf::cli

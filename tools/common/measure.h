@@ -9,6 +9,8 @@
 
 namespace gf::cli {
 
+/// Nanoseconds of a clock that never jumps.
+int64_t now_ns();
 /// Throws Exception with the detail's sentence unless `error` is Ok.
 void check(Error error, const ErrorDetail& detail);
 
@@ -31,7 +33,7 @@ Json stats_json(const Stats& stats);
 /// weights_bytes, state_bytes, activation_bytes, scratch_bytes, pool_bytes, create_bytes, file_bytes, max_live_bytes,
 /// session_bytes.
 Json memory_json(const MemoryNeeds& needs, uint64_t file_bytes);
-/// Bytes that stay in use while a session lives: weights (packed), state, session, activations, scratch.
+/// Bytes that stay in use while a session lives: weights (packed), state, session, activations, scratch, pool.
 uint64_t resident_bytes(const MemoryNeeds& needs);
 
 }  // namespace gf::cli

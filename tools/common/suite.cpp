@@ -14,7 +14,7 @@
 #include <filesystem>
 #include <map>
 
-#include "converter/onnx/reader.h"
+#include "converter/include/ghostflow/converter.h"
 #include "tools/common/compare.h"
 #include "tools/common/inputs.h"
 

@@ -6,8 +6,7 @@
 #include <filesystem>
 #include <random>
 
-#include "converter/onnx/reader.h"
-#include "converter/onnx/tensor_data.h"
+#include "converter/include/ghostflow/converter.h"
 #include "io/csv.h"
 #include "io/load.h"
 #include "io/npy.h"

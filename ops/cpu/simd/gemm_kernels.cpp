@@ -93,9 +93,11 @@ constexpr int kRows = 4, kBlockK = 256, kChunk = 128 * 1024 / 4;
 constexpr int kStrideA = kBlockK + 16;
 static_assert(kRows <= kMaxTileRows && 2 * kLanes <= kMaxTileCols);
 
-// Independent partial sums per element, so that at least 8 multiply-adds are in flight (latency 4, two per cycle).
-template <int MR, int NV>
-constexpr int kSplits = MR * NV >= 8 ? 1 : MR * NV >= 4 ? 2 : MR * NV >= 2 ? 4 : 8;
+// Independent partial sums per element, so that at least 8 multiply-adds are in flight (latency 4, two per cycle) in tiles
+// of two vectors. Narrow tiles use as many: they hold the last columns of a row whose others lie in wide tiles, and equal
+// columns must give equal sums (a softmax behind large sums shows a difference in the last bit).
+template <int MR>
+constexpr int kSplits = 2 * MR >= 8 ? 1 : 2 * MR >= 4 ? 2 : 4;
 
 // Rows of B (and of 64-byte lines) ahead of use. Small tiles are bound by memory, so they look further ahead.
 template <int MR>
@@ -158,7 +160,7 @@ HWY_INLINE void multiply(const TileArgs& t, V (&acc)[MR][NV]) {
     step_lane<3, MR, NV>(av, b, acc);
   }
 #else
-  constexpr int kParts = kSplits<MR, NV>;
+  constexpr int kParts = kSplits<MR>;
   if constexpr (kParts > 1) {
     V part[kParts][MR][NV];
     GF_UNROLL(8)

@@ -1,7 +1,9 @@
 // Multiply-accumulates per op, from shapes: the arithmetic that gf-bench's GFLOP/s are made of. Only products count (two
 // floating-point operations each); activations, additions, softmax and pooling do not.
 #include <algorithm>
+#include <limits>
 
+#include "facade/inspect.h"
 #include "schema/ops/attention.h"
 #include "schema/ops/conv.h"
 #include "schema/ops/conv_integer.h"
@@ -15,9 +17,8 @@
 #include "schema/ops/qlinear_conv.h"
 #include "schema/ops/qlinear_matmul.h"
 #include "schema/ops/rnn.h"
-#include "tools/common/program_view.h"
 
-namespace gf::cli {
+namespace gf {
 namespace {
 
 using Shape64 = std::vector<int64_t>;
@@ -93,4 +94,4 @@ uint64_t count_macs(const OpDef& def, const void* attrs, const std::vector<Shape
   return 0;
 }
 
-}  // namespace gf::cli
+}  // namespace gf
