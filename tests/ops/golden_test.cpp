@@ -1,66 +1,18 @@
 // Every case of data/*.json (make_goldens.py, make_movement_goldens.py: expected values from PyTorch, NumPy and ONNX
 // Runtime) through the portable kernels and through the best ones of each instruction set: once serially, once with three
 // threads and once in place, which must give the same bytes.
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-
-#include "ops/cpu/small_float.h"
 #include "ops/cpu/table.h"
 #if GF_SIMD
 #include "ops/cpu/simd/isa_dispatch.h"
 #include "ops/cpu/simd/table.h"
 #endif
-#include "tests/ops/op_test_util.h"
+#include "tests/ops/golden_cases.h"
 
 namespace gf::test {
 namespace {
 
-using nlohmann::json;
-
-DType dtype_named(const std::string& name) {
-  for (int k = 1; k < kDTypeCount; ++k)
-    if (name == dtype_name(static_cast<DType>(k))) return static_cast<DType>(k);
-  throw std::runtime_error("no type " + name);
-}
-
-double number(const json& v) {
-  if (!v.is_string()) return v.get<double>();
-  if (v == "nan") return std::numeric_limits<double>::quiet_NaN();
-  return v == "inf" ? std::numeric_limits<double>::infinity() : -std::numeric_limits<double>::infinity();
-}
-
-HostTensor to_tensor(const json& t) {
-  const DType dtype = dtype_named(t["dtype"]);
-  const auto shape = t["shape"].get<std::vector<int64_t>>();
-  if (dtype == DType::U64) return tensor<uint64_t>(dtype, shape, t["data"].get<std::vector<uint64_t>>());
-  if (dtype_is_int(dtype)) return tensor<int64_t>(dtype, shape, t["data"].get<std::vector<int64_t>>());
-  std::vector<double> values;
-  for (const json& v : t["data"]) values.push_back(number(v));
-  if (!dtype_is_float8(dtype)) return tensor<double>(dtype, shape, values);
-  HostTensor result = HostTensor::zeros(dtype, shape);  // infinities must stay: no saturation here
-  for (size_t k = 0; k < values.size(); ++k)
-    result.data[k] = static_cast<std::byte>(cpu::f32_to_small_float(dtype, static_cast<float>(values[k]), false));
-  return result;
-}
-
-Attributes to_attributes(const json& attrs) {
-  Attributes result;
-  for (const auto& [name, v] : attrs.items()) {
-    if (v.is_string()) result.emplace_back(name, std::string_view(v.get_ref<const std::string&>()));
-    else if (v.is_array() && !v.empty() && v[0].is_number_float()) result.emplace_back(name, v.get<std::vector<float>>());
-    else if (v.is_array()) result.emplace_back(name, v.get<std::vector<int64_t>>());
-    else if (v.is_number_integer()) result.emplace_back(name, v.get<int64_t>());
-    else result.emplace_back(name, v.get<double>());
-  }
-  return result;
-}
-
 void check_file(const char* name, const Tables& tables, Isa isa) {
-  const auto path = std::filesystem::path(__FILE__).parent_path() / "data" / (std::string(name) + ".json");
-  std::ifstream file(path);
-  ASSERT_TRUE(file) << path << " is missing; make_goldens.py writes it";
-  const json cases = json::parse(file);
+  const json cases = golden_cases(name);
   ASSERT_GT(cases.size(), 100U);
   RoughParallel rough;
   size_t index = 0;
@@ -70,8 +22,7 @@ void check_file(const char* name, const Tables& tables, Isa isa) {
                  c["inputs"][0]["dtype"].get<std::string>() + io::shape_text(c["inputs"][0]["shape"].get<std::vector<int64_t>>()));
     const OpDef* def = tables.ops.find(op);
     ASSERT_NE(def, nullptr);
-    HostInputs inputs;
-    for (const json& t : c["inputs"]) inputs.push_back(t.is_null() ? std::nullopt : std::optional(to_tensor(t)));
+    const HostInputs inputs = inputs_of(c);
     EvaluateOptions options;
     options.isa = isa;
     std::string kernel;
