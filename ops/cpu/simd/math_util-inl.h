@@ -90,6 +90,21 @@ template <class D>
 HWY_INLINE float lanes_sum(D d, hn::Vec<D> v) {
   return hn::GetLane(hn::SumOfLanes(d, v));
 }
+#if HWY_TARGET == HWY_EMU128
+// Highway 1.0.3's emulation starts from the largest finite values, which hides infinities.
+template <class D>
+HWY_INLINE float lanes_max(D d, hn::Vec<D> v) {
+  HWY_ALIGN float lane[hn::MaxLanes(d)];
+  hn::Store(v, d, lane);
+  float best = lane[0];
+  for (size_t i = 1; i < hn::Lanes(d); ++i) best = (lane[i] > best || lane[i] != lane[i]) ? lane[i] : best;
+  return best;
+}
+template <class D>
+HWY_INLINE float lanes_min(D d, hn::Vec<D> v) {
+  return -lanes_max(d, hn::Neg(v));
+}
+#else
 template <class D>
 HWY_INLINE float lanes_max(D d, hn::Vec<D> v) {
   if (HWY_UNLIKELY(!hn::AllFalse(d, hn::IsNaN(v)))) return hn::GetLane(hn::NaN(d));
@@ -100,6 +115,7 @@ HWY_INLINE float lanes_min(D d, hn::Vec<D> v) {
   if (HWY_UNLIKELY(!hn::AllFalse(d, hn::IsNaN(v)))) return hn::GetLane(hn::NaN(d));
   return hn::GetLane(hn::MinOfLanes(d, v));
 }
+#endif
 template <class D>
 HWY_INLINE float lanes_product(D d, hn::Vec<D> v) {
   HWY_ALIGN float lane[hn::MaxLanes(d)];
