@@ -77,13 +77,30 @@ class LayoutPass {
       if (r_.replace(n.outputs[0], n.inputs[0])) ++changes_;
       return;
     }
-    if (!s) return;
+    if (!s) return before_pad(n, own);
     const Perm both = compose(s->perm, own);
     if (is_identity(both) && r_.replace(n.outputs[0], s->x)) {
       ++changes_;
       return;
     }
     r_.become<op::Transpose>(n, {s->x}, {.perm = both});
+    ++changes_;
+  }
+
+  // transpose(pad(x)) = pad(transpose(x)): a window op can take the padding then.
+  void before_pad(Node& n, const Perm& own) {
+    Node* pad = r_.produced_by<op::Pad>(n.inputs[0]);
+    if (pad == nullptr || !r_.single_use(n.inputs[0]) || pad->input(3) != kNoValue || source(pad->inputs[0])) return;
+    const auto pads = r_.ints(pad->inputs[1]);
+    if (!pads || pads->size() != 2 * own.size()) return;
+    std::vector<int64_t> moved;
+    for (size_t half = 0; half < 2; ++half)
+      for (int64_t d : own) moved.push_back((*pads)[static_cast<size_t>(d) + half * own.size()]);
+    std::vector<ValueId> inputs = pad->inputs;
+    inputs[0] = r_.insert<op::Transpose>(*pad, {pad->inputs[0]}, {.perm = own});
+    inputs[1] = r_.add_ints(moved);
+    const auto attrs = ir::attrs_of<op::Pad>(*pad);
+    r_.become<op::Pad>(n, inputs, attrs);
     ++changes_;
   }
 

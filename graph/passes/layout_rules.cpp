@@ -254,6 +254,8 @@ std::optional<std::vector<Group>> group_axes(Rewriter& r, const DimShape& from, 
   const auto skip_ones = [&] {
     while (j < to.rank && is_one(to[j])) ++j;
   };
+  if (!left.empty()) skip_ones();
+  const int leading = j;  // ones in front stay in front, as a group of their own
   while (i < left.size()) {
     Group g;
     g.first = j;
@@ -282,6 +284,7 @@ std::optional<std::vector<Group>> group_axes(Rewriter& r, const DimShape& from, 
   if (j != to.rank) return std::nullopt;
   if (groups.empty()) groups.push_back({{}, 0, to.rank});
   groups.back().last = to.rank;
+  if (leading > 0) groups.insert(groups.begin(), Group{{}, 0, leading});
   return groups;
 }
 

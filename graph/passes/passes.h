@@ -12,6 +12,8 @@ int merge_common(ir::Model& model, const PassOptions& options);    // cleanup.cp
 
 int move_transposes(ir::Model& model, const PassOptions& options);   // layout.cpp: NCHW leftovers cancel
 int fold_weights(ir::Model& model, const PassOptions& options);      // fold_weights.cpp: batch norm, scales, shifts, pads
+int simplify(ir::Model& model, const PassOptions& options);          // simplify.cpp: views, casts, concats, expands, ...
+int order_for_memory(ir::Model& model, const PassOptions& options);  // order.cpp
 int match_activations(ir::Model& model, const PassOptions& options); // activation_patterns.cpp: GELU, SiLU, ... written out
 int match_norms(ir::Model& model, const PassOptions& options);       // norm_patterns.cpp: layer norm, RMS norm, softmax
 int match_attention(ir::Model& model, const PassOptions& options);   // attention_patterns.cpp

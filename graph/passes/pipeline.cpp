@@ -23,17 +23,22 @@ constexpr Pass kPasses[] = {
     {"fold_constants", 1, fold_all},
     {"remove_no_ops", 1, remove_no_ops},
     {"common_subexpressions", 1, merge_common},
+    {"simplify", 1, simplify},
     {"activations", 2, match_activations},
     {"normalisations", 2, match_norms},
     {"layout", 2, move_transposes},
     {"common_subexpressions", 2, merge_common},
     {"attention", 2, match_attention},
     {"layout", 2, move_transposes},
+    {"simplify", 2, simplify},
+    {"fold_constants", 2, fold_all},
     {"transposed_products", 2, absorb_transposes},
     {"fold_weights", 2, fold_weights},
     {"epilogues", 2, fuse_epilogues},
     {"pointwise_chains", 2, fuse_pointwise},
+    {"common_subexpressions", 2, merge_common},
     {"remove_dead", 1, remove_dead},
+    {"order", 2, order_for_memory},
 };
 
 }  // namespace
