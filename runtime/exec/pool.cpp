@@ -34,7 +34,7 @@ Error pool_grow(SessionCore& core, TensorRecord& t, uint64_t bytes, uint64_t kee
   // first fit finds the old place again when the room behind it suffices; either way the old bytes are still there
   const void* old = t.view.data;
   GF_TRY(pool_allocate(core, t, bytes, detail, node));
-  if (keep != 0 && old != t.view.data) std::memmove(t.view.data, old, keep);
+  if (keep != 0 && old != t.view.data) std::memmove(t.view.data, old, static_cast<size_t>(keep));
   return Error::Ok;
 }
 
