@@ -260,9 +260,20 @@ void write_model(ir::Model& model, const Args& a) {
   file.commit();
 }
 
+bool ends_with(const std::string& path, const char* ending) { return std::filesystem::path(path).extension() == ending; }
+
+// IN.gf -o OUT.onnx
+int export_model(const Args& a) {
+  if (a.files.size() != 1 || !ends_with(a.output, ".onnx")) throw UsageError("a .gf is converted alone, to ONNX: gf-convert IN.gf -o OUT.onnx");
+  check_model_path(a.files[0]);
+  throw UsageError("writing ONNX comes with a later version");
+}
+
 int convert_models(Args& a) {
   if (a.list_ops) return list_ops(a);
   if (a.files.empty()) throw UsageError("give an ONNX file (or --list-ops)");
+  if (ends_with(a.files[0], ".gf")) return export_model(a);
+  if (ends_with(a.output, ".onnx")) throw UsageError(fmt::format("'{}' would be ONNX again; name a .gf with -o", a.output));
   std::vector<Source> sources = read_sources(a);
   apply_options(a, sources);
   if (a.output.empty()) a.output = std::filesystem::path(sources.front().path).replace_extension(".gf").string();

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "facade/inspect.h"
 #include "tools/common/inputs.h"
 #include "tools/common/measure.h"
 
@@ -190,6 +191,14 @@ void print_tensor(const std::string& name, const HostTensor& t) {
   fmt::print("  values{}{}\n  min {:.6g}  max {:.6g}  mean {:.6g}\n", some, v.size() > 8 ? " ..." : "", *lo, *hi, mean);
 }
 
+// Which kernel every node got, and why the best other one was not taken.
+void print_kernels(const Session& session, const std::vector<NodeInfo>& nodes) {
+  for (int i = 0; i < session.node_count(); ++i) {
+    const NodeReport r = session.node(i);
+    fmt::print(stderr, "  {:<20} {:<28} {}{}\n", r.op, r.kernel[0] != '\0' ? r.kernel : "(control flow)", nodes[static_cast<size_t>(i)].name, r.refused[0] != '\0' ? fmt::format("  [refused: {}]", r.refused) : "");
+  }
+}
+
 int run(Args& a) {
   if (!a.stream.empty()) a.run.stream = parse_stream(a.stream);
   if (a.run.stream && a.repeat != 1) throw UsageError("--stream and --repeat do not go together");
@@ -199,6 +208,7 @@ int run(Args& a) {
   static_cast<void>(match_inputs(a.run, program, entry));
   Session& session = model.session(a.run.entry);
   set_inputs(a, program, entry, session);
+  if (a.common.verbose) print_kernels(session, list_nodes(program, entry));
   const Result r = a.run.stream ? run_stream(a, program, entry, session) : run_plain(a, program, entry, session);
   const Stats stats = statistics(r.times);
   const std::vector<std::string> labels = read_labels(program);

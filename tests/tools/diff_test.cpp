@@ -71,6 +71,7 @@ TEST_F(Tools, DiffWrongUsage) {
 
 // A suite with a right case, a wrong one, an unreadable one.
 TEST_F(Tools, SuiteCountsEveryKindOfCase) {
+  std::filesystem::create_directory(path("suite"));
   std::filesystem::copy(golden("mlp"), path("suite/right"), std::filesystem::copy_options::recursive);
   std::filesystem::copy(golden("mlp"), path("suite/wrong"), std::filesystem::copy_options::recursive);
   std::filesystem::copy_file(path("suite/wrong/test_data_set_0/input_0.pb"), path("suite/wrong/test_data_set_0/output_0.pb"), std::filesystem::copy_options::overwrite_existing);

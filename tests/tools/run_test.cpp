@@ -90,6 +90,18 @@ TEST_F(Tools, RunStreamCutsWindowsAndStacks) {
   for (size_t i = 0; i < 10; ++i) EXPECT_EQ(all.view<float>()[i], one.view<float>()[i]);
 }
 
+TEST_F(Tools, RunVerboseNamesKernels) {
+  const ToolResult r = tool("gf-run", digits() + " -v --input image=zeros");
+  EXPECT_EQ(r.code, 0);
+  EXPECT_NE(r.err.find("conv"), std::string::npos) << r.err;
+}
+
+TEST_F(Tools, RunStrictRefusesReferenceKernels) {
+  const ToolResult r = tool("gf-run", digits() + " --strict --isa portable --no-xnnpack --input image=zeros");
+  EXPECT_EQ(r.code, 3) << r.err;
+  EXPECT_NE(r.err.find("conv"), std::string::npos) << r.err;
+}
+
 TEST_F(Tools, RunWrongInputs) {
   const std::string d = digits();
   expect_error("gf-run", d, 2, "input 'image' is missing");
