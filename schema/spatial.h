@@ -1,5 +1,5 @@
-// Geometry of ops that slide a window over an image: convolutions and pools. Images are channels last, [N, spatial.., C];
-// pads are the befores, then the afters. Inference and kernels resolve the same attributes with the functions here.
+// Geometry of ops that slide a window over an image: convolutions and pools. Images are channels last, [N, spatial..,
+// C]; pads are the befores, then the afters. Inference and kernels resolve the same attributes with the functions here.
 #pragma once
 
 #include "schema/op.h"
@@ -44,7 +44,8 @@ inline Error check_window_list(InferContext& c, IntList list, int count, int64_t
 }
 
 inline Error check_window(InferContext& c, const WindowAttrs& a, int spatial) {
-  if (spatial < 1) return c.fail(Error::ShapeMismatch, "an image needs at least rank 3: batch, one spatial axis, channels");
+  if (spatial < 1)
+    return c.fail(Error::ShapeMismatch, "an image needs at least rank 3: batch, one spatial axis, channels");
   GF_TRY(check_window_list(c, a.strides, spatial, 1, "strides"));
   GF_TRY(check_window_list(c, a.dilations, spatial, 1, "dilations"));
   return check_window_list(c, a.pads, 2 * spatial, 0, "pads");
@@ -61,7 +62,8 @@ inline Error window_out(InferContext& c, const WindowAttrs& a, int d, Dim in, Di
   const Dim reach = c.add(c.mul(c.sub(kernel, 1), a.dilation(d)), 1);
   const Dim span = c.sub(c.add(in, a.pad_begin(d) + a.pad_end(d)), reach);
   if (span.hi < 0)
-    return c.fail(Error::ShapeMismatch, "the kernel (%lld with dilation) is larger than the padded input (%lld) on spatial axis %d",
+    return c.fail(Error::ShapeMismatch,
+                  "the kernel (%lld with dilation) is larger than the padded input (%lld) on spatial axis %d",
                   static_cast<long long>(reach.lo), static_cast<long long>(in.hi + a.pad_begin(d) + a.pad_end(d)), d);
   out = c.add(a.ceil_mode ? c.ceil_div(span, stride) : c.floor_div(span, stride), 1);
   if (a.ceil_mode) out = c.min(out, c.ceil_div(c.add(in, a.pad_begin(d)), stride));

@@ -1,5 +1,5 @@
-// Importer rows of attention and what stands around it in transformers: ONNX Attention-23 to 25 and RotaryEmbedding, and
-// the fused operators that ONNX Runtime's optimiser writes (domain com.microsoft) where base ops can say the same.
+// Importer rows of attention and what stands around it in transformers: ONNX Attention-23 to 25 and RotaryEmbedding,
+// and the fused operators that ONNX Runtime's optimiser writes (domain com.microsoft) where base ops can say the same.
 // 3-D tensors [batch, length, heads * dim] become 4-D without a transpose (heads inner); caches need heads first.
 #include <limits>
 
@@ -20,14 +20,15 @@ struct Parts {
   ValueId past_k = kNoValue, past_v = kNoValue;      // [batch, heads, past, dim]
   ValueId mask = kNoValue, lengths = kNoValue, offset = kNoValue;
   AttentionLayout layout = AttentionLayout::HeadsFirst;
-  bool flat = false;                                 // y goes back to 3-D
+  bool flat = false;  // y goes back to 3-D
 };
 
 ValueId split_heads(Lowering& l, ValueId x, int64_t heads, const char* attribute) {
   if (heads < 1) l.invalid(std::string(attribute) + " is missing", Error::BadAttribute);
   const Dim hidden = l.b.shape(x)[2];
   if (hidden.is_const() && hidden.lo % heads != 0)
-    l.invalid(std::to_string(hidden.lo) + " hidden elements do not divide by " + std::to_string(heads) + " heads", Error::ShapeMismatch);
+    l.invalid(std::to_string(hidden.lo) + " hidden elements do not divide by " + std::to_string(heads) + " heads",
+              Error::ShapeMismatch);
   return l.b.reshape(x, std::vector<int64_t>{0, 0, heads, -1});
 }
 
@@ -63,7 +64,8 @@ void pad_mask(Lowering& l, Parts& p) {
   const ValueId keys = l.b.add<op::ShapeOf>({p.k}, {.start = axis, .end = axis + 1});
   const ValueId have = l.b.add<op::ShapeOf>({p.mask}, {.start = rank - 1});
   const ValueId missing = l.b.add<op::Sub>({keys, have});
-  const ValueId pads = l.b.add<op::Concat>({l.b.ints(std::vector<int64_t>(static_cast<size_t>(2 * rank - 1), 0)), missing}, {.axis = 0});
+  const ValueId pads =
+      l.b.add<op::Concat>({l.b.ints(std::vector<int64_t>(static_cast<size_t>(2 * rank - 1), 0)), missing}, {.axis = 0});
   const DType type = l.b.dtype(p.mask);
   std::vector<ValueId> inputs{p.mask, pads};
   if (type != DType::Bool) inputs.push_back(l.b.scalar(type, -std::numeric_limits<double>::infinity()));
@@ -129,8 +131,9 @@ void emit_rotary(Lowering& l, ValueId x, ValueId cos, ValueId sin, ValueId ids) 
   const int64_t dim = l.int_attr("rotary_embedding_dim", 0);
   const Dim half = l.b.shape(cos)[l.b.rank(cos) - 1];
   if (dim != 0 && half.is_const() && half.lo * 2 != dim)
-    l.invalid("rotary_embedding_dim is " + std::to_string(dim) + ", the caches have " + std::to_string(half.lo) + " columns",
-              Error::ShapeMismatch);
+    l.invalid(
+        "rotary_embedding_dim is " + std::to_string(dim) + ", the caches have " + std::to_string(half.lo) + " columns",
+        Error::ShapeMismatch);
   const ValueId y = l.b.add<op::RotaryEmbedding>({x, cos, sin, ids}, a);
   l.output(0, flat ? l.b.reshape(y, std::vector<int64_t>{0, 0, -1}) : y);
 }
@@ -177,7 +180,8 @@ void embed_layer_norm(Lowering& l) {
   l.output(0, l.b.add<op::LayerNorm>({sum, l.input(5), l.input(6)}, {.epsilon = l.float_attr("epsilon", 1e-12f)}));
   if (l.wants_output(1)) {
     if (!l.has_input(7)) l.unsupported("mask_index without a mask");
-    l.output(1, l.b.add<op::ReduceSum>({l.b.cast(l.input(7), DType::I32)}, {.axes = std::vector<int64_t>{1}, .keepdims = false}));
+    l.output(1, l.b.add<op::ReduceSum>({l.b.cast(l.input(7), DType::I32)},
+                                       {.axes = std::vector<int64_t>{1}, .keepdims = false}));
   }
   if (l.wants_output(2)) l.output(2, sum);
 }
@@ -213,7 +217,8 @@ void add_bias(Lowering& l, size_t i, Parts& p) {
 
 // Keys that a finite mask_filter_value hides are read when every key is hidden; we give 0 there.
 void attention_ms(Lowering& l) {
-  if (l.has_input(4) || l.wants_output(1)) l.unsupported("the past input of com.microsoft Attention", "MultiHeadAttention or ONNX Attention");
+  if (l.has_input(4) || l.wants_output(1))
+    l.unsupported("the past input of com.microsoft Attention", "MultiHeadAttention or ONNX Attention");
   if (l.int_attr("do_rotary", 0) != 0) l.unsupported("do_rotary");
   const int64_t heads = l.int_attr("num_heads", 0);
   ValueId packed = l.b.add<op::MatMul>({l.input(0), l.input(1), l.optional_input(2)});

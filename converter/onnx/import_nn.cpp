@@ -1,5 +1,5 @@
-// Importer rows of matrix products, convolutions and pools. Images become channels last around the ops (the passes cancel
-// the transposes); weights stay as ONNX has them. auto_pad is resolved here where the sizes are known.
+// Importer rows of matrix products, convolutions and pools. Images become channels last around the ops (the passes
+// cancel the transposes); weights stay as ONNX has them. auto_pad is resolved here where the sizes are known.
 #include "converter/onnx/import_util.h"
 #include "converter/onnx/lowering.h"
 
@@ -47,14 +47,16 @@ void gemm(Lowering& l) {
     a.residual_scale = beta;
     return l.output(0, l.b.add<op::MatMul>({ab[0], ab[1], kNoValue, c}, a));
   }
-  if (s.rank > 2) l.invalid("C of rank " + std::to_string(s.rank) + " does not broadcast to a matrix", Error::ShapeMismatch);
+  if (s.rank > 2)
+    l.invalid("C of rank " + std::to_string(s.rank) + " does not broadcast to a matrix", Error::ShapeMismatch);
   const ValueId product = l.b.add<op::MatMul>(ab, a);
   l.output(0, l.b.add<op::Add>({product, scaled(c)}));
 }
 
 // com.microsoft: MatMul with transposes and alpha. transBatch moves the first axis behind the rows.
 void fused_matmul(Lowering& l) {
-  if (l.int_attr("transBatchA", 0) != 0 || l.int_attr("transBatchB", 0) != 0) l.unsupported("transBatchA and transBatchB");
+  if (l.int_attr("transBatchA", 0) != 0 || l.int_attr("transBatchB", 0) != 0)
+    l.unsupported("transBatchA and transBatchB");
   op::MatMul::Attrs a;
   a.transpose_a = l.int_attr("transA", 0) != 0;
   a.transpose_b = l.int_attr("transB", 0) != 0;
@@ -97,7 +99,8 @@ void resolve_same(WindowLists& w, const DimShape& x) {
 }
 
 WindowLists window_lists(Lowering& l, const DimShape& x, std::vector<int64_t> kernel) {
-  if (x.rank < 3) l.invalid("the image has rank " + std::to_string(x.rank) + ", at least 3 is needed", Error::ShapeMismatch);
+  if (x.rank < 3)
+    l.invalid("the image has rank " + std::to_string(x.rank) + ", at least 3 is needed", Error::ShapeMismatch);
   const auto spatial = static_cast<size_t>(x.rank - 2);
   WindowLists w;
   w.kernel = std::move(kernel);
@@ -106,8 +109,9 @@ WindowLists window_lists(Lowering& l, const DimShape& x, std::vector<int64_t> ke
   w.pads = l.ints_attr("pads", std::vector<int64_t>(2 * spatial, 0));
   const auto check = [&](const std::vector<int64_t>& list, size_t count, int64_t least, const char* what) {
     if (list.size() != count)
-      l.invalid(std::string(what) + " has " + std::to_string(list.size()) + " entries, expected " + std::to_string(count),
-                Error::BadAttribute);
+      l.invalid(
+          std::string(what) + " has " + std::to_string(list.size()) + " entries, expected " + std::to_string(count),
+          Error::BadAttribute);
     for (const int64_t v : list)
       if (v < least || v > (int64_t{1} << 30))
         l.invalid(std::string(what) + " has an entry of " + std::to_string(v), Error::BadAttribute);
@@ -116,10 +120,14 @@ WindowLists window_lists(Lowering& l, const DimShape& x, std::vector<int64_t> ke
   check(w.strides, spatial, 1, "strides");
   check(w.dilations, spatial, 1, "dilations");
   const std::string mode = l.string_attr("auto_pad", "NOTSET");
-  if (mode == "SAME_UPPER") w.auto_pad = AutoPad::SameUpper;
-  else if (mode == "SAME_LOWER") w.auto_pad = AutoPad::SameLower;
-  else if (mode == "VALID") w.valid = true;
-  else if (mode != "NOTSET") l.invalid("auto_pad is '" + mode + "'", Error::BadAttribute);
+  if (mode == "SAME_UPPER")
+    w.auto_pad = AutoPad::SameUpper;
+  else if (mode == "SAME_LOWER")
+    w.auto_pad = AutoPad::SameLower;
+  else if (mode == "VALID")
+    w.valid = true;
+  else if (mode != "NOTSET")
+    l.invalid("auto_pad is '" + mode + "'", Error::BadAttribute);
   if (mode != "NOTSET") w.pads.assign(2 * spatial, 0);
   check(w.pads, 2 * spatial, 0, "pads");
   return w;
@@ -129,8 +137,9 @@ WindowLists window_lists(Lowering& l, const DimShape& x, std::vector<int64_t> ke
 std::vector<int64_t> weight_kernel(Lowering& l, size_t weights) {
   const DimShape& w = l.shape(weights);
   if (w.rank != l.rank(0) || w.rank < 3)
-    l.invalid("image of rank " + std::to_string(l.rank(0)) + " and weights of rank " + std::to_string(w.rank) +
-                  " do not fit", Error::ShapeMismatch);
+    l.invalid(
+        "image of rank " + std::to_string(l.rank(0)) + " and weights of rank " + std::to_string(w.rank) + " do not fit",
+        Error::ShapeMismatch);
   std::vector<int64_t> kernel = l.ints_attr("kernel_shape");
   if (kernel.empty()) {
     for (int d = 2; d < w.rank; ++d) {
@@ -143,7 +152,8 @@ std::vector<int64_t> weight_kernel(Lowering& l, size_t weights) {
     const Dim have = static_cast<int>(d) + 2 < w.rank ? w[static_cast<int>(d) + 2] : Dim(-1);
     if (have.is_const() && have.lo != kernel[d])
       l.invalid("kernel_shape says " + std::to_string(kernel[d]) + ", the weights have " + std::to_string(have.lo) +
-                    " on spatial axis " + std::to_string(d), Error::ShapeMismatch);
+                    " on spatial axis " + std::to_string(d),
+                Error::ShapeMismatch);
   }
   return kernel;
 }
@@ -162,7 +172,8 @@ void conv_transpose(Lowering& l) {
   const WindowLists w = window_lists(l, l.shape(0), weight_kernel(l, 1));
   const std::vector<int64_t> padding = l.ints_attr("output_padding");
   std::vector<int64_t> shape = l.ints_attr("output_shape");
-  if (shape.size() == w.strides.size() + 2) shape.erase(shape.begin(), shape.begin() + 2);  // some exporters give N and C
+  if (shape.size() == w.strides.size() + 2)
+    shape.erase(shape.begin(), shape.begin() + 2);  // some exporters give N and C
   op::ConvTranspose::Attrs a;
   w.put(a);
   a.output_padding = padding;
@@ -193,8 +204,10 @@ void causal_conv(Lowering& l) {
     l.unsupported("CausalConvWithState with weights of unknown size");
   const int64_t before = w[2].lo - 1;
   ValueId x = l.input(0);
-  if (l.has_input(3)) x = l.b.add<op::Concat>({l.input(3), x}, {.axis = 2});
-  else if (before > 0) x = l.b.add<op::Pad>({x, l.b.ints({0, 0, before, 0, 0, 0})});
+  if (l.has_input(3))
+    x = l.b.add<op::Concat>({l.input(3), x}, {.axis = 2});
+  else if (before > 0)
+    x = l.b.add<op::Pad>({x, l.b.ints({0, 0, before, 0, 0, 0})});
   op::Conv::Attrs a;
   a.groups = w[0].lo;
   const std::string activation = l.string_attr("activation", "none");
@@ -261,7 +274,8 @@ void lp_pool(Lowering& l) {
 }
 
 std::vector<int64_t> spatial_axes(Lowering& l) {
-  if (l.rank(0) < 3) l.invalid("the image has rank " + std::to_string(l.rank(0)) + ", at least 3 is needed", Error::ShapeMismatch);
+  if (l.rank(0) < 3)
+    l.invalid("the image has rank " + std::to_string(l.rank(0)) + ", at least 3 is needed", Error::ShapeMismatch);
   std::vector<int64_t> axes;
   for (int d = 2; d < l.rank(0); ++d) axes.push_back(d);
   return axes;

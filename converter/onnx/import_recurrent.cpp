@@ -1,5 +1,5 @@
-// Importer rows of LSTM, GRU and RNN. layout = 1 (batch first) becomes transposes around the op; activation names become
-// numbers with their parameters written out.
+// Importer rows of LSTM, GRU and RNN. layout = 1 (batch first) becomes transposes around the op; activation names
+// become numbers with their parameters written out.
 #include <algorithm>
 #include <cctype>
 
@@ -46,7 +46,8 @@ void read_activations(Lowering& l, CellAttrs& cell) {
   const auto alphas = l.floats_attr("activation_alpha"), betas = l.floats_attr("activation_beta");
   size_t next_alpha = 0, next_beta = 0;
   for (std::string name : names) {
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const auto* known = std::find_if(std::begin(kActivations), std::end(kActivations),
                                      [&](const ActivationName& a) { return name == a.name; });
     if (known == std::end(kActivations)) l.unsupported("the activation '" + name + "'");
@@ -64,12 +65,16 @@ void recurrent(Lowering& l) {
   CellAttrs cell;
   RecurrentAttrs& a = cell.attrs;
   const std::string direction = l.string_attr("direction", "forward");
-  if (direction == "reverse") a.direction = RecurrentDirection::Reverse;
-  else if (direction == "bidirectional") a.direction = RecurrentDirection::Both;
-  else if (direction != "forward") l.invalid("direction is '" + direction + "'", Error::BadAttribute);
+  if (direction == "reverse")
+    a.direction = RecurrentDirection::Reverse;
+  else if (direction == "bidirectional")
+    a.direction = RecurrentDirection::Both;
+  else if (direction != "forward")
+    l.invalid("direction is '" + direction + "'", Error::BadAttribute);
   read_activations(l, cell);
   if (!cell.activations.empty() && cell.activations.size() != static_cast<size_t>(kFunctions * a.directions()))
-    l.invalid(std::to_string(cell.activations.size()) + " activations, expected " + std::to_string(kFunctions * a.directions()),
+    l.invalid(std::to_string(cell.activations.size()) + " activations, expected " +
+                  std::to_string(kFunctions * a.directions()),
               Error::BadAttribute);
   a.clip = l.float_attr("clip", 0);
   a.option = l.int_attr(kLstm ? "input_forget" : "linear_before_reset", 0) != 0;
@@ -79,8 +84,8 @@ void recurrent(Lowering& l) {
   const auto swapped = [&](ValueId v) {
     return v == kNoValue || !batch_first ? v : l.b.transpose(v, std::vector<int64_t>{1, 0, 2});
   };
-  std::vector<ValueId> inputs{swapped(l.input(0)), l.input(1),          l.input(2), l.optional_input(3),
-                              l.optional_input(4), swapped(l.optional_input(5))};
+  std::vector<ValueId> inputs{swapped(l.input(0)), l.input(1),          l.input(2),
+                              l.optional_input(3), l.optional_input(4), swapped(l.optional_input(5))};
   if (kLstm) {
     inputs.push_back(swapped(l.optional_input(6)));
     inputs.push_back(l.optional_input(7));

@@ -1,5 +1,5 @@
-// attention in readable form: one query row at a time, scores and sums in double, rounded once. Keys that masks, windows or
-// lengths take away are not read at all.
+// attention in readable form: one query row at a time, scores and sums in double, rounded once. Keys that masks,
+// windows or lengths take away are not read at all.
 #include "schema/ops/attention.h"
 
 #include <cmath>
@@ -107,7 +107,8 @@ Error run(RunContext& c) {
   c.parallel(q.shape[0] * qs.heads * qs.length, [&](int64_t task, int worker) {
     const int64_t row = task % qs.length, head = task / qs.length % qs.heads, batch = task / qs.length / qs.heads;
     double* scores = c.scratch_of<double>(worker);
-    double *room = scores + keys, *query = room + keys, *key = query + qs.dim, *value = key + ks.dim, *sums = value + vs.dim;
+    double *room = scores + keys, *query = room + keys, *key = query + qs.dim, *value = key + ks.dim,
+           *sums = value + vs.dim;
     const auto show = [&](AttentionScores at) {
       if (stage != nullptr && attrs.scores == at) store(stage->dtype, stage->data, task * keys, keys, scores);
     };

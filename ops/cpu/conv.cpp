@@ -81,8 +81,7 @@ Error convolve(RunContext& c) {
     C* patches = c.scratch_of<C>(worker);
     double sums[kPixels][kFeatures], column[kPixels];
     for (int64_t group = 0; group < attrs.groups; ++group) {
-      for (int64_t j = 0; j < pixels; ++j)
-        gather(g, x, image, first + j, group * g.group_channels, patches + j * size);
+      for (int64_t j = 0; j < pixels; ++j) gather(g, x, image, first + j, group * g.group_channels, patches + j * size);
       for (int64_t from = 0; from < g.group_features; from += kFeatures) {
         const int64_t count = g.group_features - from < kFeatures ? g.group_features - from : kFeatures;
         const int64_t feature = group * g.group_features + from;

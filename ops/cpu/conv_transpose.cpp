@@ -1,5 +1,5 @@
-// conv_transpose in readable form, channels last: each output pixel adds up the input pixels that reach it through a tap
-// (no adding in memory, so any split of the work gives the same bits). Sums in double, rounded once.
+// conv_transpose in readable form, channels last: each output pixel adds up the input pixels that reach it through a
+// tap (no adding in memory, so any split of the work gives the same bits). Sums in double, rounded once.
 #include "schema/ops/conv_transpose.h"
 
 #include "ops/cpu/epilogue.h"
@@ -54,10 +54,7 @@ Error run(RunContext& c) {
 }  // namespace
 
 extern const Kernel conv_transpose_kernel;
-const Kernel conv_transpose_kernel{.op = op::ConvTranspose::info.id,
-                                   .name = "conv_transpose_portable",
-                                   .rank = 1,
-                                   .prepare = prepare_any,
-                                   .run = run};
+const Kernel conv_transpose_kernel{
+    .op = op::ConvTranspose::info.id, .name = "conv_transpose_portable", .rank = 1, .prepare = prepare_any, .run = run};
 
 }  // namespace gf::cpu

@@ -1,5 +1,5 @@
-// deform_conv in readable form, channels last: each output pixel reads its moved taps bilinearly into scratch (in the order
-// of the weights), then every output channel is a dot product. Sums in double, rounded once.
+// deform_conv in readable form, channels last: each output pixel reads its moved taps bilinearly into scratch (in the
+// order of the weights), then every output channel is a dot product. Sums in double, rounded once.
 #include "schema/ops/deform_conv.h"
 
 #include <cmath>
@@ -24,7 +24,8 @@ Error prepare(const NodeView& node, KernelPlan& plan) {
 void add_corner(const TensorView& x, int64_t image, double row, double col, double weight, int64_t first, int64_t count,
                 double* patch, int64_t taps) {
   const int64_t height = x.shape[1], width = x.shape[2], channels = x.shape[3];
-  if (weight == 0 || row < 0 || col < 0 || row >= static_cast<double>(height) || col >= static_cast<double>(width)) return;
+  if (weight == 0 || row < 0 || col < 0 || row >= static_cast<double>(height) || col >= static_cast<double>(width))
+    return;
   const int64_t pixel = (image * height + static_cast<int64_t>(row)) * width + static_cast<int64_t>(col);
   double seen[kPiece];
   for (int64_t from = 0; from < count; from += kPiece) {
@@ -35,7 +36,8 @@ void add_corner(const TensorView& x, int64_t image, double row, double col, doub
 }
 
 // patch[c * taps + t] = what the moved tap t of output pixel (image, p) reads of channel c.
-void gather(const RunContext& c, const WindowWalk& walk, int64_t offset_groups, int64_t image, int64_t p, double* patch) {
+void gather(const RunContext& c, const WindowWalk& walk, int64_t offset_groups, int64_t image, int64_t p,
+            double* patch) {
   const TensorView &x = c.input(0), &offset = c.input(2);
   const int64_t channels = x.shape[3], per_group = channels / offset_groups;
   const Window &rows = walk.axes[0], &cols = walk.axes[1];
@@ -46,16 +48,20 @@ void gather(const RunContext& c, const WindowWalk& walk, int64_t offset_groups, 
       double move[2];
       load(offset.dtype, offset.data, at * 2, 1, 2, move);
       const double scale = c.has_input(4) ? load_one<double>(c.input(4), at) : 1.0;
-      const double row = static_cast<double>(p / cols.out * rows.stride - rows.pad_begin + t / cols.kernel * rows.dilation) + move[0];
-      const double col = static_cast<double>(p % cols.out * cols.stride - cols.pad_begin + t % cols.kernel * cols.dilation) + move[1];
+      const double row =
+          static_cast<double>(p / cols.out * rows.stride - rows.pad_begin + t / cols.kernel * rows.dilation) + move[0];
+      const double col =
+          static_cast<double>(p % cols.out * cols.stride - cols.pad_begin + t % cols.kernel * cols.dilation) + move[1];
       // a NaN coordinate reads nothing: neither comparison holds
-      if (!(row > -1 && row < static_cast<double>(rows.in)) || !(col > -1 && col < static_cast<double>(cols.in))) continue;
+      if (!(row > -1 && row < static_cast<double>(rows.in)) || !(col > -1 && col < static_cast<double>(cols.in)))
+        continue;
       const double top = std::floor(row), left = std::floor(col), dy = row - top, dx = col - left;
       double* to = patch + g * per_group * walk.taps + t;
       for (int corner = 0; corner < 4; ++corner) {
         const bool down = corner >= 2, right = corner % 2 == 1;
         const double weight = (down ? dy : 1 - dy) * (right ? dx : 1 - dx) * scale;
-        add_corner(x, image, top + (down ? 1 : 0), left + (right ? 1 : 0), weight, g * per_group, per_group, to, walk.taps);
+        add_corner(x, image, top + (down ? 1 : 0), left + (right ? 1 : 0), weight, g * per_group, per_group, to,
+                   walk.taps);
       }
     }
   }

@@ -1,5 +1,6 @@
-// The end of matmul, conv and conv_transpose in portable kernels: y = activation(alpha * sum + bias + scale * residual),
-// computed in double (floats) or modulo 2^64 (integers) and rounded once. Plain functions on caller memory, any thread.
+// The end of matmul, conv and conv_transpose in portable kernels: y = activation(alpha * sum + bias + scale *
+// residual), computed in double (floats) or modulo 2^64 (integers) and rounded once. Plain functions on caller memory,
+// any thread.
 #pragma once
 
 #include "ops/cpu/op_util.h"
@@ -46,8 +47,10 @@ struct Epilogue {
     if (residual != nullptr) {
       load(residual->dtype, residual->data, first, 1, count, extra);
       for (int64_t k = 0; k < count; ++k) {
-        if constexpr (std::is_floating_point_v<S>) sums[k] += residual_scale * extra[k];
-        else sums[k] += extra[k];
+        if constexpr (std::is_floating_point_v<S>)
+          sums[k] += residual_scale * extra[k];
+        else
+          sums[k] += extra[k];
       }
     }
     if constexpr (std::is_floating_point_v<S>)

@@ -1,5 +1,5 @@
-// max_pool, average_pool, lp_pool and max_unpool in readable form, channels last, any number of spatial axes. Averages and
-// norms are summed in double and rounded once.
+// max_pool, average_pool, lp_pool and max_unpool in readable form, channels last, any number of spatial axes. Averages
+// and norms are summed in double and rounded once.
 #include <cmath>
 
 #include "ops/cpu/window_walk.h"
@@ -47,8 +47,10 @@ int64_t column_major(const WindowWalk& walk, int64_t pixel) {
 
 template <class C>
 constexpr C lowest() {
-  if constexpr (std::is_floating_point_v<C>) return -std::numeric_limits<C>::infinity();
-  else return std::numeric_limits<C>::min();
+  if constexpr (std::is_floating_point_v<C>)
+    return -std::numeric_limits<C>::infinity();
+  else
+    return std::numeric_limits<C>::min();
 }
 
 template <class C>
@@ -155,7 +157,8 @@ Error run_unpool(RunContext& c) {
     natural[d] = (x.shape[d + 1] - 1) * window.stride(d) + attrs.kernel[static_cast<size_t>(d)] - window.pad_begin(d) -
                  window.pad_end(d);
     if (natural[d] < 0 || natural[d] > y.shape[d + 1])
-      return GF_FAIL(c.detail, Error::BadData, c.node, "the output shape asks for %lld on spatial axis %d, %lld are needed",
+      return GF_FAIL(c.detail, Error::BadData, c.node,
+                     "the output shape asks for %lld on spatial axis %d, %lld are needed",
                      static_cast<long long>(y.shape[d + 1]), d, static_cast<long long>(natural[d]));
     plane *= natural[d];
     out_pixels *= y.shape[d + 1];
@@ -189,8 +192,11 @@ Error run_unpool(RunContext& c) {
 extern const Kernel max_pool_kernel, average_pool_kernel, lp_pool_kernel, max_unpool_kernel;
 const Kernel max_pool_kernel{
     .op = op::MaxPool::info.id, .name = "max_pool_portable", .rank = 1, .prepare = prepare_any, .run = run_max};
-const Kernel average_pool_kernel{
-    .op = op::AveragePool::info.id, .name = "average_pool_portable", .rank = 1, .prepare = prepare_any, .run = run_average};
+const Kernel average_pool_kernel{.op = op::AveragePool::info.id,
+                                 .name = "average_pool_portable",
+                                 .rank = 1,
+                                 .prepare = prepare_any,
+                                 .run = run_average};
 const Kernel lp_pool_kernel{
     .op = op::LpPool::info.id, .name = "lp_pool_portable", .rank = 1, .prepare = prepare_any, .run = run_lp};
 const Kernel max_unpool_kernel{

@@ -1,5 +1,5 @@
-// lstm, gru and rnn in readable form: each (direction, sequence) is walked by one task, states and sums in double, results
-// rounded when they are written. Gate formulas stand in schema/ops/{lstm,gru,rnn}.h.
+// lstm, gru and rnn in readable form: each (direction, sequence) is walked by one task, states and sums in double,
+// results rounded when they are written. Gate formulas stand in schema/ops/{lstm,gru,rnn}.h.
 #include <cmath>
 
 #include "ops/cpu/op_util.h"
@@ -52,7 +52,8 @@ class Direction {
                                              {CellActivation::Sigmoid, CellActivation::Tanh, CellActivation::Tanh}};
     for (int f = 0; f < functions_of(kCell); ++f) {
       const size_t k = static_cast<size_t>(index * functions_of(kCell) + f);
-      functions_[f] = a.activations.empty() ? kUsual[static_cast<int>(kCell)][f] : static_cast<CellActivation>(a.activations[k]);
+      functions_[f] =
+          a.activations.empty() ? kUsual[static_cast<int>(kCell)][f] : static_cast<CellActivation>(a.activations[k]);
       alpha_[f] = a.activation_alpha.empty() ? 0 : static_cast<double>(a.activation_alpha[k]);
       beta_[f] = a.activation_beta.empty() ? 0 : static_cast<double>(a.activation_beta[k]);
     }
@@ -120,7 +121,8 @@ class Direction {
 };
 
 void load_state(const RunContext& c, int input, int64_t first, int64_t count, double* state) {
-  if (c.has_input(input)) load(c.input(input).dtype, c.input(input).data, first, 1, count, state);
+  if (c.has_input(input))
+    load(c.input(input).dtype, c.input(input).data, first, 1, count, state);
   else
     for (int64_t j = 0; j < count; ++j) state[j] = 0;
 }
@@ -139,7 +141,8 @@ template <Cell kCell>
 Error run(RunContext& c) {
   const auto& a = c.attributes<RecurrentAttrs>();
   const TensorView& x = c.input(0);
-  const int64_t steps = x.shape[0], batch = x.shape[1], width = x.shape[2], hidden = a.hidden, directions = a.directions();
+  const int64_t steps = x.shape[0], batch = x.shape[1], width = x.shape[2], hidden = a.hidden,
+                directions = a.directions();
   const int64_t gates = gates_of(kCell);
   GF_TRY(check_lengths(c, steps));
   c.parallel(directions * batch, [&](int64_t task, int worker) {
@@ -147,7 +150,8 @@ Error run(RunContext& c) {
     const Direction<kCell> direction(c, a, d);
     const bool reverse = a.direction == RecurrentDirection::Reverse || d == 1;
     auto* row = c.scratch_of<double>(worker);
-    double *h = row + width, *cell = h + hidden, *room = cell + hidden, *in = room + hidden, *state = in + gates * hidden;
+    double *h = row + width, *cell = h + hidden, *room = cell + hidden, *in = room + hidden,
+           *state = in + gates * hidden;
     load_state(c, 5, task * hidden, hidden, h);
     if (kCell == Cell::Lstm) load_state(c, 6, task * hidden, hidden, cell);
     const int64_t length = c.has_input(4) ? c.input(4).as<const int32_t>()[b] : steps;
@@ -156,14 +160,18 @@ Error run(RunContext& c) {
       if (s < length) {
         load(x.dtype, x.data, (t * batch + b) * width, 1, width, row);
         direction.gates(row, width, h, in, state);
-        if constexpr (kCell == Cell::Rnn) direction.step_rnn(in, state, h);
-        else if constexpr (kCell == Cell::Gru) direction.step_gru(in, state, room, h);
-        else direction.step_lstm(in, state, cell, h);
+        if constexpr (kCell == Cell::Rnn)
+          direction.step_rnn(in, state, h);
+        else if constexpr (kCell == Cell::Gru)
+          direction.step_gru(in, state, room, h);
+        else
+          direction.step_lstm(in, state, cell, h);
       } else {
         for (int64_t j = 0; j < hidden; ++j) room[j] = 0;
       }
       if (c.has_output(0))
-        store(c.output(0).dtype, c.output(0).data, ((t * directions + d) * batch + b) * hidden, hidden, s < length ? h : room);
+        store(c.output(0).dtype, c.output(0).data, ((t * directions + d) * batch + b) * hidden, hidden,
+              s < length ? h : room);
     }
     if (c.has_output(1)) store(c.output(1).dtype, c.output(1).data, task * hidden, hidden, h);
     if (c.has_output(2)) store(c.output(2).dtype, c.output(2).data, task * hidden, hidden, cell);
@@ -174,8 +182,11 @@ Error run(RunContext& c) {
 }  // namespace
 
 extern const Kernel lstm_kernel, gru_kernel, rnn_kernel;
-const Kernel lstm_kernel{
-    .op = op::Lstm::info.id, .name = "lstm_portable", .rank = 1, .prepare = prepare<Cell::Lstm>, .run = run<Cell::Lstm>};
+const Kernel lstm_kernel{.op = op::Lstm::info.id,
+                         .name = "lstm_portable",
+                         .rank = 1,
+                         .prepare = prepare<Cell::Lstm>,
+                         .run = run<Cell::Lstm>};
 const Kernel gru_kernel{
     .op = op::Gru::info.id, .name = "gru_portable", .rank = 1, .prepare = prepare<Cell::Gru>, .run = run<Cell::Gru>};
 const Kernel rnn_kernel{

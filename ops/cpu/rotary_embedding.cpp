@@ -1,4 +1,5 @@
-// rotary_embedding: (a, b) -> (a cos - b sin, a sin + b cos) for pairs of the last axis, computed in float (f64: double).
+// rotary_embedding: (a, b) -> (a cos - b sin, a sin + b cos) for pairs of the last axis, computed in float (f64:
+// double).
 #include "schema/ops/rotary_embedding.h"
 
 #include "ops/cpu/movement.h"

@@ -1,5 +1,5 @@
-// Which input pixels the taps of a window see: shared by the portable convolutions and pools, any number of spatial axes.
-// Plain values, any thread.
+// Which input pixels the taps of a window see: shared by the portable convolutions and pools, any number of spatial
+// axes. Plain values, any thread.
 #pragma once
 
 #include "ops/cpu/op_util.h"

@@ -26,11 +26,11 @@ struct Attention {
       .id = 320, .name = "attention", .min_inputs = 3, .max_inputs = 6, .min_outputs = 1, .max_outputs = 2};
   struct Attrs {
     AttentionLayout layout = AttentionLayout::HeadsFirst;
-    float scale = 0;             ///< of the product; 0: 1 / sqrt(dim of q)
-    float softcap = 0;           ///< > 0: scores become softcap * tanh(score / softcap)
-    bool is_causal = false;      ///< query i reads keys up to i + offset
-    int64_t left_window = -1;    ///< query i reads keys from i + offset - left_window; -1: no bound
-    int64_t right_window = -1;   ///< ... up to i + offset + right_window; -1: no bound
+    float scale = 0;            ///< of the product; 0: 1 / sqrt(dim of q)
+    float softcap = 0;          ///< > 0: scores become softcap * tanh(score / softcap)
+    bool is_causal = false;     ///< query i reads keys up to i + offset
+    int64_t left_window = -1;   ///< query i reads keys from i + offset - left_window; -1: no bound
+    int64_t right_window = -1;  ///< ... up to i + offset + right_window; -1: no bound
     AttentionScores scores = AttentionScores::Product;
   };
   static constexpr AttrField fields[] = {field<&Attrs::layout>(1, "layout", 0, 1),
@@ -46,7 +46,8 @@ struct Attention {
     for (const int i : {0, 1, 2}) GF_TRY(c.expect_rank(i, 4));
     GF_TRY(c.expect_same_type(0, 1));
     GF_TRY(c.expect_same_type(0, 2));
-    if (a.softcap < 0) return c.fail(Error::BadAttribute, "softcap is %g, must not be negative", static_cast<double>(a.softcap));
+    if (a.softcap < 0)
+      return c.fail(Error::BadAttribute, "softcap is %g, must not be negative", static_cast<double>(a.softcap));
     const int heads = a.layout == AttentionLayout::HeadsFirst ? 1 : 2, length = 3 - heads;
     const DimShape &q = c.shape(0), &k = c.shape(1), &v = c.shape(2);
     GF_TRY(c.expect_equal(q[0], k[0], "q and k differ in batch"));

@@ -1,5 +1,6 @@
 // conv: y = activation(convolution(x, w) + bias + residual) (ONNX Conv), channels last. Inputs x [N, spatial.., C],
-// w [M, C / groups, kernel..] (as ONNX), bias [M] (optional), residual shaped like y (optional). Depthwise: groups == C.
+// w [M, C / groups, kernel..] (as ONNX), bias [M] (optional), residual shaped like y (optional). Depthwise: groups ==
+// C.
 #pragma once
 
 #include "schema/epilogue.h"
@@ -21,15 +22,14 @@ struct Conv {
 
     WindowAttrs window() const { return {strides, dilations, pads, auto_pad, false}; }
   };
-  static constexpr AttrField fields[] = {
-      field<&Attrs::strides>(1, "strides"),
-      field<&Attrs::dilations>(2, "dilations"),
-      field<&Attrs::pads>(3, "pads"),
-      field<&Attrs::groups>(4, "groups", 1, int64_t{1} << 30),
-      field<&Attrs::auto_pad>(5, "auto_pad", 0, 2),
-      field<&Attrs::activation>(6, "activation", 0, kLastActivation),
-      field<&Attrs::activation_a>(7, "activation_a"),
-      field<&Attrs::activation_b>(8, "activation_b")};
+  static constexpr AttrField fields[] = {field<&Attrs::strides>(1, "strides"),
+                                         field<&Attrs::dilations>(2, "dilations"),
+                                         field<&Attrs::pads>(3, "pads"),
+                                         field<&Attrs::groups>(4, "groups", 1, int64_t{1} << 30),
+                                         field<&Attrs::auto_pad>(5, "auto_pad", 0, 2),
+                                         field<&Attrs::activation>(6, "activation", 0, kLastActivation),
+                                         field<&Attrs::activation_a>(7, "activation_a"),
+                                         field<&Attrs::activation_b>(8, "activation_b")};
 
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kFloats));

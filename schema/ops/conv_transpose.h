@@ -26,17 +26,16 @@ struct ConvTranspose {
     WindowAttrs window() const { return {strides, dilations, pads, auto_pad, false}; }
     int64_t extra(int d) const { return output_padding.empty() ? 0 : output_padding[static_cast<size_t>(d)]; }
   };
-  static constexpr AttrField fields[] = {
-      field<&Attrs::strides>(1, "strides"),
-      field<&Attrs::dilations>(2, "dilations"),
-      field<&Attrs::pads>(3, "pads"),
-      field<&Attrs::output_padding>(4, "output_padding"),
-      field<&Attrs::output_shape>(5, "output_shape"),
-      field<&Attrs::groups>(6, "groups", 1, int64_t{1} << 30),
-      field<&Attrs::auto_pad>(7, "auto_pad", 0, 2),
-      field<&Attrs::activation>(8, "activation", 0, kLastActivation),
-      field<&Attrs::activation_a>(9, "activation_a"),
-      field<&Attrs::activation_b>(10, "activation_b")};
+  static constexpr AttrField fields[] = {field<&Attrs::strides>(1, "strides"),
+                                         field<&Attrs::dilations>(2, "dilations"),
+                                         field<&Attrs::pads>(3, "pads"),
+                                         field<&Attrs::output_padding>(4, "output_padding"),
+                                         field<&Attrs::output_shape>(5, "output_shape"),
+                                         field<&Attrs::groups>(6, "groups", 1, int64_t{1} << 30),
+                                         field<&Attrs::auto_pad>(7, "auto_pad", 0, 2),
+                                         field<&Attrs::activation>(8, "activation", 0, kLastActivation),
+                                         field<&Attrs::activation_a>(9, "activation_a"),
+                                         field<&Attrs::activation_b>(10, "activation_b")};
 
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kFloats));

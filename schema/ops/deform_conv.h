@@ -1,7 +1,7 @@
-// deform_conv: convolution whose taps are moved by offsets and read bilinearly (ONNX DeformConv; Dai et al. 2017, Zhu et
-// al. 2019), two spatial axes, channels last. Inputs x [N, H, W, C], w [M, C / groups, kH, kW], offset
-// [N, oH, oW, offset_groups * kH * kW * 2] (dy, dx per tap), bias [M] (optional), mask [N, oH, oW, offset_groups * kH *
-// kW] (optional). Samples outside the image are 0.
+// deform_conv: convolution whose taps are moved by offsets and read bilinearly (ONNX DeformConv; Dai et al. 2017, Zhu
+// et al. 2019), two spatial axes, channels last. Inputs x [N, H, W, C], w [M, C / groups, kH, kW], offset [N, oH, oW,
+// offset_groups * kH * kW * 2] (dy, dx per tap), bias [M] (optional), mask [N, oH, oW, offset_groups * kH * kW]
+// (optional). Samples outside the image are 0.
 #pragma once
 
 #include "schema/spatial.h"
@@ -19,8 +19,7 @@ struct DeformConv {
 
     WindowAttrs window() const { return {strides, dilations, pads, AutoPad::NotSet, false}; }
   };
-  static constexpr AttrField fields[] = {field<&Attrs::strides>(1, "strides"),
-                                         field<&Attrs::dilations>(2, "dilations"),
+  static constexpr AttrField fields[] = {field<&Attrs::strides>(1, "strides"), field<&Attrs::dilations>(2, "dilations"),
                                          field<&Attrs::pads>(3, "pads"),
                                          field<&Attrs::groups>(4, "groups", 1, int64_t{1} << 30),
                                          field<&Attrs::offset_groups>(5, "offset_groups", 1, int64_t{1} << 30)};

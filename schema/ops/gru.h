@@ -20,9 +20,7 @@ struct Gru {
                                          field<&Attrs::clip>(6, "clip"),
                                          field<&Attrs::option>(7, "linear_before_reset")};
 
-  static Error infer(InferContext& c, const Attrs& a) {
-    return infer_recurrent(c, a, 3, 2);
-  }
+  static Error infer(InferContext& c, const Attrs& a) { return infer_recurrent(c, a, 3, 2); }
   // back-propagation through time; the gates come back as optional outputs when it is written
   static constexpr PendingGradient grad{};
 };

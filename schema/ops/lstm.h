@@ -1,7 +1,8 @@
 // lstm: long short-term memory (ONNX LSTM; Hochreiter and Schmidhuber 1997), gates i, o, f, c with peepholes p:
 // i = f(.. + p_i * c), f = f(.. + p_f * c) (1 - i with input_forget), c = f * c + i * g(..), o = f(.. + p_o * c),
-// h = o * h(c). Inputs x, w, r, b, sequence lengths, initial h, initial c, p [directions, 3 * hidden] in the order i, o,
-// f (from b on optional); outputs y, last h, last c. Shapes: schema/recurrent.h. Default f, g, h: sigmoid, tanh, tanh.
+// h = o * h(c). Inputs x, w, r, b, sequence lengths, initial h, initial c, p [directions, 3 * hidden] in the order i,
+// o, f (from b on optional); outputs y, last h, last c. Shapes: schema/recurrent.h. Default f, g, h: sigmoid, tanh,
+// tanh.
 #pragma once
 
 #include "schema/recurrent.h"

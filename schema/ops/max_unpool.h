@@ -46,7 +46,8 @@ struct MaxUnpool {
       }
       const Dim wanted = c.value(2, d + 2);
       if (wanted.hi < out[d + 1].lo)
-        return c.fail(Error::ShapeMismatch, "the output shape asks for %lld on spatial axis %d, at least %lld are needed",
+        return c.fail(Error::ShapeMismatch,
+                      "the output shape asks for %lld on spatial axis %d, at least %lld are needed",
                       static_cast<long long>(wanted.hi), d, static_cast<long long>(out[d + 1].lo));
       out[d + 1] = wanted;
     }

@@ -17,9 +17,7 @@ struct Rnn {
                                          field<&Attrs::activation_beta>(5, "activation_beta"),
                                          field<&Attrs::clip>(6, "clip")};
 
-  static Error infer(InferContext& c, const Attrs& a) {
-    return infer_recurrent(c, a, 1, 1);
-  }
+  static Error infer(InferContext& c, const Attrs& a) { return infer_recurrent(c, a, 1, 1); }
   // back-propagation through time; the gates come back as optional outputs when it is written
   static constexpr PendingGradient grad{};
 };

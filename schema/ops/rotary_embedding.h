@@ -1,6 +1,6 @@
-// rotary_embedding: rotates pairs of the last axis by position (ONNX RotaryEmbedding; Su et al. 2021). Inputs x of rank 4
-// in the layout given, cos and sin [positions, half] with position ids (int64 [batch, length]), or [batch, length, half]
-// without. Pairs are (j, j + half), or (2j, 2j + 1) when interleaved; elements from 2 * half on stay as they are.
+// rotary_embedding: rotates pairs of the last axis by position (ONNX RotaryEmbedding; Su et al. 2021). Inputs x of rank
+// 4 in the layout given, cos and sin [positions, half] with position ids (int64 [batch, length]), or [batch, length,
+// half] without. Pairs are (j, j + half), or (2j, 2j + 1) when interleaved; elements from 2 * half on stay as they are.
 #pragma once
 
 #include "schema/ops/attention.h"
@@ -39,7 +39,8 @@ struct RotaryEmbedding {
       GF_TRY(c.expect_type(3, dtypes(DType::I64)));
       GF_TRY(c.expect_rank(3, 2));
       const Dim batch = c.shape(3)[0];
-      if (!(batch.is_const() && batch.lo == 1)) GF_TRY(c.expect_equal(batch, x[0], "position ids and x differ in batch"));
+      if (!(batch.is_const() && batch.lo == 1))
+        GF_TRY(c.expect_equal(batch, x[0], "position ids and x differ in batch"));
       GF_TRY(c.expect_equal(c.shape(3)[1], length, "position ids and x differ in length"));
     }
     return c.set(0, c.dtype(0), x);

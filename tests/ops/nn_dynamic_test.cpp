@@ -1,6 +1,6 @@
 // Kernels prepared once for upper bounds and run with smaller shapes, as a session with dynamic dimensions does: every
-// kernel that accepts the bounds must give, for each smaller shape, what the portable kernel gives for that shape alone.
-// Scratch, packed weights and data have exactly the sizes that prepare asked for.
+// kernel that accepts the bounds must give, for each smaller shape, what the portable kernel gives for that shape
+// alone. Scratch, packed weights and data have exactly the sizes that prepare asked for.
 #include <cstdlib>
 #include <memory>
 #include <random>
@@ -37,8 +37,8 @@ Shape shape_of(const HostTensor& t) {
 /// A node on one kernel, prepared for bounds. Inputs marked constant keep their contents.
 class PreparedNode {
  public:
-  PreparedNode(const OpDef& def, const void* attrs, const Kernel& kernel, Isa isa, int threads, const HostInputs& bounds,
-               const std::vector<bool>& constant, int outputs)
+  PreparedNode(const OpDef& def, const void* attrs, const Kernel& kernel, Isa isa, int threads,
+               const HostInputs& bounds, const std::vector<bool>& constant, int outputs)
       : def_(def), attrs_(attrs), kernel_(kernel), constant_(bounds) {
     for (size_t i = 0; i < bounds.size(); ++i) {
       TensorInfo info;
@@ -48,8 +48,10 @@ class PreparedNode {
         info.shape = shape_of(*bounds[i]);
         info.is_constant = constant[i];
         info.is_static = constant[i];
-        if (constant[i]) info.constant_data = bounds[i]->data.data();
-        else constant_[i].reset();
+        if (constant[i])
+          info.constant_data = bounds[i]->data.data();
+        else
+          constant_[i].reset();
       }
       inputs_.push_back(info);
     }
@@ -202,7 +204,8 @@ void check(const typename Op::Attrs& attrs, MakeInputs make, const Sizes& low, c
       const auto serial = node.run(inputs, {});
       RoughParallel rough;
       EXPECT_EQ(node.run(inputs, rough.get()), serial) << "threads change the result";
-      for (size_t o = 0; o < serial.size(); ++o) EXPECT_TRUE(close(serial[o], expected[o], tolerance, tolerance)) << "output " << o;
+      for (size_t o = 0; o < serial.size(); ++o)
+        EXPECT_TRUE(close(serial[o], expected[o], tolerance, tolerance)) << "output " << o;
     }
   }
   EXPECT_GE(vector_kernels, least_vector_kernels) << def.info.name;
@@ -210,13 +213,17 @@ void check(const typename Op::Attrs& attrs, MakeInputs make, const Sizes& low, c
 
 TEST(NnDynamic, MatMul) {
   op::MatMul::Attrs a;
-  const auto two = [](const Sizes& s) -> HostInputs { return {random_f32({s[0], s[1], 37}), random_f32({37, 53}), random_f32({53})}; };
+  const auto two = [](const Sizes& s) -> HostInputs {
+    return {random_f32({s[0], s[1], 37}), random_f32({37, 53}), random_f32({53})};
+  };
   check<op::MatMul>(a, two, {1, 1}, {3, 150}, {false, true, true}, 1e-5);
   check<op::MatMul>(a, two, {0, 0}, {3, 150}, {false, false, false}, 1e-5);
   a.transpose_b = true;
   a.alpha = 0.5F;
   a.activation = Activation::Gelu;
-  const auto batched = [](const Sizes& s) -> HostInputs { return {random_f32({s[0], 2, s[1], s[2]}), random_f32({s[0], 2, s[3], s[2]})}; };
+  const auto batched = [](const Sizes& s) -> HostInputs {
+    return {random_f32({s[0], 2, s[1], s[2]}), random_f32({s[0], 2, s[3], s[2]})};
+  };
   check<op::MatMul>(a, batched, {1, 1, 1, 1}, {3, 40, 70, 50}, {false, false}, 2e-5);
 }
 
@@ -275,7 +282,9 @@ TEST(NnDynamic, RowsAndAxes) {
   const auto rows = [](const Sizes& s) -> HostInputs { return {random_f32({s[0], s[1], s[2]})}; };
   check<op::Softmax>({.axis = 1}, rows, {0, 1, 1}, {4, 40, 50}, {false}, 1e-6);
   check<op::Softmax>({}, rows, {0, 1, 1}, {4, 40, 50}, {false}, 1e-6);
-  const auto norm = [](const Sizes& s) -> HostInputs { return {random_f32({s[0], s[1], 48}), random_f32({48}), random_f32({48})}; };
+  const auto norm = [](const Sizes& s) -> HostInputs {
+    return {random_f32({s[0], s[1], 48}), random_f32({48}), random_f32({48})};
+  };
   check<op::LayerNorm>({}, norm, {0, 1}, {5, 33}, {false, true, true}, 1e-5);
   const int64_t axes[] = {1, 2};
   for (const bool keep : {false, true}) {
@@ -290,7 +299,9 @@ TEST(NnDynamic, RowsAndAxes) {
 }
 
 TEST(NnDynamic, Channels) {
-  const auto make = [](const Sizes& s) -> HostInputs { return {random_f32({s[0], s[1], s[2], 12}), random_f32({12}), random_f32({12})}; };
+  const auto make = [](const Sizes& s) -> HostInputs {
+    return {random_f32({s[0], s[1], s[2], 12}), random_f32({12}), random_f32({12})};
+  };
   check<op::GroupNorm>({.num_groups = 3}, make, {1, 1, 1}, {3, 9, 30}, {false, true, true}, 2e-5);
   // variance 0 amplifies what rounding leaves: at least a few pixels
   check<op::InstanceNorm>({}, make, {1, 3, 3}, {3, 9, 30}, {false, true, true}, 2e-5);

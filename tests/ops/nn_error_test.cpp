@@ -5,20 +5,25 @@
 namespace gf::test {
 namespace {
 
-HostTensor zeros(std::vector<int64_t> shape, DType dtype = DType::F32) { return HostTensor::zeros(dtype, std::move(shape)); }
+HostTensor zeros(std::vector<int64_t> shape, DType dtype = DType::F32) {
+  return HostTensor::zeros(dtype, std::move(shape));
+}
 using Ints = std::vector<int64_t>;
 
 TEST(NnErrors, MatMul) {
-  expect_error<op::MatMul>(Error::ShapeMismatch, "inner dimensions differ: 3 columns on the left, 4 rows", {zeros({2, 3}), zeros({4, 5})});
+  expect_error<op::MatMul>(Error::ShapeMismatch, "inner dimensions differ: 3 columns on the left, 4 rows",
+                           {zeros({2, 3}), zeros({4, 5})});
   expect_error<op::MatMul>(Error::ShapeMismatch, "scalars", {zeros({}), zeros({4, 5})});
   expect_error<op::MatMul>(Error::ShapeMismatch, "broadcast", {zeros({2, 3, 4}), zeros({3, 4, 5})});
   expect_error<op::MatMul>(Error::TypeMismatch, "", {zeros({2, 3}), zeros({3, 5}, DType::F64)});
   expect_error<op::MatMul>(Error::ShapeMismatch, "bias", {zeros({2, 3}), zeros({3, 5}), zeros({4})});
-  expect_error<op::MatMul>(Error::ShapeMismatch, "residual", {zeros({2, 3}), zeros({3, 5}), std::nullopt, zeros({2, 4})});
+  expect_error<op::MatMul>(Error::ShapeMismatch, "residual",
+                           {zeros({2, 3}), zeros({3, 5}), std::nullopt, zeros({2, 4})});
   expect_error<op::MatMul>(Error::BadAttribute, "activation", {zeros({2, 3}), zeros({3, 5})}, {{"activation", 12}});
   expect_error<op::MatMul>(Error::BadAttribute, "empty", {zeros({2, 3}), zeros({3, 5})},
                            {{"activation", 2}, {"activation_a", 1.0}, {"activation_b", 0.0}});
-  expect_error<op::MatMul>(Error::TypeMismatch, "float type", {zeros({2, 3}, DType::I32), zeros({3, 5}, DType::I32)}, {{"alpha", 2.0}});
+  expect_error<op::MatMul>(Error::TypeMismatch, "float type", {zeros({2, 3}, DType::I32), zeros({3, 5}, DType::I32)},
+                           {{"alpha", 2.0}});
 }
 
 TEST(NnErrors, Conv) {
@@ -30,13 +35,16 @@ TEST(NnErrors, Conv) {
   expect_error<op::Conv>(Error::BadAttribute, "pads has an entry of -1", good, {{"pads", Ints{-1, 0, 0, 0}}});
   expect_error<op::Conv>(Error::BadAttribute, "groups", good, {{"groups", 0}});
   expect_error<op::Conv>(Error::ShapeMismatch, "groups", good, {{"groups", 3}});
-  expect_error<op::Conv>(Error::ShapeMismatch, "larger than the padded input", {zeros({1, 2, 5, 4}), zeros({6, 4, 3, 3})});
+  expect_error<op::Conv>(Error::ShapeMismatch, "larger than the padded input",
+                         {zeros({1, 2, 5, 4}), zeros({6, 4, 3, 3})});
   expect_error<op::Conv>(Error::ShapeMismatch, "rank", {zeros({1, 5, 4}), zeros({6, 4, 3, 3})});
-  expect_error<op::Conv>(Error::ShapeMismatch, "do not divide", {zeros({1, 5, 5, 4}), zeros({5, 2, 3, 3})}, {{"groups", 2}});
+  expect_error<op::Conv>(Error::ShapeMismatch, "do not divide", {zeros({1, 5, 5, 4}), zeros({5, 2, 3, 3})},
+                         {{"groups", 2}});
   expect_error<op::Conv>(Error::ShapeMismatch, "bias", {good[0], good[1], zeros({5})});
   expect_error<op::Conv>(Error::ShapeMismatch, "kernel is empty", {zeros({1, 5, 5, 4}), zeros({6, 4, 0, 3})});
   expect_error<op::Conv>(Error::BadAttribute, "dilations", good, {{"dilations", Ints{int64_t{1} << 40, 1}}});
-  expect_error<op::Conv>(Error::ShapeMismatch, "larger than the padded input", good, {{"dilations", Ints{int64_t{1} << 30, 1}}});
+  expect_error<op::Conv>(Error::ShapeMismatch, "larger than the padded input", good,
+                         {{"dilations", Ints{int64_t{1} << 30, 1}}});
 }
 
 TEST(NnErrors, ConvTranspose) {
@@ -59,7 +67,8 @@ TEST(NnErrors, Pools) {
   const Attributes two{{"kernel", Ints{2, 2}}, {"strides", Ints{2, 2}}};
   expect_error<op::MaxUnpool>(Error::IndexOutOfRange, "index 16 is outside the 16 elements",
                               {zeros({1, 2, 2, 1}), i64({1, 2, 2, 1}, {0, 3, 5, 16})}, two);
-  expect_error<op::MaxUnpool>(Error::IndexOutOfRange, "index -1", {zeros({1, 2, 2, 1}), i64({1, 2, 2, 1}, {0, 3, 5, -1})}, two);
+  expect_error<op::MaxUnpool>(Error::IndexOutOfRange, "index -1",
+                              {zeros({1, 2, 2, 1}), i64({1, 2, 2, 1}, {0, 3, 5, -1})}, two);
   expect_error<op::MaxUnpool>(Error::ShapeMismatch, "at least 4",
                               {zeros({1, 2, 2, 1}), i64({1, 2, 2, 1}, {0, 3, 5, 6}), i64({4}, {1, 1, 3, 4})}, two);
 }
@@ -69,7 +78,8 @@ TEST(NnErrors, Recurrent) {
   expect_error<op::Lstm>(Error::BadAttribute, "hidden", good);
   expect_error<op::Lstm>(Error::ShapeMismatch, "r is not", {good[0], good[1], zeros({1, 20, 4})}, {{"hidden", 5}});
   expect_error<op::Lstm>(Error::ShapeMismatch, "w is not", good, {{"hidden", 5}, {"direction", 2}});
-  expect_error<op::Lstm>(Error::BadAttribute, "2 activations, expected 3", good, {{"hidden", 5}, {"activations", Ints{0, 1}}});
+  expect_error<op::Lstm>(Error::BadAttribute, "2 activations, expected 3", good,
+                         {{"hidden", 5}, {"activations", Ints{0, 1}}});
   expect_error<op::Lstm>(Error::BadAttribute, "activation 11", good, {{"hidden", 5}, {"activations", Ints{0, 1, 11}}});
   expect_error<op::Lstm>(Error::BadAttribute, "clip", good, {{"hidden", 5}, {"clip", -1.0}});
   const HostTensor lengths = tensor<int64_t>(DType::I32, {2}, {3, 4});
@@ -87,7 +97,8 @@ TEST(NnErrors, Attention) {
   expect_error<op::Attention>(Error::BadAttribute, "left_window", {q, k, k}, {{"left_window", -2}});
   const HostTensor cache = zeros({9, 4});
   expect_error<op::RotaryEmbedding>(Error::IndexOutOfRange, "9", {q, cache, cache, i64({1, 3}, {0, 9, 1})});
-  expect_error<op::RotaryEmbedding>(Error::ShapeMismatch, "half", {q, zeros({9, 5}), zeros({9, 5}), i64({1, 3}, {0, 1, 1})});
+  expect_error<op::RotaryEmbedding>(Error::ShapeMismatch, "half",
+                                    {q, zeros({9, 5}), zeros({9, 5}), i64({1, 3}, {0, 1, 1})});
   expect_error<op::RotaryEmbedding>(Error::ShapeMismatch, "rank", {q, cache, cache});
 }
 

@@ -1,6 +1,6 @@
-// Every case of data/{matmul,conv,pool,recurrent,attention}.json (make_nn_goldens.py: expected values from PyTorch, NumPy,
-// ONNX Runtime and onnx.reference) through every kernel that accepts it, on each instruction set: weights constant and
-// not, with 1, 2 and 4 threads and in place, which must give the same bytes.
+// Every case of data/{matmul,conv,pool,recurrent,attention}.json (make_nn_goldens.py: expected values from PyTorch,
+// NumPy, ONNX Runtime and onnx.reference) through every kernel that accepts it, on each instruction set: weights
+// constant and not, with 1, 2 and 4 threads and in place, which must give the same bytes.
 #include <map>
 
 #include "ops/cpu/table.h"
@@ -80,8 +80,9 @@ std::map<std::string, int> run_file(const std::string& file) {
           if (portable && isa != Isa::Portable) continue;
           for (const bool constant : {false, true}) {
             if (portable && constant) continue;
-            SCOPED_TRACE(std::string(kernel->name) + " on " + isa_name(isa) + ", case " + std::to_string(index - 1) + " " +
-                         c["attrs"].dump() + " " + c["inputs"][0]["dtype"].dump() + c["inputs"][0]["shape"].dump());
+            SCOPED_TRACE(std::string(kernel->name) + " on " + isa_name(isa) + ", case " + std::to_string(index - 1) +
+                         " " + c["attrs"].dump() + " " + c["inputs"][0]["dtype"].dump() +
+                         c["inputs"][0]["shape"].dump());
             EvaluateOptions options;
             options.isa = isa;
             options.kernel = kernel->name;
@@ -98,7 +99,8 @@ std::map<std::string, int> run_file(const std::string& file) {
 }
 
 /// Portable kernels take every case; the vector kernels at least the number given (a refusal must not pass unseen).
-void expect_accepted(const std::map<std::string, int>& accepted, std::initializer_list<std::pair<const char*, int>> least) {
+void expect_accepted(const std::map<std::string, int>& accepted,
+                     std::initializer_list<std::pair<const char*, int>> least) {
   for (const auto& [name, count] : least) {
 #if !GF_SIMD
     if (std::string(name).find("simd") != std::string::npos) continue;
@@ -108,9 +110,7 @@ void expect_accepted(const std::map<std::string, int>& accepted, std::initialize
   }
 }
 
-TEST(NnGolden, MatMul) {
-  expect_accepted(run_file("matmul"), {{"matmul_portable", 244}, {"matmul_f32_simd", 80}});
-}
+TEST(NnGolden, MatMul) { expect_accepted(run_file("matmul"), {{"matmul_portable", 244}, {"matmul_f32_simd", 80}}); }
 TEST(NnGolden, Conv) {
   expect_accepted(run_file("conv"), {{"conv_portable", 140},
                                      {"conv_transpose_portable", 100},

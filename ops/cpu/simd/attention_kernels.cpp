@@ -34,8 +34,10 @@ void set_mask(const TensorView& mask, AttentionArgs& a) {
     stride *= mask.shape[d];
   }
   const bool logical = mask.dtype == DType::Bool;
-  if (logical) a.mask = mask.as<const uint8_t>();
-  else a.bias = mask.as<const float>();
+  if (logical)
+    a.mask = mask.as<const uint8_t>();
+  else
+    a.bias = mask.as<const float>();
   for (int d = 0; d < 4; ++d) (logical ? a.mask_strides : a.bias_strides)[d] = strides[d];
 }
 

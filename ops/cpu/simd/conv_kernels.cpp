@@ -1,5 +1,5 @@
-// conv and conv_transpose in f32: implicit matrix products on packed weights, and depthwise convolution where every group
-// is one channel. Weights must be constant; up to three spatial axes.
+// conv and conv_transpose in f32: implicit matrix products on packed weights, and depthwise convolution where every
+// group is one channel. Weights must be constant; up to three spatial axes.
 #include "ops/cpu/simd/conv.h"
 #include "ops/cpu/simd/depthwise.h"
 #include "ops/cpu/simd/wrap.h"
@@ -37,14 +37,14 @@ ConvShape shape_of(const Shape& x, int64_t out_channels, int64_t groups, Axis&& 
 }
 
 ConvShape conv_shape(const op::Conv::Attrs& a, const Shape& x, const Shape& w, const Shape& y) {
-  return shape_of(x, w[0], a.groups,
-                  [&](int d) { return window_of(a.window(), d, x[d + 1], y[d + 1], w[d + 2]); });
+  return shape_of(x, w[0], a.groups, [&](int d) { return window_of(a.window(), d, x[d + 1], y[d + 1], w[d + 2]); });
 }
 ConvShape conv_transpose_shape(const op::ConvTranspose::Attrs& a, const Shape& x, const Shape& w, const Shape& y) {
   ConvShape s = shape_of(x, w[1] * a.groups, a.groups,
                          [&](int d) { return op::ConvTranspose::axis(a, d, x[d + 1], y[d + 1], w[d + 2]); });
   for (int d = 0; d < s.spatial_rank; ++d)
-    s.output_pad[d] = y[d + 1] - ((s.in[d] - 1) * s.stride[d] + s.dilation[d] * (s.kernel[d] - 1) + 1 - s.pad_begin[d] - s.pad_end[d]);
+    s.output_pad[d] = y[d + 1] - ((s.in[d] - 1) * s.stride[d] + s.dilation[d] * (s.kernel[d] - 1) + 1 - s.pad_begin[d] -
+                                  s.pad_end[d]);
   return s;
 }
 
@@ -61,7 +61,10 @@ uint64_t conv_key(const NodeView& node, const ConvPlan& p) {
   key.add(p.shape.groups);
   if (p.transposed)
     for (int d = 0; d < 3; ++d)
-      key.add(p.shape.stride[d]).add(p.shape.dilation[d]).add(p.shape.pad_begin[d]).add(p.out[d] < p.shape.stride[d] ? p.out[d] : 0);
+      key.add(p.shape.stride[d])
+          .add(p.shape.dilation[d])
+          .add(p.shape.pad_begin[d])
+          .add(p.out[d] < p.shape.stride[d] ? p.out[d] : 0);
   return key.value();
 }
 
@@ -69,7 +72,8 @@ template <bool kTransposed>
 Error plan_of(const NodeView& node, ConvPlan& plan) {
   const Shape &x = node.input(0).shape, &w = node.input(1).shape, &y = node.output(0).shape;
   if constexpr (kTransposed)
-    return conv_transpose_plan(node.isa, conv_transpose_shape(node.attributes<op::ConvTranspose::Attrs>(), x, w, y), plan);
+    return conv_transpose_plan(node.isa, conv_transpose_shape(node.attributes<op::ConvTranspose::Attrs>(), x, w, y),
+                               plan);
   else
     return conv_plan(node.isa, conv_shape(node.attributes<op::Conv::Attrs>(), x, w, y), plan);
 }
@@ -123,8 +127,10 @@ Error run_product(RunContext& c) {
   const auto& attrs = c.attributes<Attrs>();
   ConvPlan now;
   if (!data.is_static) {
-    if constexpr (kTransposed) GF_TRY(conv_transpose_plan(data.isa, conv_transpose_shape(attrs, x, w, y.shape), now));
-    else GF_TRY(conv_plan(data.isa, conv_shape(attrs, x, w, y.shape), now));
+    if constexpr (kTransposed)
+      GF_TRY(conv_transpose_plan(data.isa, conv_transpose_shape(attrs, x, w, y.shape), now));
+    else
+      GF_TRY(conv_plan(data.isa, conv_shape(attrs, x, w, y.shape), now));
   }
   ConvArgs args;
   args.input = c.input(0).as<const float>();
@@ -134,8 +140,10 @@ Error run_product(RunContext& c) {
   args.epilogue.residual = optional_f32(c, 3);
   args.epilogue.activation = activation_of(attrs);
   const ConvPlan& plan = data.is_static ? data.plan : now;
-  if constexpr (kTransposed) conv_transpose(plan, args, c.scratch, c.parallel);
-  else conv(plan, args, c.scratch, c.parallel);
+  if constexpr (kTransposed)
+    conv_transpose(plan, args, c.scratch, c.parallel);
+  else
+    conv(plan, args, c.scratch, c.parallel);
   return Error::Ok;
 }
 
@@ -155,8 +163,8 @@ Error prepare_depthwise(const NodeView& node, KernelPlan& plan) {
     return plan.refuse("not depthwise");
   if (x.rank > 4) return plan.refuse("more than two spatial axes");
   if (node.has_input(3)) return plan.refuse("a residual");
-  plan.request_pack(1, PackKey(op::Conv::info.id, Isa::Portable).add(-1).value(), static_cast<uint64_t>(w.count()) * sizeof(float),
-                    pack_depthwise);
+  plan.request_pack(1, PackKey(op::Conv::info.id, Isa::Portable).add(-1).value(),
+                    static_cast<uint64_t>(w.count()) * sizeof(float), pack_depthwise);
   plan.data_bytes = sizeof(Isa);
   return Error::Ok;
 }

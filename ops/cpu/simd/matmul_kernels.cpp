@@ -105,7 +105,8 @@ Error prepare_matmul(const NodeView& node, KernelPlan& plan) {
     g.packed_b = &g;  // only whether it is null matters here
   }
   plan.data_bytes = sizeof(MatMulData);
-  plan.scratch_bytes = node.is_static() ? gemm_scratch_bytes(node.isa, g, node.threads) : gemm_scratch_bound(node.isa, node.threads);
+  plan.scratch_bytes =
+      node.is_static() ? gemm_scratch_bytes(node.isa, g, node.threads) : gemm_scratch_bound(node.isa, node.threads);
   if (plan.scratch_bytes == UINT64_MAX) return plan.refuse("the sizes do not fit");
   if (node.has_input(3)) plan.inplace_inputs = 1U << 3;
   return Error::Ok;

@@ -15,8 +15,8 @@
 namespace gf::simd {
 namespace {
 
-using cpu::AxisView;
 using cpu::axis_view;
+using cpu::AxisView;
 using cpu::wrap_axis;
 
 Error prepare_plain(const NodeView& node, KernelPlan& plan) {
@@ -74,7 +74,8 @@ Error prepare_rows(const NodeView& node, KernelPlan& plan) {
   const int axis = wrap_axis(node.attributes<typename Op::Attrs>().axis, x.rank);
   const int64_t cols = x.count(axis, x.rank);
   for (int i = 1; i < 3; ++i)
-    if (node.has_input(i) && node.input(i).shape.count() != cols) return plan.refuse("one scale or bias for all elements");
+    if (node.has_input(i) && node.input(i).shape.count() != cols)
+      return plan.refuse("one scale or bias for all elements");
   return Error::Ok;
 }
 
@@ -134,8 +135,9 @@ Error prepare_groups(const NodeView& node, KernelPlan& plan) {
 Error run_groups(RunContext& c, int64_t groups, float epsilon) {
   const Shape& x = c.input(0).shape;
   if (c.output(0).count() == 0) return Error::Ok;
-  group_norm_f32(isa_of(c), c.input(0).as<const float>(), optional_f32(c, 1), optional_f32(c, 2), c.output(0).as<float>(),
-                 x[0], x.count(1, x.rank - 1), x[x.rank - 1], groups, epsilon, c.scratch, c.parallel);
+  group_norm_f32(isa_of(c), c.input(0).as<const float>(), optional_f32(c, 1), optional_f32(c, 2),
+                 c.output(0).as<float>(), x[0], x.count(1, x.rank - 1), x[x.rank - 1], groups, epsilon, c.scratch,
+                 c.parallel);
   return Error::Ok;
 }
 Error run_group_norm(RunContext& c) {
@@ -149,9 +151,13 @@ Error run_instance_norm(RunContext& c) {
 
 }  // namespace
 
-#define GF_NORM(word, Op, prepare_function, run_function)                                                           \
-  const Kernel word##_kernel{.op = op::Op::info.id, .name = #word "_f32_simd", .rank = 20, .prepare = prepare_function, \
-                             .init = init_isa, .run = run_function};
+#define GF_NORM(word, Op, prepare_function, run_function) \
+  const Kernel word##_kernel{.op = op::Op::info.id,       \
+                             .name = #word "_f32_simd",   \
+                             .rank = 20,                  \
+                             .prepare = prepare_function, \
+                             .init = init_isa,            \
+                             .run = run_function};
 GF_NORM(softmax, Softmax, prepare_plain, (run_axis<op::Softmax, softmax_f32>))
 GF_NORM(log_softmax, LogSoftmax, prepare_plain, (run_axis<op::LogSoftmax, log_softmax_f32>))
 GF_NORM(lp_normalization, LpNormalization, prepare_lp, run_lp)

@@ -87,8 +87,8 @@ Error run_reduce(RunContext& c) {
   const auto& data = *static_cast<const ReduceData*>(c.data);
   const AxisView v = fold_view(c.input(0).shape, data);
   if (c.output(0).count() == 0) return Error::Ok;
-  reduce_f32(data.isa, kKind, c.input(0).as<const float>(), c.output(0).as<float>(), v.outer, v.length, v.inner, c.scratch,
-             c.parallel);
+  reduce_f32(data.isa, kKind, c.input(0).as<const float>(), c.output(0).as<float>(), v.outer, v.length, v.inner,
+             c.scratch, c.parallel);
   return Error::Ok;
 }
 
@@ -117,9 +117,12 @@ Error run_arg(RunContext& c) {
 
 }  // namespace
 
-#define GF_REDUCE(word, Op, kind)                                                                        \
-  const Kernel word##_kernel{.op = op::Op::info.id, .name = #word "_f32_simd", .rank = 20,              \
-                             .prepare = prepare_reduce<ReduceKind::kind>, .init = init_reduce,          \
+#define GF_REDUCE(word, Op, kind)                                         \
+  const Kernel word##_kernel{.op = op::Op::info.id,                       \
+                             .name = #word "_f32_simd",                   \
+                             .rank = 20,                                  \
+                             .prepare = prepare_reduce<ReduceKind::kind>, \
+                             .init = init_reduce,                         \
                              .run = run_reduce<ReduceKind::kind>};
 GF_REDUCE(reduce_sum, ReduceSum, Sum)
 GF_REDUCE(reduce_mean, ReduceMean, Mean)
@@ -132,9 +135,17 @@ GF_REDUCE(reduce_l2, ReduceL2, L2)
 GF_REDUCE(reduce_log_sum, ReduceLogSum, LogSum)
 GF_REDUCE(reduce_log_sum_exp, ReduceLogSumExp, LogSumExp)
 #undef GF_REDUCE
-const Kernel arg_max_kernel{.op = op::ArgMax::info.id, .name = "arg_max_f32_simd", .rank = 20, .prepare = prepare_arg,
-                            .init = init_arg, .run = run_arg<true>};
-const Kernel arg_min_kernel{.op = op::ArgMin::info.id, .name = "arg_min_f32_simd", .rank = 20, .prepare = prepare_arg,
-                            .init = init_arg, .run = run_arg<false>};
+const Kernel arg_max_kernel{.op = op::ArgMax::info.id,
+                            .name = "arg_max_f32_simd",
+                            .rank = 20,
+                            .prepare = prepare_arg,
+                            .init = init_arg,
+                            .run = run_arg<true>};
+const Kernel arg_min_kernel{.op = op::ArgMin::info.id,
+                            .name = "arg_min_f32_simd",
+                            .rank = 20,
+                            .prepare = prepare_arg,
+                            .init = init_arg,
+                            .run = run_arg<false>};
 
 }  // namespace gf::simd

@@ -1,5 +1,5 @@
-// lstm, gru and rnn in f32 with their usual activations, on the vector functions: one call per direction. Weights must be
-// constant; all of a direction's are packed together.
+// lstm, gru and rnn in f32 with their usual activations, on the vector functions: one call per direction. Weights must
+// be constant; all of a direction's are packed together.
 #include "ops/cpu/simd/rnn.h"
 
 #include "ops/cpu/simd/wrap.h"
@@ -17,13 +17,16 @@ struct RecurrentData {
 
 // The kind with its usual activations; false for any other mixture.
 bool kind_of(uint16_t op, const RecurrentAttrs& a, RnnKind& kind) {
-  constexpr auto kSigmoid = static_cast<int64_t>(CellActivation::Sigmoid), kTanh = static_cast<int64_t>(CellActivation::Tanh);
+  constexpr auto kSigmoid = static_cast<int64_t>(CellActivation::Sigmoid),
+                 kTanh = static_cast<int64_t>(CellActivation::Tanh);
   const int64_t usual[3] = {kSigmoid, kTanh, kTanh};
   if (op == op::Rnn::info.id) {
     kind = RnnKind::Tanh;
     if (a.activations.empty()) return true;
-    if (a.activations[0] == static_cast<int64_t>(CellActivation::Relu)) kind = RnnKind::Relu;
-    else if (a.activations[0] != kTanh) return false;
+    if (a.activations[0] == static_cast<int64_t>(CellActivation::Relu))
+      kind = RnnKind::Relu;
+    else if (a.activations[0] != kTanh)
+      return false;
     for (const int64_t f : a.activations)
       if (f != a.activations[0]) return false;
     return true;
@@ -62,8 +65,10 @@ Error pack_directions(const NodeView& node, void* destination) {
     return static_cast<const float*>(node.input(i).constant_data) + direction * elements;
   };
   for (int64_t k = 0; k < a.directions(); ++k) {
-    const RnnWeights w{part(1, k, rows * d.input), part(2, k, rows * d.hidden), part(3, k, 2 * rows), part(7, k, 3 * d.hidden)};
-    rnn_pack(node.isa, d, w, static_cast<unsigned char*>(destination) + static_cast<uint64_t>(k) * direction_bytes(node.isa, d));
+    const RnnWeights w{part(1, k, rows * d.input), part(2, k, rows * d.hidden), part(3, k, 2 * rows),
+                       part(7, k, 3 * d.hidden)};
+    rnn_pack(node.isa, d, w,
+             static_cast<unsigned char*>(destination) + static_cast<uint64_t>(k) * direction_bytes(node.isa, d));
   }
   return Error::Ok;
 }
@@ -82,7 +87,8 @@ Error prepare_recurrent(const NodeView& node, KernelPlan& plan) {
     key.add(i).add(static_cast<int64_t>(reinterpret_cast<uintptr_t>(node.input(i).constant_data)));
   }
   const RnnDims d = dims_of(kind, a, node.input(0).shape);
-  plan.request_pack(1, key.value(), static_cast<uint64_t>(a.directions()) * direction_bytes(node.isa, d), pack_directions);
+  plan.request_pack(1, key.value(), static_cast<uint64_t>(a.directions()) * direction_bytes(node.isa, d),
+                    pack_directions);
   plan.data_bytes = sizeof(RecurrentData);
   plan.scratch_bytes = rnn_scratch_bytes(node.isa, d, node.threads);
   // the products' share of it need not grow with the shape
@@ -104,8 +110,8 @@ Error run_recurrent(RunContext& c) {
   const int32_t* lengths = c.has_input(4) ? c.input(4).as<const int32_t>() : nullptr;
   for (int64_t b = 0; lengths != nullptr && b < d.batch; ++b)
     if (lengths[b] < 0 || lengths[b] > d.steps)
-      return GF_FAIL(c.detail, Error::BadData, c.node, "sequence length %d of entry %lld is outside [0, %lld]", lengths[b],
-                     static_cast<long long>(b), static_cast<long long>(d.steps));
+      return GF_FAIL(c.detail, Error::BadData, c.node, "sequence length %d of entry %lld is outside [0, %lld]",
+                     lengths[b], static_cast<long long>(b), static_cast<long long>(d.steps));
   const int64_t state = d.batch * d.hidden;
   for (int64_t k = 0; k < a.directions(); ++k) {
     RnnArgs r;
@@ -129,9 +135,13 @@ Error run_recurrent(RunContext& c) {
 
 }  // namespace
 
-#define GF_RECURRENT(word, Op)                                                                                          \
-  const Kernel word##_kernel{.op = op::Op::info.id, .name = #word "_f32_simd", .rank = 20, .prepare = prepare_recurrent, \
-                             .init = init_recurrent, .run = run_recurrent};
+#define GF_RECURRENT(word, Op)                             \
+  const Kernel word##_kernel{.op = op::Op::info.id,        \
+                             .name = #word "_f32_simd",    \
+                             .rank = 20,                   \
+                             .prepare = prepare_recurrent, \
+                             .init = init_recurrent,       \
+                             .run = run_recurrent};
 GF_RECURRENT(lstm, Lstm)
 GF_RECURRENT(gru, Gru)
 GF_RECURRENT(rnn, Rnn)

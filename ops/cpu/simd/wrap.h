@@ -47,7 +47,9 @@ inline bool all_f32(const NodeView& node) {
   return !node.inputs.empty() && node.input(0).dtype == DType::F32;
 }
 
-inline const float* optional_f32(const RunContext& c, int i) { return c.has_input(i) ? c.input(i).as<const float>() : nullptr; }
+inline const float* optional_f32(const RunContext& c, int i) {
+  return c.has_input(i) ? c.input(i).as<const float>() : nullptr;
+}
 
 /// Bytes of per-node data for a T made by init.
 template <class T>
