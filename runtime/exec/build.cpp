@@ -411,7 +411,8 @@ Error plan_only(const Program& program, int entry, const Tables& tables, const S
   // the kernels' own data stand behind the records
   Bump total;
   total.take(memory.used());
-  for (const NodeRecord& n : core->nodes) total.take(n.plan.data_bytes);
+  for (const NodeRecord& n : core->nodes)
+    if (n.plan.data_bytes != 0) total.take(n.plan.data_bytes);
   if (!total.ok()) return GF_FAIL(detail, Error::LimitExceeded, -1, "kernel data are too large");
   core->needs.session_bytes = total.used();
   return Error::Ok;

@@ -62,6 +62,10 @@ Error resolve_graph(SessionCore& core, uint32_t g, ErrorDetail* detail);
 
 // A body input keeps the shape the file gives it when that is fixed; otherwise only a running loop knows it.
 Error resolve_control_flow(SessionCore& core, NodeRecord& n, ErrorDetail* detail) {
+  const auto typed = [&](int i, DType type) { return n.in[i] != nullptr && n.in[i]->dtype == type; };
+  if (n.def->info.graphs == 2 && !typed(0, DType::Bool)) return GF_FAIL(detail, Error::BadGraph, -1, "an if needs a bool condition");
+  if (n.def->info.graphs == 1 && ((n.in[0] != nullptr && !typed(0, DType::I64)) || (n.in[1] != nullptr && !typed(1, DType::Bool))))
+    return GF_FAIL(detail, Error::BadGraph, -1, "a loop counts in int64 and goes on while a bool is true");
   for (uint32_t k = 0; k < size_of(n.source->graphs()); ++k) {
     const uint32_t g = n.source->graphs()->Get(k);
     const fb::Graph& inner = core.graph(g);

@@ -1,6 +1,7 @@
 // Running a session: nodes in order, control flow, data-dependent shapes. No heap; nothing checked but what data decide.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "runtime/exec/core.h"
 
@@ -25,7 +26,7 @@ Error hand_over(SessionCore& core, const TensorView& from, TensorRecord& to, con
                    static_cast<long long>(from.shape.count()), static_cast<long long>(to.bound.count()));
   to.view.shape = from.shape;
   to.shape_known = true;
-  if (bytes != 0 && to.view.data != from.data) std::memmove(to.view.data, from.data, bytes);
+  if (bytes != 0 && to.view.data != from.data) std::memmove(to.view.data, from.data, static_cast<size_t>(bytes));
   return Error::Ok;
 }
 
@@ -50,8 +51,8 @@ class LoopRun {
   Error run() {
     const int64_t limit = core_.program->limits().loop_trips;
     const bool counted = n_.in[0] != nullptr;
-    const int64_t trips = counted && n_.in[0]->count() > 0 ? n_.in[0]->as<const int64_t>()[0] : limit;
-    bool go_on = n_.in[1] == nullptr || n_.in[1]->as<const uint8_t>()[0] != 0;
+    const int64_t trips = counted && n_.in[0]->count() > 0 ? n_.in[0]->as<const int64_t>()[0] : std::numeric_limits<int64_t>::max();
+    bool go_on = n_.in[1] == nullptr || (n_.in[1]->count() > 0 && n_.in[1]->as<const uint8_t>()[0] != 0);
     for (uint32_t i = 0; i < carried_; ++i) GF_TRY(hand_over(core_, *n_.in[i + 2], body_input(i + 2), "a loop's start value", detail_, index_));
     int64_t done = 0;
     for (; done < trips && go_on; ++done) {
@@ -90,7 +91,7 @@ class LoopRun {
       if (round > 0 && dense_bytes_of_row(*out) != bytes) return GF_FAIL(detail_, Error::BadData, index_, "a loop's stacked output changes its shape between rounds");
       out->view.shape.rank = out->bound.rank;
       for (int d = 0; d < slice.shape.rank; ++d) out->view.shape[d + 1] = slice.shape[d];
-      if (bytes != 0) std::memcpy(out->view.as<std::byte>() + bytes * static_cast<uint64_t>(round), slice.data, bytes);
+      if (bytes != 0) std::memcpy(out->view.as<std::byte>() + bytes * static_cast<uint64_t>(round), slice.data, static_cast<size_t>(bytes));
     }
     return Error::Ok;
   }

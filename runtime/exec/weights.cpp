@@ -25,7 +25,7 @@ uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
 
 struct WeightsHeader {
   uint64_t magic = 0x5753444757464700ULL;
-  uint64_t count = 0;
+  size_t count = 0;
   PackEntry entries[1];    // `count` of them
 };
 
@@ -42,11 +42,11 @@ uint64_t most_packs(const Program& program) {
 
 struct PackList {
   std::span<PackEntry> entries;
-  uint64_t count = 0;
+  size_t count = 0;
   uint64_t create_bytes = 0;
 
   void add(const PackEntry& e) {
-    for (uint64_t i = 0; i < count; ++i)
+    for (size_t i = 0; i < count; ++i)
       if (entries[i].constant == e.constant && entries[i].key == e.key && entries[i].bytes == e.bytes) return;
     if (count < entries.size()) entries[count++] = e;
   }
@@ -75,7 +75,7 @@ void collect_node(SessionCore& core, uint32_t entry, uint32_t index, PackList& l
 Error place(PackList& list, uint64_t& total, ErrorDetail* detail) {
   uint64_t at = 0;
   if (!align_checked(sizeof(WeightsHeader) + list.count * sizeof(PackEntry), kAlignment, at)) return Error::LimitExceeded;
-  for (uint64_t i = 0; i < list.count; ++i) {
+  for (size_t i = 0; i < list.count; ++i) {
     PackEntry& e = list.entries[i];
     e.offset = at;
     uint64_t padded = 0;

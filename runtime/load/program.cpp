@@ -36,9 +36,9 @@ Error check_container(std::span<const std::byte> bytes, const LoadOptions& optio
   std::memcpy(&header_bytes, bytes.data(), 4);
   if (header_bytes < 12 || header_bytes > size - sizeof seal - format::kPrefixBytes || header_bytes >= (1U << 31))
     return GF_FAIL(detail, Error::BadFile, -1, "the header's length is outside the file");
-  if (crc32c(bytes.data(), header_bytes + format::kPrefixBytes) != seal.header_crc32c)
+  if (crc32c(bytes.data(), size_t{header_bytes} + format::kPrefixBytes) != seal.header_crc32c)
     return GF_FAIL(detail, Error::BadChecksum, -1, "the header does not match its checksum: the file is damaged");
-  if (options.verify_data && crc32c(bytes.data(), size - sizeof seal) != seal.crc32c)
+  if (options.verify_data && crc32c(bytes.data(), bytes.size() - sizeof seal) != seal.crc32c)
     return GF_FAIL(detail, Error::BadChecksum, -1, "the data does not match its checksum: the file is damaged");
   return Error::Ok;
 }

@@ -48,7 +48,7 @@ class EntryCheck {
     const fb::Graph* top = entry_.graphs()->Get(0);
     if (top->inputs() == nullptr || top->outputs() == nullptr) return fail("lacks its lists of inputs and outputs");
     if (size_of(entry_.output_names()) != top->outputs()->size()) return fail("names another number of outputs than it has");
-    for (const flatbuffers::String* s : *entry_.output_names()) GF_TRY(check_name(s, limits_, "output", detail_));
+    for (uint32_t i = 0; i < top->outputs()->size(); ++i) GF_TRY(check_name(entry_.output_names()->Get(i), limits_, "output", detail_));
     GF_TRY(graph(0));
     if (next_graph_ != graphs) return fail("has a graph that no node owns");
     return Error::Ok;
@@ -72,12 +72,14 @@ class EntryCheck {
     for (uint32_t i = 0; i < count; ++i) {
       const fb::Tensor& t = *entry_.tensors()->Get(i);
       GF_TRY(check_name(t.name(), limits_, "tensor", detail_));
+      if (t.graph() >= size_of(entry_.graphs()) || (t.kind() == format::kInput && t.graph() != 0)) return fail("has a tensor of a graph that does not exist");
       int64_t dims[kMaxRank] = {};
       const uint32_t rank = size_of(t.dims());
       if (rank > static_cast<uint32_t>(kMaxRank)) return GF_FAIL(detail_, Error::LimitExceeded, -1, "tensor %u has rank %u, at most %d", i, rank, kMaxRank);
       for (uint32_t d = 0; d < rank; ++d) {
         const fb::Dim* dim = t.dims()->Get(d);
         dims[d] = dim->bound();
+        if (dims[d] < 0) return GF_FAIL(detail_, Error::LimitExceeded, -1, "tensor %u has a negative dimension", i);
         if (dim->symbol() < format::kDimExpression || dim->symbol() >= static_cast<int32_t>(size_of(entry_.symbols())))
           return fail("has a tensor with an unknown symbol");
         if (dim->symbol() >= 0 && dim->bound() != entry_.symbols()->Get(static_cast<uint32_t>(dim->symbol()))->hi())

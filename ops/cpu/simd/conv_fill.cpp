@@ -180,7 +180,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace gf::simd {
 
-GatherRows gather_rows(Isa isa) { return GF_SIMD_SELECT(isa, kGather.rows); }
+GatherRows gather_rows([[maybe_unused]] Isa isa) { return GF_SIMD_SELECT(isa, kGather.rows); }
 
 }  // namespace gf::simd
 #endif

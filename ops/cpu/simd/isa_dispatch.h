@@ -34,8 +34,9 @@ Isa best_isa();
 ///   const FooTable& foo_table(Isa isa) { return GF_SIMD_SELECT(isa, kFooTable); }
 /// gives the object of the best compiled target that isa_allows(isa, target). Isa::Portable is the compiler's baseline:
 /// the scalar target on x86-64, NEON on aarch64 and SIMD128 on wasm, where the baseline already has vectors.
-#define GF_SIMD_SELECT(isa, name) \
-  (GF_SIMD_CASE_AVX3_DL(isa, name) GF_SIMD_CASE_AVX3(isa, name) GF_SIMD_CASE_AVX2(isa, name) GF_SIMD_BASELINE::name)
+#define GF_SIMD_SELECT(isa, name)                                                                 \
+  (static_cast<void>(isa), GF_SIMD_CASE_AVX3_DL(isa, name) GF_SIMD_CASE_AVX3(isa, name)           \
+                               GF_SIMD_CASE_AVX2(isa, name) GF_SIMD_BASELINE::name)
 
 /// Namespace of the baseline target (compiled last, so HWY_NAMESPACE names it inside HWY_ONCE).
 #define GF_SIMD_BASELINE HWY_NAMESPACE
