@@ -149,7 +149,9 @@ int64_t Array::count() const { return element_count(shape, "array"); }
 
 Array Array::zeros(DType dtype, std::vector<int64_t> shape) {
   Array out{dtype, std::move(shape), {}};
-  out.data.resize(byte_size(dtype, out.shape, "array"));
+  const uint64_t bytes = byte_size(dtype, out.shape, "array");
+  if (bytes > out.data.max_size()) throw Exception(Error::LimitExceeded, "array is too large for this machine");
+  out.data.resize(static_cast<size_t>(bytes));
   return out;
 }
 

@@ -77,7 +77,7 @@ inline const char* EinsumPlan::parse(std::string_view equation, const int* opera
   if (at < equation.size() && equation[at] == ',') return "the equation has more terms than there are operands";
   output_rank = 0;
   if (at == equation.size()) {  // implicit output
-    for (int d = widest - 1; d >= 0; --d) output[output_rank++] = static_cast<int8_t>(kEllipsis + d);
+    for (int d = widest - 1; d >= 0 && output_rank < kMaxRank; --d) output[output_rank++] = static_cast<int8_t>(kEllipsis + d);
     for (int c = 0; c < 52; ++c) {
       const int l = c < 26 ? 26 + c : c - 26;  // upper case sorts before lower case
       if (uses[l] != 1) continue;
