@@ -178,9 +178,9 @@ void embed_layer_norm(Lowering& l) {
   ValueId sum = l.b.add<op::Add>({l.b.add<op::Gather>({l.input(2), ids}), positions});
   if (l.has_input(4) && l.has_input(1)) sum = l.b.add<op::Add>({sum, l.b.add<op::Gather>({l.input(4), l.input(1)})});
   l.output(0, l.b.add<op::LayerNorm>({sum, l.input(5), l.input(6)}, {.epsilon = l.float_attr("epsilon", 1e-12f)}));
-  if (l.wants_output(1)) {
-    if (!l.has_input(7)) l.unsupported("mask_index without a mask");
-    l.output(1, l.b.add<op::ReduceSum>({l.b.cast(l.input(7), DType::I32)},
+  if (l.wants_output(1)) {  // how many positions of each sequence the mask leaves; 0 without a mask
+    const ValueId mask = l.has_input(7) ? l.input(7) : l.b.add<op::Sub>({ids, ids});
+    l.output(1, l.b.add<op::ReduceSum>({l.b.cast(mask, DType::I32)},
                                        {.axes = std::vector<int64_t>{1}, .keepdims = false}));
   }
   if (l.wants_output(2)) l.output(2, sum);
