@@ -1,6 +1,7 @@
 #include "runtime/core/crc32c.h"
 
 #include <array>
+#include <atomic>
 #include <cstring>
 
 namespace gf {
@@ -33,6 +34,23 @@ __attribute__((target("sse4.2"))) uint32_t crc32c_sse42(const unsigned char* p, 
   for (; size > 0; --size, ++p) c32 = __builtin_ia32_crc32qi(c32, *p);
   return c32;
 }
+
+// Asked by hand because __builtin_cpu_supports links 5 kB of detection; remembered because the question traps in virtual
+// machines. Two threads may both ask: the answer is the same.
+bool has_sse42() {
+  static constinit std::atomic<int8_t> known{-1};
+  int8_t answer = known.load(std::memory_order_relaxed);
+  if (answer < 0) {
+    uint32_t a = 1;
+    uint32_t b = 0;
+    uint32_t c = 0;
+    uint32_t d = 0;
+    asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    answer = static_cast<int8_t>((c >> 20) & 1U);
+    known.store(answer, std::memory_order_relaxed);
+  }
+  return answer != 0;
+}
 #endif
 
 }  // namespace
@@ -51,7 +69,7 @@ uint32_t crc32c_portable(const void* data, size_t size, uint32_t crc) {
 
 uint32_t crc32c(const void* data, size_t size, uint32_t crc) {
 #if defined(GF_CRC32C_HARDWARE)
-  if (__builtin_cpu_supports("sse4.2")) return ~crc32c_sse42(static_cast<const unsigned char*>(data), size, ~crc);
+  if (has_sse42()) return ~crc32c_sse42(static_cast<const unsigned char*>(data), size, ~crc);
 #endif
   return crc32c_portable(data, size, crc);
 }
