@@ -14,7 +14,9 @@ namespace {
 
 std::string text(const flatbuffers::String* s) { return s != nullptr ? s->str() : std::string(); }
 template <class V>
-uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
+uint32_t size_of(const V* v) {
+  return v != nullptr ? v->size() : 0;
+}
 
 std::vector<int64_t> shape_of(const fb::Tensor& t) {
   std::vector<int64_t> shape;
@@ -28,7 +30,8 @@ class NodeAttrs {
   NodeAttrs(const fb::Node& node, const OpDef& def) : bytes_(def.attrs_bytes / sizeof(std::max_align_t) + 1) {
     def.construct(bytes_.data());
     ErrorDetail detail;
-    if (decode_attrs(node, def, bytes_.data(), &detail, -1) != Error::Ok) throw Exception(Error::BadAttribute, detail.text);
+    if (decode_attrs(node, def, bytes_.data(), &detail, -1) != Error::Ok)
+      throw Exception(Error::BadAttribute, detail.text);
   }
   const void* get() const { return bytes_.data(); }
 
@@ -36,8 +39,8 @@ class NodeAttrs {
   std::vector<std::max_align_t> bytes_;
 };
 
-void add_values(const fb::Entry& entry, const flatbuffers::Vector<int32_t>* ids, std::vector<std::vector<int64_t>>& shapes,
-                std::set<DType>& types) {
+void add_values(const fb::Entry& entry, const flatbuffers::Vector<int32_t>* ids,
+                std::vector<std::vector<int64_t>>& shapes, std::set<DType>& types) {
   for (uint32_t i = 0; i < size_of(ids); ++i) {
     const int32_t id = ids->Get(i);
     if (id < 0) {
@@ -78,7 +81,8 @@ std::vector<NodeInfo> list_nodes(const Program& program, int entry_index) {
   const fb::Entry& entry = *program.raw().entries()->Get(static_cast<uint32_t>(entry_index));
   for (uint32_t g = 0; g < size_of(entry.graphs()); ++g) {
     const fb::Graph& graph = *entry.graphs()->Get(g);
-    for (uint32_t i = 0; i < size_of(graph.nodes()); ++i) nodes.push_back(node_info(program, entry, *graph.nodes()->Get(i), nodes.size(), g > 0));
+    for (uint32_t i = 0; i < size_of(graph.nodes()); ++i)
+      nodes.push_back(node_info(program, entry, *graph.nodes()->Get(i), nodes.size(), g > 0));
   }
   return nodes;
 }
@@ -93,14 +97,16 @@ std::vector<int> states_of(const Program& program, int entry_index) {
   std::set<int> found;
   const fb::Entry& entry = *program.raw().entries()->Get(static_cast<uint32_t>(entry_index));
   for (uint32_t i = 0; i < size_of(entry.tensors()); ++i)
-    if (entry.tensors()->Get(i)->kind() == format::kState) found.insert(static_cast<int>(entry.tensors()->Get(i)->index()));
+    if (entry.tensors()->Get(i)->kind() == format::kState)
+      found.insert(static_cast<int>(entry.tensors()->Get(i)->index()));
   return {found.begin(), found.end()};
 }
 
 FileInfo file_info(const Program& program) {
   const fb::Model& m = program.raw();
   FileInfo info{m.version_major(), m.version_minor(), {}, {}, size_of(m.constants())};
-  for (uint32_t i = 0; i < size_of(m.metadata()); ++i) info.metadata.emplace_back(text(m.metadata()->Get(i)->key()), text(m.metadata()->Get(i)->value()));
+  for (uint32_t i = 0; i < size_of(m.metadata()); ++i)
+    info.metadata.emplace_back(text(m.metadata()->Get(i)->key()), text(m.metadata()->Get(i)->value()));
   for (uint32_t i = 0; i < size_of(m.sections()); ++i) {
     const fb::Section& s = *m.sections()->Get(i);
     const uint64_t bytes = s.segment() < size_of(m.segments()) ? m.segments()->Get(s.segment())->bytes() : 0;

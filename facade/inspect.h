@@ -1,6 +1,6 @@
-// What is in a program, for people and tools: the file's facts, and the nodes of an entry in the order of Session::node,
-// with op, types, shapes and the work that they do. Reads the verified file only; varying dimensions count at their upper
-// bounds. Heap memory, ordinary C++; safe from several threads at once.
+// What is in a program, for people and tools: the file's facts, and the nodes of an entry in the order of
+// Session::node, with op, types, shapes and the work that they do. Reads the verified file only; varying dimensions
+// count at their upper bounds. Heap memory, ordinary C++; safe from several threads at once.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +14,18 @@ namespace gf {
 
 struct NodeInfo {
   const OpDef* def = nullptr;
-  std::string name;                   ///< node name, else its origin, else "#index"
+  std::string name;  ///< node name, else its origin, else "#index"
   std::string op;
-  std::vector<DType> dtypes;          ///< of inputs and outputs, each once, ascending
-  std::vector<std::vector<int64_t>> inputs, outputs;   ///< shapes; absent ones are empty
-  uint64_t macs = 0;                  ///< multiply-accumulates of one execution
-  bool nested = false;                ///< inside If or Loop: runs 0 or more times
+  std::vector<DType> dtypes;                          ///< of inputs and outputs, each once, ascending
+  std::vector<std::vector<int64_t>> inputs, outputs;  ///< shapes; absent ones are empty
+  uint64_t macs = 0;                                  ///< multiply-accumulates of one execution
+  bool nested = false;                                ///< inside If or Loop: runs 0 or more times
 };
 
 /// All nodes of an entry, sub-graphs behind the entry's own nodes, exactly as Session numbers them.
 std::vector<NodeInfo> list_nodes(const Program& program, int entry);
-/// Multiply-accumulates of matrix products, convolutions, recurrent cells, attention and einsum; 0 for other ops. `attrs`:
-/// the op's attribute struct.
+/// Multiply-accumulates of matrix products, convolutions, recurrent cells, attention and einsum; 0 for other ops.
+/// `attrs`: the op's attribute struct.
 uint64_t count_macs(const OpDef& def, const void* attrs, const std::vector<std::vector<int64_t>>& inputs,
                     const std::vector<std::vector<int64_t>>& outputs);
 /// Sum over the nodes; nodes inside If and Loop count once.

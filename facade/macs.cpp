@@ -1,5 +1,5 @@
-// Multiply-accumulates per op, from shapes: the arithmetic that gf-bench's GFLOP/s are made of. Only products count (two
-// floating-point operations each); activations, additions, softmax and pooling do not.
+// Multiply-accumulates per op, from shapes: the arithmetic that gf-bench's GFLOP/s are made of. Only products count
+// (two floating-point operations each); activations, additions, softmax and pooling do not.
 #include <algorithm>
 #include <limits>
 
@@ -56,7 +56,8 @@ uint64_t recurrent_macs(const std::vector<Shape64>& in) {
 uint64_t attention_macs(const op::Attention::Attrs& a, const std::vector<Shape64>& in) {
   if (in.size() < 3 || in[0].size() != 4 || in[2].size() != 4) return 0;
   const size_t heads = a.layout == AttentionLayout::HeadsFirst ? 1 : 2, length = 3 - heads;
-  const uint64_t pairs = product(product(at(in[0], 0), at(in[0], heads)), product(at(in[0], length), at(in[1], length)));
+  const uint64_t pairs =
+      product(product(at(in[0], 0), at(in[0], heads)), product(at(in[0], length), at(in[1], length)));
   return product(pairs, at(in[0], 3) + at(in[2], 3));
 }
 
@@ -78,7 +79,8 @@ uint64_t einsum_macs(std::string_view equation, const std::vector<Shape64>& in) 
 
 }  // namespace
 
-uint64_t count_macs(const OpDef& def, const void* attrs, const std::vector<Shape64>& in, const std::vector<Shape64>& out) {
+uint64_t count_macs(const OpDef& def, const void* attrs, const std::vector<Shape64>& in,
+                    const std::vector<Shape64>& out) {
   const uint16_t id = def.info.id;
   if (in.empty() || out.empty()) return 0;
   if (id == op::Conv::info.id) return in.size() < 2 ? 0 : conv_macs(out[0], in[1]);
@@ -86,7 +88,8 @@ uint64_t count_macs(const OpDef& def, const void* attrs, const std::vector<Shape
   if (id == op::ConvInteger::info.id) return in.size() < 2 ? 0 : conv_macs(out[0], in[1]);
   if (id == op::DeformConv::info.id) return in.size() < 2 ? 0 : conv_macs(out[0], in[1]);
   if (id == op::QLinearConv::info.id) return in.size() < 4 ? 0 : conv_macs(out[0], in[3]);
-  if (id == op::MatMul::info.id) return matmul_macs(in[0], out[0], static_cast<const op::MatMul::Attrs*>(attrs)->transpose_a);
+  if (id == op::MatMul::info.id)
+    return matmul_macs(in[0], out[0], static_cast<const op::MatMul::Attrs*>(attrs)->transpose_a);
   if (id == op::MatMulInteger::info.id || id == op::QLinearMatMul::info.id) return matmul_macs(in[0], out[0], false);
   if (id == op::Lstm::info.id || id == op::Gru::info.id || id == op::Rnn::info.id) return recurrent_macs(in);
   if (id == op::Attention::info.id) return attention_macs(*static_cast<const op::Attention::Attrs*>(attrs), in);

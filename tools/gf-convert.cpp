@@ -40,7 +40,8 @@ std::vector<Source> read_sources(const Args& a) {
     const bool named = at != std::string::npos && !std::filesystem::exists(text);
     s.entry = named ? text.substr(0, at) : a.entry;
     s.path = named ? text.substr(at + 1) : text;
-    if (!named && !sources.empty()) throw UsageError(fmt::format("'{}': a further model needs the name of its entry: NAME={}", text, text));
+    if (!named && !sources.empty())
+      throw UsageError(fmt::format("'{}': a further model needs the name of its entry: NAME={}", text, text));
     check_model_path(s.path);
     s.model = onnx::read_model_file(s.path);
     s.import.entry = s.entry;
@@ -50,7 +51,8 @@ std::vector<Source> read_sources(const Args& a) {
 }
 
 bool has_input(const onnx::Model& m, const std::string& name) {
-  return std::any_of(m.graph.input.begin(), m.graph.input.end(), [&](const onnx::ValueInfo& v) { return v.name == name; });
+  return std::any_of(m.graph.input.begin(), m.graph.input.end(),
+                     [&](const onnx::ValueInfo& v) { return v.name == name; });
 }
 bool has_dim(const onnx::Model& m, const std::string& name) {
   for (const onnx::ValueInfo& v : m.graph.input)
@@ -68,7 +70,11 @@ void print_open_dims(const std::vector<Source>& sources) {
         const onnx::Dimension& dim = (*v->type->shape)[d];
         if (dim.kind == onnx::Dimension::Kind::Value) continue;
         const std::string name = dim.param.empty() ? v->name + "_d" + std::to_string(d) : dim.param;
-        if (!s.import.dims.contains(name)) fmt::print(stderr, "note: dimension '{}' of input '{}' was taken as 1; give it with --shape {}=... or --dim {}=1..64\n", name, v->name, v->name, name);
+        if (!s.import.dims.contains(name))
+          fmt::print(
+              stderr,
+              "note: dimension '{}' of input '{}' was taken as 1; give it with --shape {}=... or --dim {}=1..64\n",
+              name, v->name, v->name, name);
       }
     }
 }
@@ -83,8 +89,10 @@ void give(std::vector<Source>& sources, const std::string& name, Has has, Set se
 }
 
 // The declared type and shape of a graph input as a port, for reading a file that becomes its value.
-HostTensor load_bound(const onnx::Model& m, const std::string& name, const std::string& file, const std::string& image) {
-  const auto info = std::find_if(m.graph.input.begin(), m.graph.input.end(), [&](const onnx::ValueInfo& v) { return v.name == name; });
+HostTensor load_bound(const onnx::Model& m, const std::string& name, const std::string& file,
+                      const std::string& image) {
+  const auto info = std::find_if(m.graph.input.begin(), m.graph.input.end(),
+                                 [&](const onnx::ValueInfo& v) { return v.name == name; });
   if (info == m.graph.input.end() || !info->type || is_generated(file)) {
     if (is_generated(file)) throw UsageError(fmt::format("--bind {}={}: a value needs a file", name, file));
     return read_tensor_file(file, image);
@@ -115,11 +123,13 @@ void apply_options(const Args& a, std::vector<Source>& sources) {
   }
   for (const std::string& text : a.binds) {
     const auto [name, file] = split_pair(text, "--bind");
-    give(sources, name, has_input, [&, n = name, f = file](Source& s) { s.import.bind[n] = to_constant(load_bound(s.model, n, f, a.image)); });
+    give(sources, name, has_input,
+         [&, n = name, f = file](Source& s) { s.import.bind[n] = to_constant(load_bound(s.model, n, f, a.image)); });
   }
 }
 
-// The value is the contents of the file of that name, or, when there is none, the text itself. Labels are always a file.
+// The value is the contents of the file of that name, or, when there is none, the text itself. Labels are always a
+// file.
 std::pair<std::string, std::string> metadata_of(const std::string& text) {
   const auto [key, value] = split_pair(text, "--meta");
   std::error_code ignored;
@@ -136,7 +146,8 @@ std::pair<std::string, std::string> metadata_of(const std::string& text) {
 
 std::map<std::string, int> count_ops(const std::vector<onnx::Node>& nodes) {
   std::map<std::string, int> counts;
-  for (const onnx::Node& n : nodes) ++counts[(n.domain.empty() || n.domain == "ai.onnx" ? "" : n.domain + ".") + n.op_type];
+  for (const onnx::Node& n : nodes)
+    ++counts[(n.domain.empty() || n.domain == "ai.onnx" ? "" : n.domain + ".") + n.op_type];
   return counts;
 }
 
@@ -158,12 +169,24 @@ Json entry_report(Model& model, int entry, const Tables& tables) {
     const Session& session = model.session(name);
     const MemoryNeeds needs = model.needs(name);
     e["memory_plan"] = memory_json(needs, program.bytes().size());
-    e["memory_plan"]["activations_over_live"] = needs.max_live_bytes == 0 ? 1.0 : static_cast<double>(needs.activation_bytes) / static_cast<double>(needs.max_live_bytes);
+    e["memory_plan"]["activations_over_live"] =
+        needs.max_live_bytes == 0
+            ? 1.0
+            : static_cast<double>(needs.activation_bytes) / static_cast<double>(needs.max_live_bytes);
     for (int i = 0; i < session.node_count(); ++i) {
       const NodeReport r = session.node(i);
       const bool reference = r.kernel[0] != '\0' && kernel_rank(tables, r.kernel) < 10;
-      if (reference) left.push_back({{"node", nodes[static_cast<size_t>(i)].name}, {"op", r.op}, {"kernel", r.kernel}, {"why", r.refused[0] != '\0' ? fmt::format("reference kernel: {}", r.refused) : "reference kernel: no tuned one"}});
-      else if (std::string_view(r.op) == "transpose") left.push_back({{"node", nodes[static_cast<size_t>(i)].name}, {"op", r.op}, {"kernel", r.kernel}, {"why", "a transpose stayed"}});
+      if (reference)
+        left.push_back({{"node", nodes[static_cast<size_t>(i)].name},
+                        {"op", r.op},
+                        {"kernel", r.kernel},
+                        {"why", r.refused[0] != '\0' ? fmt::format("reference kernel: {}", r.refused)
+                                                     : "reference kernel: no tuned one"}});
+      else if (std::string_view(r.op) == "transpose")
+        left.push_back({{"node", nodes[static_cast<size_t>(i)].name},
+                        {"op", r.op},
+                        {"kernel", r.kernel},
+                        {"why", "a transpose stayed"}});
     }
   } catch (const Exception& x) {
     e["memory_plan"] = nullptr;
@@ -176,18 +199,35 @@ Json entry_report(Model& model, int entry, const Tables& tables) {
 Json make_report(const Args& a, const std::vector<Source>& sources, const ConvertReport& r, Model& model) {
   Json passes = Json::array(), fused = Json::array(), entries = Json::array(), inputs = Json::array();
   for (const PassResult& p : r.passes.passes) {
-    passes.push_back({{"pass", p.pass}, {"changes", p.changes}, {"ops_before", p.nodes_before}, {"ops_after", p.nodes_after}, {"notes", p.notes}});
+    passes.push_back({{"pass", p.pass},
+                      {"changes", p.changes},
+                      {"ops_before", p.nodes_before},
+                      {"ops_after", p.nodes_after},
+                      {"notes", p.notes}});
     for (const std::string& n : p.notes) fused.push_back({{"pass", p.pass}, {"what", n}});
   }
   for (const Source& s : sources) {
     Json ops = Json::object();
     for (const auto& [op, count] : count_ops(s.model.graph.node)) ops[op] = count;
-    inputs.push_back({{"file", s.path}, {"entry", s.entry}, {"opset", s.model.opset()}, {"nodes", s.model.graph.node.size()}, {"ops", ops}});
+    inputs.push_back({{"file", s.path},
+                      {"entry", s.entry},
+                      {"opset", s.model.opset()},
+                      {"nodes", s.model.graph.node.size()},
+                      {"ops", ops}});
   }
   const Tables tables = default_tables(!a.common.no_xnnpack);
   for (int e = 0; e < model.program().entry_count(); ++e) entries.push_back(entry_report(model, e, tables));
-  return {{"output", a.output}, {"file_bytes", model.program().bytes().size()}, {"inputs", inputs}, {"optimize", a.optimize}, {"ops_before", r.passes.nodes_before}, {"ops_after", r.passes.nodes_after},
-          {"passes", passes}, {"fused", fused}, {"entries", entries}, {"isa", isa_name(model.isa())}, {"notes", r.notes}};
+  return {{"output", a.output},
+          {"file_bytes", model.program().bytes().size()},
+          {"inputs", inputs},
+          {"optimize", a.optimize},
+          {"ops_before", r.passes.nodes_before},
+          {"ops_after", r.passes.nodes_after},
+          {"passes", passes},
+          {"fused", fused},
+          {"entries", entries},
+          {"isa", isa_name(model.isa())},
+          {"notes", r.notes}};
 }
 
 // --- --list-ops
@@ -195,7 +235,8 @@ Json make_report(const Args& a, const std::vector<Source>& sources, const Conver
 std::map<std::string, std::set<int>> supported_ops() {
   std::map<std::string, std::set<int>> ops;
   for (const auto table : onnx::import_rows())
-    for (const onnx::ImportRow& row : table) ops[(row.domain[0] == '\0' ? "" : std::string(row.domain) + ".") + row.op].insert(row.since);
+    for (const onnx::ImportRow& row : table)
+      ops[(row.domain[0] == '\0' ? "" : std::string(row.domain) + ".") + row.op].insert(row.since);
   return ops;
 }
 
@@ -210,7 +251,8 @@ int list_ops(const Args& a) {
     std::map<std::string, int> used;
     std::set<std::string> functions;
     for (const Source& s : read_sources(a)) {
-      for (const onnx::Function& f : s.model.function) functions.insert((f.domain.empty() || f.domain == "ai.onnx" ? "" : f.domain + ".") + f.name);
+      for (const onnx::Function& f : s.model.function)
+        functions.insert((f.domain.empty() || f.domain == "ai.onnx" ? "" : f.domain + ".") + f.name);
       for (const auto& [op, count] : count_ops(s.model.graph.node)) used[op] += count;
     }
     for (const auto& [op, count] : used) {
@@ -223,8 +265,12 @@ int list_ops(const Args& a) {
     fmt::print("{}\n", Json{{"ops", list}}.dump());
   } else {
     for (const Json& row : list) {
-      if (row.contains("since")) fmt::print("{}  since opset {}\n", row["op"].get<std::string>(), fmt::join(row["since"].get<std::vector<int>>(), ", "));
-      else fmt::print("{:>5} {}{}\n", row["count"].get<int>(), row["op"].get<std::string>(), row["supported"].get<bool>() ? "" : "  NOT SUPPORTED");
+      if (row.contains("since"))
+        fmt::print("{}  since opset {}\n", row["op"].get<std::string>(),
+                   fmt::join(row["since"].get<std::vector<int>>(), ", "));
+      else
+        fmt::print("{:>5} {}{}\n", row["count"].get<int>(), row["op"].get<std::string>(),
+                   row["supported"].get<bool>() ? "" : "  NOT SUPPORTED");
     }
     if (a.files.empty()) fmt::print("{} operators\n", list.size());
   }
@@ -237,14 +283,17 @@ void print_summary(const Args& a, const ConvertReport& r, const Program& program
   for (const std::string& note : r.notes) fmt::print(stderr, "note: {}\n", note);
   if (a.common.verbose)
     for (const PassResult& p : r.passes.passes)
-      if (p.changes != 0) fmt::print(stderr, "  {:24} {:4} changes, {} -> {} ops\n", p.pass, p.changes, p.nodes_before, p.nodes_after);
-  fmt::print("wrote {}: {}, {} ops (were {})\n", a.output, bytes_text(program.bytes().size()), r.passes.nodes_after, r.passes.nodes_before);
+      if (p.changes != 0)
+        fmt::print(stderr, "  {:24} {:4} changes, {} -> {} ops\n", p.pass, p.changes, p.nodes_before, p.nodes_after);
+  fmt::print("wrote {}: {}, {} ops (were {})\n", a.output, bytes_text(program.bytes().size()), r.passes.nodes_after,
+             r.passes.nodes_before);
   for (int e = 0; e < program.entry_count(); ++e) {
     fmt::print("  entry '{}': {}", program.entry_name(e), ports_text(program, e));
     std::string outputs;
     for (int i = 0; i < program.output_count(e); ++i) {
       const PortInfo p = program.output(e, i);
-      outputs += fmt::format("{}{} ({} {})", i == 0 ? "" : ", ", p.name, dtype_name(p.dtype), port_shape_text(program, e, p));
+      outputs +=
+          fmt::format("{}{} ({} {})", i == 0 ? "" : ", ", p.name, dtype_name(p.dtype), port_shape_text(program, e, p));
     }
     fmt::print(" -> {}\n", outputs.empty() ? "none" : outputs);
   }
@@ -252,7 +301,9 @@ void print_summary(const Args& a, const ConvertReport& r, const Program& program
 
 void write_model(ir::Model& model, const Args& a) {
   const std::filesystem::path folder = std::filesystem::path(a.output).parent_path();
-  if (!folder.empty() && !std::filesystem::is_directory(folder)) throw Exception(Error::NotFound, fmt::format("cannot write '{}': the folder '{}' does not exist", a.output, folder.string()));
+  if (!folder.empty() && !std::filesystem::is_directory(folder))
+    throw Exception(Error::NotFound,
+                    fmt::format("cannot write '{}': the folder '{}' does not exist", a.output, folder.string()));
   io::AtomicFileWriter file(a.output);
   EmitOptions options;
   options.node_names = a.keep_node_names;
@@ -260,11 +311,14 @@ void write_model(ir::Model& model, const Args& a) {
   file.commit();
 }
 
-bool ends_with(const std::string& path, const char* ending) { return std::filesystem::path(path).extension() == ending; }
+bool ends_with(const std::string& path, const char* ending) {
+  return std::filesystem::path(path).extension() == ending;
+}
 
 // IN.gf -o OUT.onnx
 int export_model(const Args& a) {
-  if (a.files.size() != 1 || !ends_with(a.output, ".onnx")) throw UsageError("a .gf is converted alone, to ONNX: gf-convert IN.gf -o OUT.onnx");
+  if (a.files.size() != 1 || !ends_with(a.output, ".onnx"))
+    throw UsageError("a .gf is converted alone, to ONNX: gf-convert IN.gf -o OUT.onnx");
   check_model_path(a.files[0]);
   throw UsageError("writing ONNX comes with a later version");
 }
@@ -273,7 +327,8 @@ int convert_models(Args& a) {
   if (a.list_ops) return list_ops(a);
   if (a.files.empty()) throw UsageError("give an ONNX file (or --list-ops)");
   if (ends_with(a.files[0], ".gf")) return export_model(a);
-  if (ends_with(a.output, ".onnx")) throw UsageError(fmt::format("'{}' would be ONNX again; name a .gf with -o", a.output));
+  if (ends_with(a.output, ".onnx"))
+    throw UsageError(fmt::format("'{}' would be ONNX again; name a .gf with -o", a.output));
   std::vector<Source> sources = read_sources(a);
   apply_options(a, sources);
   if (a.output.empty()) a.output = std::filesystem::path(sources.front().path).replace_extension(".gf").string();
@@ -303,8 +358,10 @@ int convert_models(Args& a) {
   const bool wants_report = a.common.json || !a.report.empty();
   const Json j = wants_report ? make_report(a, sources, report, written) : Json();
   if (!a.report.empty()) io::write_file(a.report, j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  if (a.common.json) fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace));
-  else print_summary(a, report, written.program());
+  if (a.common.json)
+    fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace));
+  else
+    print_summary(a, report, written.program());
   return kOk;
 }
 
@@ -318,18 +375,33 @@ void define(CLI::App& app, Args& a) {
   app.add_option("--image", a.image, "How a picture given to --bind becomes numbers");
   app.add_option("--entry", a.entry, "Name of the first entry point")->capture_default_str();
   app.add_option("--state", a.states, "OUT=IN: output OUT feeds input IN of the next run")->allow_extra_args(false);
-  app.add_option("--meta", a.meta, "KEY=FILE or KEY=TEXT: metadata, such as labels=labels.txt or image=nchw,scale=1/255")->allow_extra_args(false);
-  app.add_option("--storage", a.storage, "How weights are stored")->capture_default_str()->check([](const std::string& s) {
-    if (s == "f32") return std::string();
-    if (s == "f16" || s == "bf16") return "--storage " + s + " comes with a later version; f32 is there (weights that are float16 in the model stay float16)";
-    return "--storage is f32, f16 or bf16, not '" + s + "'";
-  });
-  app.add_flag("--keep-node-names", a.keep_node_names, "Keep names of nodes and tensors for gf-bench, gf-info and error texts");
+  app.add_option("--meta", a.meta,
+                 "KEY=FILE or KEY=TEXT: metadata, such as labels=labels.txt or image=nchw,scale=1/255")
+      ->allow_extra_args(false);
+  app.add_option("--storage", a.storage, "How weights are stored")
+      ->capture_default_str()
+      ->check([](const std::string& s) {
+        if (s == "f32") return std::string();
+        if (s == "f16" || s == "bf16")
+          return "--storage " + s +
+                 " comes with a later version; f32 is there (weights that are float16 in the model stay float16)";
+        return "--storage is f32, f16 or bf16, not '" + s + "'";
+      });
+  app.add_flag("--keep-node-names", a.keep_node_names,
+               "Keep names of nodes and tensors for gf-bench, gf-info and error texts");
   app.add_option("--report", a.report, "Write what every pass did, the memory plan and what was left to do (JSON)");
   app.add_flag("--list-ops", a.list_ops, "List the operators of the models, or all that are supported");
-  app.add_option("-O", a.optimize, "Optimisation: 0 only what is needed, 1 clean-ups, 2 fusions and layout, 3 slow searches too")->capture_default_str()->check(CLI::Range(0, 3));
-  add_later(app, {{"--quantize", true, "quantisation"}, {"--calibrate", true, "quantisation"}, {"--precision", true, "choice of arithmetic"}, {"--pack", true, "weights packed ahead of time"},
-                  {"--golden", true, "golden vectors in the file"}, {"--emit-c", true, "models as C source"}, {"--sign", true, "signatures"}});
+  app.add_option("-O", a.optimize,
+                 "Optimisation: 0 only what is needed, 1 clean-ups, 2 fusions and layout, 3 slow searches too")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 3));
+  add_later(app, {{"--quantize", true, "quantisation"},
+                  {"--calibrate", true, "quantisation"},
+                  {"--precision", true, "choice of arithmetic"},
+                  {"--pack", true, "weights packed ahead of time"},
+                  {"--golden", true, "golden vectors in the file"},
+                  {"--emit-c", true, "models as C source"},
+                  {"--sign", true, "signatures"}});
 }
 
 }  // namespace

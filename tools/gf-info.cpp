@@ -27,7 +27,8 @@ Json metadata_json(const FileInfo& info) {
 
 Json sections_json(const FileInfo& info) {
   Json list = Json::array();
-  for (const SectionInfo& s : info.sections) list.push_back({{"kind", s.kind}, {"required", s.required}, {"bytes", s.bytes}});
+  for (const SectionInfo& s : info.sections)
+    list.push_back({{"kind", s.kind}, {"required", s.required}, {"bytes", s.bytes}});
   return list;
 }
 
@@ -47,8 +48,16 @@ Json entry_json(Model& model, int e, const std::vector<NodeInfo>& nodes) {
   for (int i = 0; i < p.input_count(e); ++i) inputs.push_back(port_json(p, e, p.input(e, i)));
   for (int i = 0; i < p.output_count(e); ++i) outputs.push_back(port_json(p, e, p.output(e, i)));
   for (int i : states_of(p, e)) states.push_back(port_json(p, -1, p.state(i)));
-  for (int i = 0; i < p.symbol_count(e); ++i) symbols.push_back({{"name", std::string(p.symbol(e, i).name)}, {"lo", p.symbol(e, i).lo}, {"hi", p.symbol(e, i).hi}});
-  Json row{{"name", std::string(p.entry_name(e))}, {"inputs", inputs}, {"outputs", outputs}, {"state", states}, {"dims", symbols}, {"nodes", nodes.size()}, {"macs", total_macs(nodes)}};
+  for (int i = 0; i < p.symbol_count(e); ++i)
+    symbols.push_back(
+        {{"name", std::string(p.symbol(e, i).name)}, {"lo", p.symbol(e, i).lo}, {"hi", p.symbol(e, i).hi}});
+  Json row{{"name", std::string(p.entry_name(e))},
+           {"inputs", inputs},
+           {"outputs", outputs},
+           {"state", states},
+           {"dims", symbols},
+           {"nodes", nodes.size()},
+           {"macs", total_macs(nodes)}};
   add_memory(row, model, std::string(p.entry_name(e)));
   return row;
 }
@@ -64,8 +73,17 @@ Json model_json(const std::string& path, const Args& a) {
     all.insert(all.end(), nodes.begin(), nodes.end());
     entries.push_back(entry_json(model, e, nodes));
   }
-  return {{"model", path}, {"format_version", fmt::format("{}.{}", file.version_major, file.version_minor)}, {"producer", std::string(p.producer())}, {"metadata", metadata_json(file)}, {"entries", entries},
-          {"ops", ops_json(all)}, {"weights_bytes", p.constant_bytes()}, {"constants", file.constants}, {"file_bytes", p.bytes().size()}, {"sections", sections_json(file)}, {"isa", isa_name(model.isa())}};
+  return {{"model", path},
+          {"format_version", fmt::format("{}.{}", file.version_major, file.version_minor)},
+          {"producer", std::string(p.producer())},
+          {"metadata", metadata_json(file)},
+          {"entries", entries},
+          {"ops", ops_json(all)},
+          {"weights_bytes", p.constant_bytes()},
+          {"constants", file.constants},
+          {"file_bytes", p.bytes().size()},
+          {"sections", sections_json(file)},
+          {"isa", isa_name(model.isa())}};
 }
 
 Json merge_ops(const Json& models) {
@@ -73,12 +91,15 @@ Json merge_ops(const Json& models) {
   for (const Json& m : models)
     for (const Json& row : m["ops"]) {
       Json& merged = rows[row["op"].dump() + row["dtypes"].dump()];
-      if (merged.is_null()) merged = row;
-      else merged["count"] = merged["count"].get<int>() + row["count"].get<int>();
+      if (merged.is_null())
+        merged = row;
+      else
+        merged["count"] = merged["count"].get<int>() + row["count"].get<int>();
     }
   std::vector<Json> list;
   for (auto& [key, row] : rows) list.push_back(std::move(row));
-  std::stable_sort(list.begin(), list.end(), [](const Json& a, const Json& b) { return a["count"].get<int>() > b["count"].get<int>(); });
+  std::stable_sort(list.begin(), list.end(),
+                   [](const Json& a, const Json& b) { return a["count"].get<int>() > b["count"].get<int>(); });
   return list;
 }
 
@@ -86,8 +107,10 @@ Json merge_ops(const Json& models) {
 
 std::string port_text(const Json& p) {
   std::string shape;
-  for (const Json& d : p["shape"]) shape += (shape.empty() ? "" : "x") + (d.is_string() ? d.get<std::string>() : d.dump());
-  return fmt::format("{:<24} {:<8} {}", p["name"].get<std::string>(), p["dtype"].get<std::string>(), p["shape"].empty() ? "scalar" : shape);
+  for (const Json& d : p["shape"])
+    shape += (shape.empty() ? "" : "x") + (d.is_string() ? d.get<std::string>() : d.dump());
+  return fmt::format("{:<24} {:<8} {}", p["name"].get<std::string>(), p["dtype"].get<std::string>(),
+                     p["shape"].empty() ? "scalar" : shape);
 }
 
 std::string bytes(const Json& v) { return bytes_text(v.get<uint64_t>()); }
@@ -100,30 +123,44 @@ void print_memory(const Json& entry) {
   const Json& m = entry["memory"];
   const double live = m["max_live_bytes"].get<double>();
   fmt::print("    memory on this machine\n");
-  for (const char* key : {"weights_bytes", "state_bytes", "session_bytes", "activation_bytes", "scratch_bytes", "create_bytes"}) fmt::print("      {:<18} {:>12}\n", key, bytes(m[key]));
-  fmt::print("      {:<18} {:>12}  (activations are {:.2f} times that)\n", "max_live_bytes", bytes(m["max_live_bytes"]), live > 0 ? m["activation_bytes"].get<double>() / live : 1.0);
+  for (const char* key :
+       {"weights_bytes", "state_bytes", "session_bytes", "activation_bytes", "scratch_bytes", "create_bytes"})
+    fmt::print("      {:<18} {:>12}\n", key, bytes(m[key]));
+  fmt::print("      {:<18} {:>12}  (activations are {:.2f} times that)\n", "max_live_bytes", bytes(m["max_live_bytes"]),
+             live > 0 ? m["activation_bytes"].get<double>() / live : 1.0);
 }
 
 void print_ops(const Json& ops) {
-  for (const Json& row : ops) fmt::print("  {:>6}  {:<24} {}\n", row["count"].get<int>(), row["op"].get<std::string>(), fmt::join(row["dtypes"].get<std::vector<std::string>>(), " "));
+  for (const Json& row : ops)
+    fmt::print("  {:>6}  {:<24} {}\n", row["count"].get<int>(), row["op"].get<std::string>(),
+               fmt::join(row["dtypes"].get<std::vector<std::string>>(), " "));
 }
 
 void print_model(const Json& m, const Args& a) {
-  fmt::print("{}: format {}, {}, {} ({} of weights in {} constants)\n", m["model"].get<std::string>(), m["format_version"].get<std::string>(), m["producer"].get<std::string>(), bytes(m["file_bytes"]), bytes(m["weights_bytes"]), m["constants"].get<int>());
+  fmt::print("{}: format {}, {}, {} ({} of weights in {} constants)\n", m["model"].get<std::string>(),
+             m["format_version"].get<std::string>(), m["producer"].get<std::string>(), bytes(m["file_bytes"]),
+             bytes(m["weights_bytes"]), m["constants"].get<int>());
   for (const auto& [key, value] : m["metadata"].items()) {
     const std::string v = value.get<std::string>();
     const auto lines = std::count(v.begin(), v.end(), '\n');
-    fmt::print("  {} = {}\n", key, lines > 0 ? fmt::format("({} lines)", lines + (v.back() == '\n' ? 0 : 1)) : v.size() > 100 ? v.substr(0, 100) + "..." : v);
+    fmt::print("  {} = {}\n", key,
+               lines > 0        ? fmt::format("({} lines)", lines + (v.back() == '\n' ? 0 : 1))
+               : v.size() > 100 ? v.substr(0, 100) + "..."
+                                : v);
   }
   for (const Json& e : m["entries"]) {
-    fmt::print("  entry '{}': {} ops, {:.4g} million multiply-accumulates\n", e["name"].get<std::string>(), e["nodes"].get<size_t>(), e["macs"].get<double>() * 1e-6);
+    fmt::print("  entry '{}': {} ops, {:.4g} million multiply-accumulates\n", e["name"].get<std::string>(),
+               e["nodes"].get<size_t>(), e["macs"].get<double>() * 1e-6);
     for (const Json& p : e["inputs"]) fmt::print("    input  {}\n", port_text(p));
     for (const Json& p : e["outputs"]) fmt::print("    output {}\n", port_text(p));
     for (const Json& p : e["state"]) fmt::print("    state  {}\n", port_text(p));
-    for (const Json& d : e["dims"]) fmt::print("    {} = {}..{}\n", d["name"].get<std::string>(), d["lo"].get<int64_t>(), d["hi"].get<int64_t>());
+    for (const Json& d : e["dims"])
+      fmt::print("    {} = {}..{}\n", d["name"].get<std::string>(), d["lo"].get<int64_t>(), d["hi"].get<int64_t>());
     if (a.memory) print_memory(e);
   }
-  for (const Json& s : m["sections"]) fmt::print("  section {} ({}{})\n", s["kind"].get<std::string>(), bytes(s["bytes"]), s["required"].get<bool>() ? ", required" : "");
+  for (const Json& s : m["sections"])
+    fmt::print("  section {} ({}{})\n", s["kind"].get<std::string>(), bytes(s["bytes"]),
+               s["required"].get<bool>() ? ", required" : "");
   if (a.ops) {
     fmt::print("  ops\n");
     print_ops(m["ops"]);
@@ -150,15 +187,19 @@ int info(const Args& a) {
 
 int main(int argc, char** argv) {
   Args a;
-  return run_tool("gf-info", "Shows what is in models",
-                  "  gf-info model.gf --memory\n"
-                  "  gf-info a.gf b.gf --ops --json",
-                  argc, argv, [&a](CLI::App& app) {
-                    add_common(app, a.common, 1);
-                    app.add_option("models", a.models, "Models (.gf, or .onnx, which is converted in memory)")->required();
-                    app.add_flag("--ops", a.ops, "List ops with their types and counts");
-                    app.add_flag("--memory", a.memory, "Show what a session needs on this machine");
-                    add_later(app, {{"--dot", true, "graph drawings"}, {"--html", true, "graph drawings"}, {"--trace", true, "graph drawings"}, {"--verify-signature", true, "signatures"}});
-                    return [&a]() -> int { return info(a); };
-                  });
+  return run_tool(
+      "gf-info", "Shows what is in models",
+      "  gf-info model.gf --memory\n"
+      "  gf-info a.gf b.gf --ops --json",
+      argc, argv, [&a](CLI::App& app) {
+        add_common(app, a.common, 1);
+        app.add_option("models", a.models, "Models (.gf, or .onnx, which is converted in memory)")->required();
+        app.add_flag("--ops", a.ops, "List ops with their types and counts");
+        app.add_flag("--memory", a.memory, "Show what a session needs on this machine");
+        add_later(app, {{"--dot", true, "graph drawings"},
+                        {"--html", true, "graph drawings"},
+                        {"--trace", true, "graph drawings"},
+                        {"--verify-signature", true, "signatures"}});
+        return [&a]() -> int { return info(a); };
+      });
 }

@@ -34,9 +34,12 @@ struct Result {
 class Stacked {
  public:
   void add(const HostTensor& t) {
-    if (count_ == 0) first_ = t;
+    if (count_ == 0)
+      first_ = t;
     else if (t.dtype != first_.dtype || t.shape != first_.shape)
-      throw Exception(Error::ShapeMismatch, fmt::format("an output is {} in one window and {} in another; they cannot be stacked", shape_text(first_.shape), shape_text(t.shape)));
+      throw Exception(Error::ShapeMismatch,
+                      fmt::format("an output is {} in one window and {} in another; they cannot be stacked",
+                                  shape_text(first_.shape), shape_text(t.shape)));
     bytes_.insert(bytes_.end(), t.data.begin(), t.data.end());
     ++count_;
   }
@@ -64,13 +67,16 @@ HostTensor window(const HostTensor& whole, const StreamSpec& s, int64_t index) {
   const size_t element = dtype_bits(whole.dtype) / 8;
   const int64_t begin = index * s.hop, take = std::clamp<int64_t>(length - begin, 0, s.samples);
   for (int64_t r = 0; r < rows && take > 0; ++r)
-    std::memcpy(t.data.data() + static_cast<size_t>(r * s.samples) * element, whole.data.data() + static_cast<size_t>(r * length + begin) * element, static_cast<size_t>(take) * element);
+    std::memcpy(t.data.data() + static_cast<size_t>(r * s.samples) * element,
+                whole.data.data() + static_cast<size_t>(r * length + begin) * element,
+                static_cast<size_t>(take) * element);
   return t;
 }
 
 std::vector<std::pair<std::string, HostTensor>> outputs_of(const Program& program, int entry, const Session& session) {
   std::vector<std::pair<std::string, HostTensor>> out;
-  for (int i = 0; i < session.output_count(); ++i) out.emplace_back(std::string(program.output(entry, i).name), get_output(session, i));
+  for (int i = 0; i < session.output_count(); ++i)
+    out.emplace_back(std::string(program.output(entry, i).name), get_output(session, i));
   return out;
 }
 
@@ -79,7 +85,9 @@ void set_inputs(const Args& a, const Program& program, int entry, Session& sessi
   for (size_t i = 0; i < rows.size(); ++i) {
     if (a.run.stream && a.run.stream->name == rows[i].name) continue;
     if (rows[i].spec.empty())
-      throw UsageError(fmt::format("input '{}' is missing; inputs of '{}': {}. Give each with --input NAME=FILE (or zeros, ones, random:SEED)", rows[i].name, a.run.entry, ports_text(program, entry)));
+      throw UsageError(fmt::format(
+          "input '{}' is missing; inputs of '{}': {}. Give each with --input NAME=FILE (or zeros, ones, random:SEED)",
+          rows[i].name, a.run.entry, ports_text(program, entry)));
     const PortInfo port = program.input(entry, static_cast<int>(i));
     set_input(session, rows[i].name, load_tensor(rows[i].spec, port, a.run.image, &program));
   }
@@ -96,12 +104,16 @@ Result run_plain(const Args& a, const Program& program, int entry, Session& sess
 Result run_stream(const Args& a, const Program& program, int entry, Session& session) {
   const StreamSpec& s = *a.run.stream;
   const int index = session.find_input(s.name);
-  if (index < 0) throw UsageError(fmt::format("--stream {}: there is no input '{}'; inputs of '{}': {}", a.stream, s.name, a.run.entry, ports_text(program, entry)));
+  if (index < 0)
+    throw UsageError(fmt::format("--stream {}: there is no input '{}'; inputs of '{}': {}", a.stream, s.name,
+                                 a.run.entry, ports_text(program, entry)));
   const PortInfo port = program.input(entry, index);
   const std::string spec = match_inputs(a.run, program, entry)[static_cast<size_t>(index)].spec;
-  if (spec.empty() || is_generated(spec)) throw UsageError(fmt::format("--stream {} needs --input {}=FILE", a.stream, s.name));
+  if (spec.empty() || is_generated(spec))
+    throw UsageError(fmt::format("--stream {} needs --input {}=FILE", a.stream, s.name));
   const HostTensor whole = read_tensor_file(spec, a.run.image);
-  if (whole.shape.empty() || dtype_bits(whole.dtype) % 8 != 0) throw Exception(Error::ShapeMismatch, fmt::format("'{}' has no axis to cut windows from", spec));
+  if (whole.shape.empty() || dtype_bits(whole.dtype) % 8 != 0)
+    throw Exception(Error::ShapeMismatch, fmt::format("'{}' has no axis to cut windows from", spec));
   const int64_t length = whole.shape.back();
   Result r;
   r.windows = length <= s.samples ? 1 : 1 + (length - s.samples + s.hop - 1) / s.hop;
@@ -111,7 +123,8 @@ Result run_stream(const Args& a, const Program& program, int entry, Session& ses
     r.times.push_back(run_counted_ms(session, r.heap_calls));
     for (int i = 0; i < session.output_count(); ++i) stacked[static_cast<size_t>(i)].add(get_output(session, i));
   }
-  for (int i = 0; i < session.output_count(); ++i) r.outputs.emplace_back(std::string(program.output(entry, i).name), stacked[static_cast<size_t>(i)].get());
+  for (int i = 0; i < session.output_count(); ++i)
+    r.outputs.emplace_back(std::string(program.output(entry, i).name), stacked[static_cast<size_t>(i)].get());
   return r;
 }
 
@@ -144,10 +157,12 @@ std::vector<Ranked> rank_classes(const HostTensor& t, const std::vector<std::str
     std::vector<size_t> order(classes);
     std::iota(order.begin(), order.end(), size_t{0});
     const size_t keep = std::min(classes, static_cast<size_t>(top));
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(keep), order.end(), [&](size_t x, size_t y) { return v[x] != v[y] ? v[x] > v[y] : x < y; });
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(keep), order.end(),
+                      [&](size_t x, size_t y) { return v[x] != v[y] ? v[x] > v[y] : x < y; });
     for (size_t k = 0; k < keep; ++k) {
       const size_t i = order[k];
-      ranked.push_back({row, i, v[i], is_distribution ? v[i] : std::exp(v[i] - largest) / total, labels.size() == classes ? labels[i] : ""});
+      ranked.push_back({row, i, v[i], is_distribution ? v[i] : std::exp(v[i] - largest) / total,
+                        labels.size() == classes ? labels[i] : ""});
     }
   }
   return ranked;
@@ -195,7 +210,9 @@ void print_tensor(const std::string& name, const HostTensor& t) {
 void print_kernels(const Session& session, const std::vector<NodeInfo>& nodes) {
   for (int i = 0; i < session.node_count(); ++i) {
     const NodeReport r = session.node(i);
-    fmt::print(stderr, "  {:<20} {:<28} {}{}\n", r.op, r.kernel[0] != '\0' ? r.kernel : "(control flow)", nodes[static_cast<size_t>(i)].name, r.refused[0] != '\0' ? fmt::format("  [refused: {}]", r.refused) : "");
+    fmt::print(stderr, "  {:<20} {:<28} {}{}\n", r.op, r.kernel[0] != '\0' ? r.kernel : "(control flow)",
+               nodes[static_cast<size_t>(i)].name,
+               r.refused[0] != '\0' ? fmt::format("  [refused: {}]", r.refused) : "");
   }
 }
 
@@ -226,24 +243,39 @@ int run(Args& a) {
   }
   if (a.common.json) {
     Json top = Json::array();
-    for (const Ranked& t : ranked) top.push_back({{"row", t.row}, {"index", t.index}, {"label", t.label}, {"probability", t.probability}, {"score", t.score}});
-    Json j{{"entry", a.run.entry}, {"run_ms", stats.median}, {"runs", stats.count}, {"heap_allocations_in_run", heap_json(r.heap_calls)}, {"outputs", outputs}, {"top", top},
-           {"memory", memory_json(model.needs(a.run.entry), program.bytes().size())}, {"threads", model.threads()}, {"isa", isa_name(model.isa())}};
+    for (const Ranked& t : ranked)
+      top.push_back(
+          {{"row", t.row}, {"index", t.index}, {"label", t.label}, {"probability", t.probability}, {"score", t.score}});
+    Json j{{"entry", a.run.entry},
+           {"run_ms", stats.median},
+           {"runs", stats.count},
+           {"heap_allocations_in_run", heap_json(r.heap_calls)},
+           {"outputs", outputs},
+           {"top", top},
+           {"memory", memory_json(model.needs(a.run.entry), program.bytes().size())},
+           {"threads", model.threads()},
+           {"isa", isa_name(model.isa())}};
     if (a.run.stream) j["windows"] = r.windows;
     fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace));
     return kOk;
   }
-  if (a.top > 0) print_top(ranked);
+  if (a.top > 0)
+    print_top(ranked);
   else if (a.output_directory.empty() || a.common.verbose)
     for (const auto& [name, tensor] : r.outputs) print_tensor(name, tensor);
   for (const Json& o : outputs)
     if (o["file"].is_string()) fmt::print("wrote {}\n", o["file"].get<std::string>());
-  if (stats.count == 1) fmt::print("time {:.3f} ms", stats.median);
-  else fmt::print("time {:.3f} ms (median of {}{}; {:.3f} to {:.3f})", stats.median, stats.count, a.run.stream ? " windows" : " runs", stats.min, *std::max_element(r.times.begin(), r.times.end()));
+  if (stats.count == 1)
+    fmt::print("time {:.3f} ms", stats.median);
+  else
+    fmt::print("time {:.3f} ms (median of {}{}; {:.3f} to {:.3f})", stats.median, stats.count,
+               a.run.stream ? " windows" : " runs", stats.min, *std::max_element(r.times.begin(), r.times.end()));
   const MemoryNeeds needs = model.needs(a.run.entry);
   fmt::print(", {} thread{}, {}\n", model.threads(), model.threads() == 1 ? "" : "s", isa_name(model.isa()));
-  fmt::print("memory {} (packed weights {}, activations {}, scratch {}, state {}, session {}) beside the file of {}\n", bytes_text(resident_bytes(needs)), bytes_text(needs.weights_bytes), bytes_text(needs.activation_bytes),
-             bytes_text(needs.scratch_bytes), bytes_text(needs.state_bytes), bytes_text(needs.session_bytes), bytes_text(program.bytes().size()));
+  fmt::print("memory {} (packed weights {}, activations {}, scratch {}, state {}, session {}) beside the file of {}\n",
+             bytes_text(resident_bytes(needs)), bytes_text(needs.weights_bytes), bytes_text(needs.activation_bytes),
+             bytes_text(needs.scratch_bytes), bytes_text(needs.state_bytes), bytes_text(needs.session_bytes),
+             bytes_text(program.bytes().size()));
   fmt::print("heap allocations in run: {}\n", heap_text(r.heap_calls));
   return kOk;
 }
@@ -252,18 +284,24 @@ int run(Args& a) {
 
 int main(int argc, char** argv) {
   Args a;
-  return run_tool("gf-run", "Runs a model on inputs from files",
-                  "  gf-run digits.gf --input image=digit_7.png --top 3\n"
-                  "  gf-run model.gf --input x=x.npy --input mask=ones --output-dir out\n"
-                  "  gf-run vad.gf --input input=speech.wav --stream input=512 --output-dir out",
-                  argc, argv, [&a](CLI::App& app) {
-                    add_common(app, a.common, 0);
-                    add_run_args(app, a.run);
-                    app.add_option("--output-dir", a.output_directory, "Write every output to DIR/<name>.npy");
-                    app.add_option("--top", a.top, "Show the K most probable classes, with the model's labels")->check(CLI::Range(1, 1000000));
-                    app.add_option("--repeat", a.repeat, "Run N times in a row, State carried over")->capture_default_str()->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
-                    app.add_option("--stream", a.stream, "name=SAMPLES[:HOP]: cut a long input into windows along its last axis, one run each, outputs stacked");
-                    add_later(app, {{"--verify-golden", false, "golden vectors in the file"}});
-                    return [&a]() -> int { return run(a); };
-                  });
+  return run_tool(
+      "gf-run", "Runs a model on inputs from files",
+      "  gf-run digits.gf --input image=digit_7.png --top 3\n"
+      "  gf-run model.gf --input x=x.npy --input mask=ones --output-dir out\n"
+      "  gf-run vad.gf --input input=speech.wav --stream input=512 --output-dir out",
+      argc, argv, [&a](CLI::App& app) {
+        add_common(app, a.common, 0);
+        add_run_args(app, a.run);
+        app.add_option("--output-dir", a.output_directory, "Write every output to DIR/<name>.npy");
+        app.add_option("--top", a.top, "Show the K most probable classes, with the model's labels")
+            ->check(CLI::Range(1, 1000000));
+        app.add_option("--repeat", a.repeat, "Run N times in a row, State carried over")
+            ->capture_default_str()
+            ->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
+        app.add_option(
+            "--stream", a.stream,
+            "name=SAMPLES[:HOP]: cut a long input into windows along its last axis, one run each, outputs stacked");
+        add_later(app, {{"--verify-golden", false, "golden vectors in the file"}});
+        return [&a]() -> int { return run(a); };
+      });
 }

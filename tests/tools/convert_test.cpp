@@ -1,5 +1,5 @@
 // gf-convert: flags, report, entries, state, metadata, and what it says about models it cannot take.
-#include <tuple>
+#include <array>
 
 #include "converter/onnx/writer.h"
 #include "tests/tools/tool_support.h"
@@ -10,7 +10,8 @@ namespace {
 TEST_F(Tools, ConvertWritesAFileThatOtherToolsRead) {
   const ToolResult r = tool("gf-convert", digits_onnx() + " -o " + path("a.gf"));
   EXPECT_EQ(r.code, 0) << r.err;
-  EXPECT_NE(r.out.find("entry 'main': image (float32 1x1x28x28) -> probabilities (float32 1x10)"), std::string::npos) << r.out;
+  EXPECT_NE(r.out.find("entry 'main': image (float32 1x1x28x28) -> probabilities (float32 1x10)"), std::string::npos)
+      << r.out;
   const Json info = tool("gf-info", path("a.gf") + " --json").json();
   EXPECT_EQ(info["format_version"].get<std::string>().substr(0, 2), "1.");
   EXPECT_EQ(info["metadata"]["image"].get<std::string>().substr(0, 11), "nchw,scale=");
@@ -28,7 +29,8 @@ TEST_F(Tools, ConvertReportSaysWhatEveryPassDid) {
   GF_EXPECT_FIELDS(report, "inputs", "ops_before", "ops_after", "passes", "fused", "entries", "notes", "file_bytes");
   EXPECT_LT(report["ops_after"].get<int>(), report["ops_before"].get<int>());
   ASSERT_FALSE(report["passes"].empty());
-  for (const Json& pass : report["passes"]) GF_EXPECT_FIELDS(pass, "pass", "changes", "ops_before", "ops_after", "notes");
+  for (const Json& pass : report["passes"])
+    GF_EXPECT_FIELDS(pass, "pass", "changes", "ops_before", "ops_after", "notes");
   ASSERT_EQ(report["entries"].size(), 1u);
   const Json& plan = report["entries"][0]["memory_plan"];
   EXPECT_GT(plan["activation_bytes"].get<int64_t>(), 0);
@@ -55,30 +57,42 @@ TEST_F(Tools, ConvertDimGivesBounds) {
 
 TEST_F(Tools, ConvertShapeFixesAnInput) {
   ASSERT_EQ(tool("gf-convert", digits_onnx() + " -o " + path("n.gf") + " --shape image=5x1x28x28").code, 0);
-  EXPECT_EQ(tool("gf-info", path("n.gf") + " --json").json()["entries"][0]["outputs"][0]["shape"], Json::parse("[5,10]"));
+  EXPECT_EQ(tool("gf-info", path("n.gf") + " --json").json()["entries"][0]["outputs"][0]["shape"],
+            Json::parse("[5,10]"));
 }
 
 TEST_F(Tools, ConvertSeveralEntriesShareWeights) {
-  ASSERT_EQ(tool("gf-convert", digits_onnx() + " batch=" + digits_onnx() + " -o " + path("two.gf") + " --entry single").code, 0);
-  const Json two = tool("gf-info", path("two.gf") + " --json").json(), one = tool("gf-info", digits() + " --json").json();
+  ASSERT_EQ(
+      tool("gf-convert", digits_onnx() + " batch=" + digits_onnx() + " -o " + path("two.gf") + " --entry single").code,
+      0);
+  const Json two = tool("gf-info", path("two.gf") + " --json").json(),
+             one = tool("gf-info", digits() + " --json").json();
   ASSERT_EQ(two["entries"].size(), 2u);
   EXPECT_EQ(two["entries"][0]["name"], "single");
   EXPECT_EQ(two["entries"][1]["name"], "batch");
   EXPECT_EQ(two["weights_bytes"], one["weights_bytes"]);
-  EXPECT_EQ(tool("gf-run", path("two.gf") + " --entry batch --top 1 --json --input " + digit(9)).json()["top"][0]["label"], "nine");
+  EXPECT_EQ(
+      tool("gf-run", path("two.gf") + " --entry batch --top 1 --json --input " + digit(9)).json()["top"][0]["label"],
+      "nine");
   expect_error("gf-run", path("two.gf") + " --entry other --input " + digit(9), 2, "there are: single, batch");
 }
 
 TEST_F(Tools, ConvertMetadataFromFileAndText) {
   const std::string labels = folder_.write("labels.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n").string();
-  ASSERT_EQ(tool("gf-convert", digits_onnx() + " -o " + path("m.gf") + " --meta labels=" + labels + " --meta licence=Apache-2.0").code, 0);
+  ASSERT_EQ(tool("gf-convert",
+                 digits_onnx() + " -o " + path("m.gf") + " --meta labels=" + labels + " --meta licence=Apache-2.0")
+                .code,
+            0);
   EXPECT_EQ(tool("gf-info", path("m.gf") + " --json").json()["metadata"]["licence"], "Apache-2.0");
   EXPECT_EQ(tool("gf-run", path("m.gf") + " --top 1 --json --input " + digit(2)).json()["top"][0]["label"], "c");
   expect_error("gf-convert", digits_onnx() + " --meta labels=" + path("no.txt"), 1, "no.txt");
 }
 
 TEST_F(Tools, ConvertBindMakesAnInputConstant) {
-  ASSERT_EQ(tool("gf-convert", digits_onnx() + " -o " + path("b.gf") + " --image gray,scale=1/255 --bind image=" + digit(4)).code, 0);
+  ASSERT_EQ(
+      tool("gf-convert", digits_onnx() + " -o " + path("b.gf") + " --image gray,scale=1/255 --bind image=" + digit(4))
+          .code,
+      0);
   const Json info = tool("gf-info", path("b.gf") + " --json").json();
   EXPECT_TRUE(info["entries"][0]["inputs"].empty());
   const Json run = tool("gf-run", path("b.gf") + " --top 1 --json").json();
@@ -135,7 +149,9 @@ std::string model_with_unknown_operators() {
   m.ir_version = 8;
   m.opset_import = {{"", 17}, {"com.example", 1}};
   m.graph.name = "g";
-  for (const auto& [domain, op, in, out] : {std::tuple{"com.example", "Frobnicate", "x", "a"}, {"", "Relu", "x", "b"}, {"com.example", "Wobble", "b", "c"}}) {
+  using Row = std::array<const char*, 4>;
+  for (const auto& [domain, op, in, out] : {Row{"com.example", "Frobnicate", "x", "a"}, Row{"", "Relu", "x", "b"},
+                                            Row{"com.example", "Wobble", "b", "c"}}) {
     onnx::Node n;
     n.domain = domain;
     n.op_type = op;
@@ -160,7 +176,9 @@ TEST_F(Tools, ConvertListsEverythingUnsupportedAtOnce) {
   const std::string model = folder_.write("unknown.onnx", model_with_unknown_operators()).string();
   const ToolResult r = tool("gf-convert", model + " -o " + path("u.gf"));
   EXPECT_EQ(r.code, 3) << r.err;
-  for (const char* text : {"2 nodes are not supported", "com.example.Frobnicate", "node_Frobnicate", "com.example.Wobble", "node_Wobble", "opset 1"}) EXPECT_NE(r.err.find(text), std::string::npos) << text << "\n" << r.err;
+  for (const char* text : {"2 nodes are not supported", "com.example.Frobnicate", "node_Frobnicate",
+                           "com.example.Wobble", "node_Wobble", "opset 1"})
+    EXPECT_NE(r.err.find(text), std::string::npos) << text << "\n" << r.err;
   EXPECT_EQ(r.err.find("Relu"), std::string::npos) << r.err;
   EXPECT_FALSE(std::filesystem::exists(path("u.gf")));
   EXPECT_EQ(tool("gf-run", model + " --input x=zeros").code, 3);
@@ -186,13 +204,16 @@ TEST_F(Tools, ConvertWrongUsage) {
   expect_error("gf-convert", digits_onnx() + " --sideways", 2, "--sideways");
   expect_error("gf-convert", digits_onnx() + " -O7", 2, "-O");
   expect_error("gf-convert", digits_onnx() + " -o " + path("no/such/folder/x.gf"), 1, "does not exist");
-  expect_error("gf-convert", digits_onnx() + " --entry a a=" + digits_onnx() + " -o " + path("x.gf"), 2, "two entries are called 'a'");
+  expect_error("gf-convert", digits_onnx() + " --entry a a=" + digits_onnx() + " -o " + path("x.gf"), 2,
+               "two entries are called 'a'");
 }
 
 TEST_F(Tools, FlagsOfLaterVersionsSaySo) {
-  for (const char* flag : {"--quantize int8", "--calibrate x", "--precision bf16", "--pack avx2", "--golden 2", "--emit-c x.c", "--sign key", "--storage f16"})
+  for (const char* flag : {"--quantize int8", "--calibrate x", "--precision bf16", "--pack avx2", "--golden 2",
+                           "--emit-c x.c", "--sign key", "--storage f16"})
     expect_error("gf-convert", digits_onnx() + " " + flag, 2, "later version");
-  for (const char* flag : {"--dot x", "--html x", "--verify-signature key"}) expect_error("gf-info", digits() + " " + flag, 2, "later version");
+  for (const char* flag : {"--dot x", "--html x", "--verify-signature key"})
+    expect_error("gf-info", digits() + " " + flag, 2, "later version");
   expect_error("gf-run", digits() + " --verify-golden", 2, "later version");
 }
 

@@ -74,7 +74,9 @@ TEST_F(Tools, SuiteCountsEveryKindOfCase) {
   std::filesystem::create_directory(path("suite"));
   std::filesystem::copy(golden("mlp"), path("suite/right"), std::filesystem::copy_options::recursive);
   std::filesystem::copy(golden("mlp"), path("suite/wrong"), std::filesystem::copy_options::recursive);
-  std::filesystem::copy_file(path("suite/wrong/test_data_set_0/input_0.pb"), path("suite/wrong/test_data_set_0/output_0.pb"), std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy_file(path("suite/wrong/test_data_set_0/input_0.pb"),
+                             path("suite/wrong/test_data_set_0/output_0.pb"),
+                             std::filesystem::copy_options::overwrite_existing);
   folder_.write("suite/broken/model.onnx", "this is no model");
   const ToolResult r = tool("gf-diff", "--suite " + path("suite") + " --json --rtol 1e-3 --atol 1e-4 --jobs 2");
   EXPECT_EQ(r.code, 1);
@@ -93,16 +95,20 @@ TEST_F(Tools, SuiteCountsEveryKindOfCase) {
 
 TEST_F(Tools, SuiteReadsTheLightLayout) {
   GF_SKIP_WITHOUT_DATA("onnx-backend/light/light_squeezenet.onnx");
-  const ToolResult r = tool("gf-diff", "--suite " + data_path("onnx-backend/light").string() + " --filter light_s* --json");
+  const ToolResult r =
+      tool("gf-diff", "--suite " + data_path("onnx-backend/light").string() + " --filter light_s* --json");
   EXPECT_EQ(r.code, 0) << r.out << r.err;
   EXPECT_EQ(r.json()["passed"], 2);
 }
 
 TEST_F(Tools, QuickstartGivesAReadableAnswer) {
-  const ToolResult r = run_command("sh " + source_path("examples/quickstart.sh").string() + " --bin " + tool_path("").string() + " --out " + path("quick"), folder_);
+  const ToolResult r = run_command("sh " + source_path("examples/quickstart.sh").string() + " --bin " +
+                                       tool_path("").string() + " --out " + path("quick"),
+                                   folder_);
   EXPECT_EQ(r.code, 0) << r.out << r.err;
   size_t at = 0;
-  for (const char* text : {"A digit", "label", "probability", "seven", "time ", " ms", "memory ", "heap allocations in run: "}) {
+  for (const char* text :
+       {"A digit", "label", "probability", "seven", "time ", " ms", "memory ", "heap allocations in run: "}) {
     at = r.out.find(text, at);
     ASSERT_NE(at, std::string::npos) << text << "\n" << r.out;
   }
@@ -126,7 +132,8 @@ TEST(Macs, FollowTheShapes) {
   EXPECT_EQ(count_macs(op_def<op::MatMul>, &matmul, {{7, 3}, {7, 2}}, {{3, 2}}), 3u * 2 * 7);
   op::Lstm::Attrs lstm;
   lstm.hidden = 16;
-  EXPECT_EQ(count_macs(op_def<op::Lstm>, &lstm, {{10, 3, 8}, {1, 64, 8}, {1, 64, 16}}, {{10, 1, 3, 16}}), 10u * 3 * 64 * (8 + 16));
+  EXPECT_EQ(count_macs(op_def<op::Lstm>, &lstm, {{10, 3, 8}, {1, 64, 8}, {1, 64, 16}}, {{10, 1, 3, 16}}),
+            10u * 3 * 64 * (8 + 16));
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ TEST_F(Tools, RunJsonHasTheFieldsOfTheContract) {
   GF_EXPECT_FIELDS(j, "entry", "run_ms", "heap_allocations_in_run", "outputs", "top");
   EXPECT_EQ(j["entry"], "main");
   EXPECT_GT(j["run_ms"].get<double>(), 0);
-  EXPECT_TRUE(j["heap_allocations_in_run"].is_null() || j["heap_allocations_in_run"] == 0) << j["heap_allocations_in_run"];
+  EXPECT_TRUE(j["heap_allocations_in_run"].is_null() || j["heap_allocations_in_run"] == 0)
+      << j["heap_allocations_in_run"];
   ASSERT_EQ(j["outputs"].size(), 1u);
   const Json& output = j["outputs"][0];
   EXPECT_EQ(output["name"], "probabilities");
@@ -40,7 +41,8 @@ TEST_F(Tools, RunJsonHasTheFieldsOfTheContract) {
 TEST_F(Tools, RunTextIsReadable) {
   const ToolResult r = tool("gf-run", digits() + " --top 2 --input " + digit(7));
   EXPECT_EQ(r.code, 0) << r.err;
-  for (const char* text : {"class", "label", "probability", "seven", "time ", "memory ", "heap allocations in run: "}) EXPECT_NE(r.out.find(text), std::string::npos) << text << "\n" << r.out;
+  for (const char* text : {"class", "label", "probability", "seven", "time ", "memory ", "heap allocations in run: "})
+    EXPECT_NE(r.out.find(text), std::string::npos) << text << "\n" << r.out;
 }
 
 TEST_F(Tools, RunTakesAnOnnxFileAsItIs) {
@@ -67,9 +69,11 @@ TEST_F(Tools, RunRepeatKeepsState) {
   ASSERT_EQ(tool("gf-convert", model + " -o " + path("s.gf") + " --state hn=h0 --state cn=c0").code, 0);
   const std::string name = tool("gf-info", path("s.gf") + " --json").json()["entries"][0]["inputs"][0]["name"];
   const std::string run = path("s.gf") + " --input " + name + "=ones --json --output-dir ";
-  const Json once = tool("gf-run", run + path("one")).json(), thrice = tool("gf-run", run + path("three") + " --repeat 3").json();
+  const Json once = tool("gf-run", run + path("one")).json(),
+             thrice = tool("gf-run", run + path("three") + " --repeat 3").json();
   EXPECT_EQ(thrice["runs"], 3);
-  EXPECT_NE(read_text(once["outputs"][0]["file"].get<std::string>()), read_text(thrice["outputs"][0]["file"].get<std::string>()));
+  EXPECT_NE(read_text(once["outputs"][0]["file"].get<std::string>()),
+            read_text(thrice["outputs"][0]["file"].get<std::string>()));
 }
 
 TEST_F(Tools, RunStreamCutsWindowsAndStacks) {
@@ -77,7 +81,9 @@ TEST_F(Tools, RunStreamCutsWindowsAndStacks) {
   std::string text;
   for (int i = 0; i < 2000; ++i) text += (i % 7 == 0 ? "1\n" : "0\n");
   const std::string file = folder_.write("long.csv", text).string();
-  const Json j = tool("gf-run", digits() + " --json --stream image=784 --output-dir " + path("out") + " --input image=" + file).json();
+  const Json j =
+      tool("gf-run", digits() + " --json --stream image=784 --output-dir " + path("out") + " --input image=" + file)
+          .json();
   EXPECT_EQ(j["windows"], 3);
   EXPECT_EQ(j["outputs"][0]["shape"], Json::parse("[3,1,10]"));
   const Json overlapping = tool("gf-run", digits() + " --json --stream image=784:392 --input image=" + file).json();
@@ -85,7 +91,9 @@ TEST_F(Tools, RunStreamCutsWindowsAndStacks) {
   // the first window alone gives the first row
   std::string head;
   for (int i = 0; i < 784; ++i) head += (i % 7 == 0 ? "1\n" : "0\n");
-  const Json alone = tool("gf-run", digits() + " --json --output-dir " + path("one") + " --input image=" + folder_.write("head.csv", head).string()).json();
+  const Json alone = tool("gf-run", digits() + " --json --output-dir " + path("one") +
+                                        " --input image=" + folder_.write("head.csv", head).string())
+                         .json();
   const io::Array all = io::read_npy(j["outputs"][0]["file"]), one = io::read_npy(alone["outputs"][0]["file"]);
   for (size_t i = 0; i < 10; ++i) EXPECT_EQ(all.view<float>()[i], one.view<float>()[i]);
 }
@@ -105,12 +113,14 @@ TEST_F(Tools, RunStrictRefusesReferenceKernels) {
 TEST_F(Tools, RunWrongInputs) {
   const std::string d = digits();
   expect_error("gf-run", d, 2, "input 'image' is missing");
-  expect_error("gf-run", d + " --input picture=" + digit(0), 2, "there is no input 'picture'; inputs of 'main': image (float32 1x1x28x28)");
+  expect_error("gf-run", d + " --input picture=" + digit(0), 2,
+               "there is no input 'picture'; inputs of 'main': image (float32 1x1x28x28)");
   expect_error("gf-run", d + " --input image=" + path("none.npy"), 1, "none.npy");
   expect_error("gf-run", d + " --input image=" + folder_.write("x.mp3", "x").string(), 2, "x.mp3");
   expect_error("gf-run", d + " --entry decode --input " + digit(0), 2, "no entry 'decode'; there are: main");
   expect_error("gf-run", path("none.gf"), 1, "there is no file");
-  expect_error("gf-run", folder_.write("text.gf", std::string(400, 'x')).string() + " --input " + digit(0), 1, "text.gf");
+  expect_error("gf-run", folder_.write("text.gf", std::string(400, 'x')).string() + " --input " + digit(0), 1,
+               "text.gf");
   expect_error("gf-run", d + " --input image=random:many", 2, "random:many");
   expect_error("gf-run", d + " --input image=" + digit(0) + " --stream image", 2, "--stream");
   expect_error("gf-run", d + " --input image=" + digit(0) + " --stream image=0", 2, "--stream");
@@ -121,13 +131,15 @@ TEST_F(Tools, RunWrongInputs) {
 
 TEST_F(Tools, RunWrongShapesAndTypes) {
   io::write_npy(path("wide.npy"), io::Array::zeros(DType::F32, {1, 1, 28, 29}));
-  expect_error("gf-run", digits() + " --input image=" + path("wide.npy"), 1, "has shape 1x1x28x29, input 'image' wants 1x1x28x28");
+  expect_error("gf-run", digits() + " --input image=" + path("wide.npy"), 1,
+               "has shape 1x1x28x29, input 'image' wants 1x1x28x28");
   io::write_npy(path("nan.npy"), io::Array::from(std::vector<float>{1.5f}));
   const std::string model = source_path("tests/golden/bert/model.onnx").string();
   ASSERT_EQ(tool("gf-convert", model + " -o " + path("b.gf")).code, 0);
   const Json input = tool("gf-info", path("b.gf") + " --json").json()["entries"][0]["inputs"][0];
   ASSERT_EQ(input["dtype"], "int64");
-  expect_error("gf-run", path("b.gf") + " --input " + input["name"].get<std::string>() + "=" + path("nan.npy"), 1, "element 0 is 1.5");
+  expect_error("gf-run", path("b.gf") + " --input " + input["name"].get<std::string>() + "=" + path("nan.npy"), 1,
+               "element 0 is 1.5");
 }
 
 TEST_F(Tools, DamagedFilesAreErrors) {
@@ -153,7 +165,8 @@ TEST_F(Tools, InfoJsonHasTheFieldsOfTheContract) {
 }
 
 TEST_F(Tools, InfoOfSeveralModelsMergesOps) {
-  const Json two = tool("gf-info", digits() + " " + digits() + " --json").json(), one = tool("gf-info", digits() + " --json").json();
+  const Json two = tool("gf-info", digits() + " " + digits() + " --json").json(),
+             one = tool("gf-info", digits() + " --json").json();
   ASSERT_EQ(two["models"].size(), 2u);
   ASSERT_EQ(two["ops"].size(), one["ops"].size());
   int all = 0, single = 0;
@@ -165,20 +178,25 @@ TEST_F(Tools, InfoOfSeveralModelsMergesOps) {
 TEST_F(Tools, InfoTextNamesOpsAndMemory) {
   const ToolResult r = tool("gf-info", digits() + " --ops --memory");
   EXPECT_EQ(r.code, 0) << r.err;
-  for (const char* text : {"entry 'main'", "input  image", "output probabilities", "conv", "activation_bytes", "max_live_bytes"}) EXPECT_NE(r.out.find(text), std::string::npos) << text << "\n" << r.out;
+  for (const char* text :
+       {"entry 'main'", "input  image", "output probabilities", "conv", "activation_bytes", "max_live_bytes"})
+    EXPECT_NE(r.out.find(text), std::string::npos) << text << "\n" << r.out;
 }
 
 TEST_F(Tools, BenchJsonHasTheFieldsOfTheContract) {
   const Json j = tool("gf-bench", digits() + " --json --min-time 0.05").json();
-  GF_EXPECT_FIELDS(j, "model", "entry", "precision", "isa", "threads", "load_ms", "create_ms", "first_run_ms", "run_ms", "heap_allocations_in_run", "rss_before_bytes", "peak_rss_bytes", "memory", "macs", "gflops", "ops");
+  GF_EXPECT_FIELDS(j, "model", "entry", "precision", "isa", "threads", "load_ms", "create_ms", "first_run_ms", "run_ms",
+                   "heap_allocations_in_run", "rss_before_bytes", "peak_rss_bytes", "memory", "macs", "gflops", "ops");
   GF_EXPECT_FIELDS(j["run_ms"], "median", "min", "mean", "p95", "p99", "count");
-  GF_EXPECT_FIELDS(j["memory"], "weights_bytes", "state_bytes", "activation_bytes", "scratch_bytes", "pool_bytes", "create_bytes", "file_bytes", "max_live_bytes");
+  GF_EXPECT_FIELDS(j["memory"], "weights_bytes", "state_bytes", "activation_bytes", "scratch_bytes", "pool_bytes",
+                   "create_bytes", "file_bytes", "max_live_bytes");
   EXPECT_EQ(j["threads"], 1);
   EXPECT_GE(j["run_ms"]["count"].get<int>(), 5);
   EXPECT_LE(j["run_ms"]["min"].get<double>(), j["run_ms"]["median"].get<double>());
   EXPECT_LE(j["run_ms"]["median"].get<double>(), j["run_ms"]["p95"].get<double>());
   EXPECT_LE(j["run_ms"]["p95"].get<double>(), j["run_ms"]["p99"].get<double>());
-  EXPECT_TRUE(j["heap_allocations_in_run"].is_null() || j["heap_allocations_in_run"] == 0) << j["heap_allocations_in_run"];
+  EXPECT_TRUE(j["heap_allocations_in_run"].is_null() || j["heap_allocations_in_run"] == 0)
+      << j["heap_allocations_in_run"];
   EXPECT_EQ(j["memory"]["file_bytes"], std::filesystem::file_size(digits()));
   const size_t nodes = tool("gf-info", digits() + " --json").json()["entries"][0]["nodes"];
   ASSERT_EQ(j["ops"].size(), nodes);
@@ -218,7 +236,8 @@ TEST_F(Tools, BenchTableIsSortedByTime) {
 }
 
 TEST_F(Tools, BenchDefaultInputsWorkForTokens) {
-  const ToolResult r = tool("gf-bench", source_path("tests/golden/bert/model.onnx").string() + " --json --min-time 0.01");
+  const ToolResult r =
+      tool("gf-bench", source_path("tests/golden/bert/model.onnx").string() + " --json --min-time 0.01");
   EXPECT_EQ(r.code, 0) << r.err;
   EXPECT_TRUE(r.json().contains("convert_ms"));
 }
@@ -226,7 +245,10 @@ TEST_F(Tools, BenchDefaultInputsWorkForTokens) {
 TEST_F(Tools, SqueezeNetKnowsTheFish) {
   GF_SKIP_WITHOUT_DATA("models/squeezenet/SqueezeNet_fp16.onnx");
   const std::string folder = data_path("models/squeezenet").string();
-  ASSERT_EQ(tool("gf-convert", folder + "/SqueezeNet_fp16.onnx -o " + path("s.gf") + " --meta labels=" + folder + "/labels.txt").code, 0);
+  ASSERT_EQ(tool("gf-convert",
+                 folder + "/SqueezeNet_fp16.onnx -o " + path("s.gf") + " --meta labels=" + folder + "/labels.txt")
+                .code,
+            0);
   const ToolResult r = tool("gf-run", path("s.gf") + " --top 5 --json --input " + folder + "/fish.csv");
   ASSERT_EQ(r.code, 0) << r.err;
   const Json j = r.json();
@@ -246,11 +268,16 @@ TEST_F(Tools, SqueezeNetKnowsTheFish) {
 TEST_F(Tools, SileroGraphsAgreeOverAStream) {
   GF_SKIP_WITHOUT_DATA("models/silero-vad/test.wav");
   const std::string folder = data_path("models/silero-vad").string();
-  ASSERT_EQ(tool("gf-convert", folder + "/silero_vad_16k_static.onnx -o " + path("a.gf") + " --state stateN=state").code, 0);
+  ASSERT_EQ(
+      tool("gf-convert", folder + "/silero_vad_16k_static.onnx -o " + path("a.gf") + " --state stateN=state").code, 0);
   const std::string rate = folder_.write("rate.csv", "16000\n").string();
-  ASSERT_EQ(tool("gf-convert", folder + "/silero_vad_16k_op15.onnx -o " + path("b.gf") + " --state stateN=state --shape input=1x576 --shape state=2x1x128 --bind sr=" + rate).code, 0);
+  ASSERT_EQ(tool("gf-convert", folder + "/silero_vad_16k_op15.onnx -o " + path("b.gf") +
+                                   " --state stateN=state --shape input=1x576 --shape state=2x1x128 --bind sr=" + rate)
+                .code,
+            0);
   const std::string stream = " --stream input=576:512 --json --input input=" + folder + "/test.wav --output-dir ";
-  const Json a = tool("gf-run", path("a.gf") + stream + path("a")).json(), b = tool("gf-run", path("b.gf") + stream + path("b")).json();
+  const Json a = tool("gf-run", path("a.gf") + stream + path("a")).json(),
+             b = tool("gf-run", path("b.gf") + stream + path("b")).json();
   EXPECT_EQ(a["windows"], b["windows"]);
   const io::Array x = io::read_npy(a["outputs"][0]["file"]), y = io::read_npy(b["outputs"][0]["file"]);
   ASSERT_EQ(x.shape, y.shape);
@@ -260,7 +287,8 @@ TEST_F(Tools, SileroGraphsAgreeOverAStream) {
     most = std::max<double>(most, x.view<float>()[i]);
   }
   EXPECT_GT(most, 0.9);  // there is speech in it
-  EXPECT_TRUE(a["heap_allocations_in_run"].is_null() || a["heap_allocations_in_run"] == 0) << a["heap_allocations_in_run"];
+  EXPECT_TRUE(a["heap_allocations_in_run"].is_null() || a["heap_allocations_in_run"] == 0)
+      << a["heap_allocations_in_run"];
 }
 
 }  // namespace

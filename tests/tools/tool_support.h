@@ -55,7 +55,9 @@ class Tools : public ::testing::Test {
   }
   std::string path(const std::string& name) const { return folder_.path(name).string(); }
   static std::string digits_onnx() { return source_path("examples/digits/digits.onnx").string(); }
-  static std::string digit(int which) { return source_path("examples/digits/digit_" + std::to_string(which) + ".png").string(); }
+  static std::string digit(int which) {
+    return source_path("examples/digits/digit_" + std::to_string(which) + ".png").string();
+  }
   /// The classifier as a .gf, converted on first use.
   std::string digits() {
     const std::string file = path("digits.gf");
@@ -68,7 +70,8 @@ class Tools : public ::testing::Test {
   void expect_error(const std::string& name, const std::string& arguments, int code, const std::string& text) const {
     const ToolResult r = tool(name, arguments);
     EXPECT_EQ(r.code, code) << name << " " << arguments << "\n" << r.err;
-    EXPECT_NE(r.err.find(text), std::string::npos) << name << " " << arguments << "\nshould say: " << text << "\nsays: " << r.err;
+    EXPECT_NE(r.err.find(text), std::string::npos)
+        << name << " " << arguments << "\nshould say: " << text << "\nsays: " << r.err;
     EXPECT_EQ(r.out, "") << name << " " << arguments;
   }
 

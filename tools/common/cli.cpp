@@ -11,7 +11,9 @@ void add_common(CLI::App& app, Common& c, int default_threads) {
   c.threads = default_threads;
   app.add_flag("--json", c.json, "One JSON object on stdout and nothing else there");
   app.add_flag("-v,--verbose", c.verbose, "Say more on stderr");
-  app.add_option("--threads", c.threads, "Threads (0: all physical cores)")->capture_default_str()->check(CLI::Range(0, 1024));
+  app.add_option("--threads", c.threads, "Threads (0: all physical cores)")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
   app.add_option("--isa", c.isa, "Use at most this instruction set")
       ->check(CLI::IsMember({"portable", "avx2", "avx512", "avx512vnni", "amx", "neon"}));
   app.add_option("--seed", c.seed, "Seed of random inputs")->capture_default_str();
@@ -62,7 +64,8 @@ ModelOptions model_options(const Common& c) {
 
 std::pair<std::string, std::string> split_pair(const std::string& text, const char* flag) {
   const size_t at = text.find('=');
-  if (at == std::string::npos || at == 0 || at + 1 == text.size()) throw UsageError(fmt::format("{} wants NAME=VALUE, not '{}'", flag, text));
+  if (at == std::string::npos || at == 0 || at + 1 == text.size())
+    throw UsageError(fmt::format("{} wants NAME=VALUE, not '{}'", flag, text));
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
@@ -90,8 +93,12 @@ void add_later(CLI::App& app, std::initializer_list<LaterFlag> flags) {
   for (const LaterFlag& f : flags) {
     const std::string message = fmt::format("{} comes with a later version ({})", f.name, f.what);
     const std::string help = fmt::format("Not yet: {}", f.what);
-    if (f.takes_value) app.add_option_function<std::string>(f.name, [message](const std::string&) { throw CLI::ValidationError(message); }, help);
-    else app.add_flag_callback(f.name, [message] { throw CLI::ValidationError(message); }, help);
+    if (f.takes_value)
+      app.add_option_function<std::string>(
+          f.name, [message](const std::string&) { throw CLI::ValidationError(message); }, help);
+    else
+      app.add_flag_callback(
+          f.name, [message] { throw CLI::ValidationError(message); }, help);
   }
 }
 
@@ -101,13 +108,19 @@ uint64_t parse_bytes(const std::string& text) {
   std::string unit = text.substr(digits);
   for (char& c : unit) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   uint64_t scale = 0;
-  if (unit.empty() || unit == "B") scale = 1;
-  else if (unit == "K" || unit == "KB" || unit == "KIB") scale = uint64_t{1} << 10;
-  else if (unit == "M" || unit == "MB" || unit == "MIB") scale = uint64_t{1} << 20;
-  else if (unit == "G" || unit == "GB" || unit == "GIB") scale = uint64_t{1} << 30;
-  if (digits == 0 || scale == 0) throw UsageError(fmt::format("'{}' is not a size; write 8MB, 512k or a number of bytes", text));
+  if (unit.empty() || unit == "B")
+    scale = 1;
+  else if (unit == "K" || unit == "KB" || unit == "KIB")
+    scale = uint64_t{1} << 10;
+  else if (unit == "M" || unit == "MB" || unit == "MIB")
+    scale = uint64_t{1} << 20;
+  else if (unit == "G" || unit == "GB" || unit == "GIB")
+    scale = uint64_t{1} << 30;
+  if (digits == 0 || scale == 0)
+    throw UsageError(fmt::format("'{}' is not a size; write 8MB, 512k or a number of bytes", text));
   uint64_t bytes = 0;
-  if (!mul_checked<uint64_t>(static_cast<uint64_t>(parse_int(text.substr(0, digits), text)), scale, bytes)) throw UsageError(fmt::format("'{}' is too large", text));
+  if (!mul_checked<uint64_t>(static_cast<uint64_t>(parse_int(text.substr(0, digits), text)), scale, bytes))
+    throw UsageError(fmt::format("'{}' is too large", text));
   return bytes;
 }
 
@@ -138,8 +151,10 @@ bool is_onnx_path(const std::string& path) { return std::filesystem::path(path).
 
 void check_model_path(const std::string& path) {
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) throw Exception(Error::NotFound, fmt::format("there is no file '{}'", path));
-  if (std::filesystem::is_directory(path, ignored)) throw Exception(Error::IoError, fmt::format("'{}' is a folder; a model is a .gf or .onnx file", path));
+  if (!std::filesystem::exists(path, ignored))
+    throw Exception(Error::NotFound, fmt::format("there is no file '{}'", path));
+  if (std::filesystem::is_directory(path, ignored))
+    throw Exception(Error::IoError, fmt::format("'{}' is a folder; a model is a .gf or .onnx file", path));
 }
 
 Model open_model(const std::string& path, const ModelOptions& options, const onnx::ImportOptions& import,

@@ -44,8 +44,8 @@ ModelOptions model_options(const Common& common);
 std::pair<std::string, std::string> split_pair(const std::string& text, const char* flag);
 /// A whole number that is not negative; UsageError naming `whole` otherwise.
 int64_t parse_count(const std::string& text, const std::string& whole);
-/// Flags of the contract that a later version brings: they are accepted by the parser and end with exit code 2 and a line
-/// that says so. `takes_value`: the flag has an argument.
+/// Flags of the contract that a later version brings: they are accepted by the parser and end with exit code 2 and a
+/// line that says so. `takes_value`: the flag has an argument.
 struct LaterFlag {
   const char* name;
   bool takes_value;
@@ -68,7 +68,8 @@ void check_model_path(const std::string& path);
 
 /// A tensor named on the command line: a file of any kind the contract lists, or zeros / ones / random:SEED shaped like
 /// `port` (bounds for varying dimensions). Adapted to the port's type and, where only the count fits, shape.
-HostTensor load_tensor(const std::string& spec, const PortInfo& port, const std::string& image_options, const Program* program);
+HostTensor load_tensor(const std::string& spec, const PortInfo& port, const std::string& image_options,
+                       const Program* program);
 /// Type and shape of `tensor` as the port wants them. TypeMismatch where a value would change, ShapeMismatch.
 HostTensor fit_tensor(HostTensor tensor, const PortInfo& port, const std::string& where);
 /// The file as it is; `gray`: pictures have one channel unless the options say otherwise.

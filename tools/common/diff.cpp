@@ -35,7 +35,8 @@ class Reference {
       if (e.is_regular_file() && kEndings.contains(e.path().extension().string())) files.push_back(e.path());
     std::sort(files.begin(), files.end());
     for (const fs::path& f : files) tensors_.emplace_back(f.stem().string(), read_tensor_file(f.string(), image));
-    if (tensors_.empty()) throw Exception(Error::NotFound, fmt::format("'{}' holds no tensor files (.npy, .pb, .csv, ...)", path));
+    if (tensors_.empty())
+      throw Exception(Error::NotFound, fmt::format("'{}' holds no tensor files (.npy, .pb, .csv, ...)", path));
   }
 
   /// By name, by name as a file name, or by position ("input_0") when `position` says which.
@@ -67,7 +68,8 @@ HostTensor adapt(HostTensor expected, const HostTensor& actual) {
   };
   const bool flat = expected.shape.size() == 1 && expected.count() == actual.count();
   if (flat || squeezed(expected.shape) == squeezed(actual.shape)) expected.shape = actual.shape;
-  if (expected.dtype == actual.dtype || !dtype_is_float(expected.dtype) || expected.shape != actual.shape) return expected;
+  if (expected.dtype == actual.dtype || !dtype_is_float(expected.dtype) || expected.shape != actual.shape)
+    return expected;
   PortInfo port;
   port.name = "reference";
   port.dtype = actual.dtype;
@@ -85,7 +87,9 @@ HostTensor adapt(HostTensor expected, const HostTensor& actual) {
 
 const HostTensor& need_input(const Reference& reference, const std::string& name, size_t index) {
   const HostTensor* t = reference.find(name, fmt::format("input_{}", index));
-  if (t == nullptr) throw Exception(Error::NotFound, fmt::format("the reference '{}' lacks input '{}' (it has: {})", reference.path(), name, reference.names()));
+  if (t == nullptr)
+    throw Exception(Error::NotFound, fmt::format("the reference '{}' lacks input '{}' (it has: {})", reference.path(),
+                                                 name, reference.names()));
   return *t;
 }
 
@@ -106,7 +110,9 @@ Named run_model(Model& model, const Reference& reference) {
   Named inputs;
   for (int i = 0; i < program.input_count(entry); ++i) {
     const PortInfo port = program.input(entry, i);
-    inputs.emplace_back(std::string(port.name), fit_tensor(need_input(reference, std::string(port.name), static_cast<size_t>(i)), port, reference.path()));
+    inputs.emplace_back(
+        std::string(port.name),
+        fit_tensor(need_input(reference, std::string(port.name), static_cast<size_t>(i)), port, reference.path()));
   }
   return model.run(inputs, program.entry_name(entry));
 }
@@ -118,7 +124,8 @@ Json comparison_row(const HostTensor& actual, const HostTensor& expected, const 
 
 // --- one conversion of an ONNX model that is in memory
 
-Model compile(const onnx::Model& model, const std::string& path, const onnx::ImportOptions& import, int optimize, const ModelOptions& run) {
+Model compile(const onnx::Model& model, const std::string& path, const onnx::ImportOptions& import, int optimize,
+              const ModelOptions& run) {
   onnx::ExternalData external(fs::path(path).parent_path());
   ConvertOptions options;
   options.optimize = optimize;
@@ -138,7 +145,8 @@ onnx::Model expose(const onnx::Model& model, const std::vector<std::string>& nam
 }
 
 bool is_graph_output(const onnx::Model& m, const std::string& name) {
-  return std::any_of(m.graph.output.begin(), m.graph.output.end(), [&](const onnx::ValueInfo& v) { return v.name == name; });
+  return std::any_of(m.graph.output.begin(), m.graph.output.end(),
+                     [&](const onnx::ValueInfo& v) { return v.name == name; });
 }
 
 struct Layer {
@@ -169,7 +177,9 @@ class LayerReport {
     if (!row["equal"].get<bool>() && first_.is_null()) first_ = row;
     nodes_.push_back(std::move(row));
   }
-  Json finish(const std::string& how) const { return {{"first_difference", first_}, {"nodes", nodes_}, {"reference", how}}; }
+  Json finish(const std::string& how) const {
+    return {{"first_difference", first_}, {"nodes", nodes_}, {"reference", how}};
+  }
 
  private:
   const DiffOptions& options_;
@@ -178,7 +188,9 @@ class LayerReport {
 };
 
 // The reference names intermediate values: one run at -O0 that shows them.
-Json layers_given(const DiffOptions& o, const onnx::Model& model, const Reference& reference, const onnx::ImportOptions& import, const std::vector<Layer>& layers, const std::vector<std::string>& exposed) {
+Json layers_given(const DiffOptions& o, const onnx::Model& model, const Reference& reference,
+                  const onnx::ImportOptions& import, const std::vector<Layer>& layers,
+                  const std::vector<std::string>& exposed) {
   Model m = compile(expose(model, exposed), o.model, import, 0, o.run);
   const Named got = run_model(m, reference);
   LayerReport report(o);
@@ -194,7 +206,8 @@ Json layers_given(const DiffOptions& o, const onnx::Model& model, const Referenc
 }
 
 // It names none: portable kernels on the plain graph stand in, and the given outputs are compared at the end.
-Json layers_own(const DiffOptions& o, const onnx::Model& model, const Reference& reference, const onnx::ImportOptions& import, const std::vector<Layer>& layers) {
+Json layers_own(const DiffOptions& o, const onnx::Model& model, const Reference& reference,
+                const onnx::ImportOptions& import, const std::vector<Layer>& layers) {
   std::vector<std::string> exposed;
   for (const Layer& l : layers)
     if (!is_graph_output(model, l.value)) exposed.push_back(l.value);
@@ -204,7 +217,8 @@ Json layers_own(const DiffOptions& o, const onnx::Model& model, const Reference&
   portable.xnnpack = false;
   Model plain = compile(shown, o.model, import, 0, portable), tuned = compile(shown, o.model, import, 0, o.run);
   Model optimised = compile(model, o.model, import, o.optimize, o.run);
-  const Named expected = run_model(plain, reference), got = run_model(tuned, reference), final_got = run_model(optimised, reference);
+  const Named expected = run_model(plain, reference), got = run_model(tuned, reference),
+              final_got = run_model(optimised, reference);
   LayerReport report(o);
   for (const Layer& l : layers) {
     const HostTensor* want = find(expected, l.value);
@@ -215,10 +229,14 @@ Json layers_own(const DiffOptions& o, const onnx::Model& model, const Reference&
     const std::string& name = model.graph.output[i].name;
     const HostTensor* have = find(final_got, name);
     if (have == nullptr) continue;
-    if (const HostTensor* want = find(expected, name)) report.add({name, fmt::format("whole graph at -O{}", o.optimize), name}, *have, *want);
-    if (const HostTensor* want = reference.find(name, fmt::format("output_{}", i))) report.add({name, "output against the given reference", name}, *have, *want);
+    if (const HostTensor* want = find(expected, name))
+      report.add({name, fmt::format("whole graph at -O{}", o.optimize), name}, *have, *want);
+    if (const HostTensor* want = reference.find(name, fmt::format("output_{}", i)))
+      report.add({name, "output against the given reference", name}, *have, *want);
   }
-  return report.finish("the reference holds no intermediate values: nodes are compared with portable kernels at -O0, outputs with the given ones too");
+  return report.finish(
+      "the reference holds no intermediate values: nodes are compared with portable kernels at -O0, outputs with the "
+      "given ones too");
 }
 
 }  // namespace
@@ -244,12 +262,15 @@ Json diff_outputs(const DiffOptions& o) {
     passed = passed && row["equal"].get<bool>();
     rows.push_back(std::move(row));
   }
-  if (rows.empty()) throw Exception(Error::NotFound, fmt::format("the reference '{}' holds no output of the model (it has: {})", o.reference, reference.names()));
+  if (rows.empty())
+    throw Exception(Error::NotFound, fmt::format("the reference '{}' holds no output of the model (it has: {})",
+                                                 o.reference, reference.names()));
   return {{"passed", passed}, {"outputs", rows}, {"rtol", o.rtol}, {"atol", o.atol}};
 }
 
 Json diff_layers(const DiffOptions& o) {
-  if (!is_onnx_path(o.model)) throw UsageError("--layers needs the .onnx file: a .gf keeps no values between its fused nodes");
+  if (!is_onnx_path(o.model))
+    throw UsageError("--layers needs the .onnx file: a .gf keeps no values between its fused nodes");
   check_model_path(o.model);
   const Reference reference(o.reference, o.image);
   const onnx::Model model = onnx::read_model_file(o.model);
@@ -258,7 +279,8 @@ Json diff_layers(const DiffOptions& o) {
   std::vector<std::string> exposed;
   for (const Layer& l : layers)
     if (!is_graph_output(model, l.value) && reference.find(l.value) != nullptr) exposed.push_back(l.value);
-  return exposed.empty() ? layers_own(o, model, reference, import, layers) : layers_given(o, model, reference, import, layers, exposed);
+  return exposed.empty() ? layers_own(o, model, reference, import, layers)
+                         : layers_given(o, model, reference, import, layers, exposed);
 }
 
 }  // namespace gf::cli

@@ -11,7 +11,7 @@ namespace gf::cli {
 
 struct DiffOptions {
   std::string model;
-  std::string reference;     ///< folder of tensor files, folder in the ONNX backend-test layout, or .npz
+  std::string reference;  ///< folder of tensor files, folder in the ONNX backend-test layout, or .npz
   double rtol = 1e-3;
   double atol = 1e-4;
   int optimize = 2;
@@ -21,8 +21,8 @@ struct DiffOptions {
 
 /// {"passed","outputs":[{"name","equal","max_abs","max_rel","detail"}]}.
 Json diff_outputs(const DiffOptions& options);
-/// {"first_difference":{"node","op","max_abs","max_rel",...} or null,"nodes":[...],"reference":"given" or how it was made}.
-/// Only for .onnx models.
+/// {"first_difference":{"node","op","max_abs","max_rel",...} or null,"nodes":[...],"reference":"given" or how it was
+/// made}. Only for .onnx models.
 Json diff_layers(const DiffOptions& options);
 
 }  // namespace gf::cli

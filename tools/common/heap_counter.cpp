@@ -72,11 +72,11 @@ namespace {
 
 #if GF_HEAP_COUNTER
 // Symbols of the executable win over libc's for every shared library, so these see all calls.
-#include <cstdarg>
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <cstdarg>
 
 extern "C" {
 // The C library's own entry points, which exist for this purpose.

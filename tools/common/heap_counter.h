@@ -1,6 +1,7 @@
 // Counts every heap call of the process, from any thread and any shared library: malloc and its family, operator new
-// (which calls malloc), mmap and munmap, brk and sbrk. Linked as objects into programs that measure: the tools, and test
-// executables (tests/support/heap_counter.h). Works on glibc; off under sanitizers, which have a malloc of their own.
+// (which calls malloc), mmap and munmap, brk and sbrk. Linked as objects into programs that measure: the tools, and
+// test executables (tests/support/heap_counter.h). Works on glibc; off under sanitizers, which have a malloc of their
+// own.
 #pragma once
 
 #include <cstdint>

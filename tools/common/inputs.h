@@ -23,10 +23,10 @@ StreamSpec parse_stream(const std::string& text);
 struct RunArgs {
   std::string model;
   std::string entry;
-  std::vector<std::string> inputs;      ///< "name=FILE" or, with one input, "FILE"
-  std::string image;                    ///< --image; empty: the model's metadata
+  std::vector<std::string> inputs;  ///< "name=FILE" or, with one input, "FILE"
+  std::string image;                ///< --image; empty: the model's metadata
   std::optional<StreamSpec> stream;
-  std::string pool;                     ///< --pool, bytes for values without a bound; empty: the default
+  std::string pool;  ///< --pool, bytes for values without a bound; empty: the default
   bool strict = false;
 };
 void add_run_args(CLI::App& app, RunArgs& args);
@@ -50,7 +50,8 @@ int find_entry(const Program& program, const std::string& name);
 std::vector<const onnx::ValueInfo*> graph_inputs(const onnx::Model& model);
 /// Shape for onnx::ImportOptions::shapes: the shape (or else the number of elements) that a tensor has, arranged as the
 /// input declares it. Nothing when the model leaves nothing open or the tensor does not fit.
-std::optional<std::vector<int64_t>> declared_shape(const onnx::ValueInfo& input, const std::vector<int64_t>& shape, int64_t count);
+std::optional<std::vector<int64_t>> declared_shape(const onnx::ValueInfo& input, const std::vector<int64_t>& shape,
+                                                   int64_t count);
 
 /// "image (float32 1x1x28x28), ..." for messages.
 std::string ports_text(const Program& program, int entry);

@@ -10,11 +10,15 @@
 
 namespace gf::cli {
 
-int64_t now_ns() { return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 void check(Error error, const ErrorDetail& detail) {
   if (error == Error::Ok) return;
-  throw Exception(error, detail.text[0] != '\0' ? fmt::format("{}: {}", error_name(error), detail.text) : error_name(error));
+  throw Exception(error,
+                  detail.text[0] != '\0' ? fmt::format("{}: {}", error_name(error), detail.text) : error_name(error));
 }
 
 double run_ms(Session& session) {
@@ -66,9 +70,15 @@ Json stats_json(const Stats& s) {
 }
 
 Json memory_json(const MemoryNeeds& n, uint64_t file_bytes) {
-  return {{"weights_bytes", n.weights_bytes}, {"state_bytes", n.state_bytes}, {"activation_bytes", n.activation_bytes},
-          {"scratch_bytes", n.scratch_bytes}, {"pool_bytes", n.pool_bytes}, {"create_bytes", n.create_bytes}, {"file_bytes", file_bytes},
-          {"max_live_bytes", n.max_live_bytes}, {"session_bytes", n.session_bytes}};
+  return {{"weights_bytes", n.weights_bytes},
+          {"state_bytes", n.state_bytes},
+          {"activation_bytes", n.activation_bytes},
+          {"scratch_bytes", n.scratch_bytes},
+          {"pool_bytes", n.pool_bytes},
+          {"create_bytes", n.create_bytes},
+          {"file_bytes", file_bytes},
+          {"max_live_bytes", n.max_live_bytes},
+          {"session_bytes", n.session_bytes}};
 }
 
 uint64_t resident_bytes(const MemoryNeeds& n) {

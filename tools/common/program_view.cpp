@@ -25,9 +25,12 @@ Json port_json(const Program& program, int entry, const PortInfo& port) {
   Json shape = Json::array(), bounds = Json::array();
   for (int d = 0; d < port.rank; ++d) {
     bounds.push_back(port.bounds[d]);
-    if (port.symbols[d] == -1) shape.push_back(port.bounds[d]);
-    else if (port.symbols[d] >= 0 && entry >= 0) shape.push_back(std::string(program.symbol(entry, port.symbols[d]).name));
-    else shape.push_back("?");
+    if (port.symbols[d] == -1)
+      shape.push_back(port.bounds[d]);
+    else if (port.symbols[d] >= 0 && entry >= 0)
+      shape.push_back(std::string(program.symbol(entry, port.symbols[d]).name));
+    else
+      shape.push_back("?");
   }
   Json j{{"name", std::string(port.name)}, {"dtype", dtype_name(port.dtype)}, {"shape", shape}};
   if (!port.is_static()) j["bounds"] = bounds;

@@ -10,8 +10,8 @@ namespace gf::cli {
 
 /// [{"op","dtypes","count"}], most frequent first.
 Json ops_json(const std::vector<NodeInfo>& nodes);
-/// {"name","dtype","shape"}: varying dimensions by name ("?" for other expressions), and then also "bounds". `entry`: whose
-/// dimension names are meant, -1 for none (state).
+/// {"name","dtype","shape"}: varying dimensions by name ("?" for other expressions), and then also "bounds". `entry`:
+/// whose dimension names are meant, -1 for none (state).
 Json port_json(const Program& program, int entry, const PortInfo& port);
 
 }  // namespace gf::cli

@@ -28,7 +28,7 @@ using Clock = std::chrono::steady_clock;
 struct Case {
   fs::path model;
   std::string name;
-  bool light = false;   ///< NAME.onnx beside NAME_output_i.pb, fed with the official runner's ramp
+  bool light = false;  ///< NAME.onnx beside NAME_output_i.pb, fed with the official runner's ramp
 };
 
 std::vector<fs::path> data_sets(const fs::path& folder) {
@@ -47,7 +47,7 @@ struct CaseSet {
   std::string name;
   std::vector<std::pair<std::string, HostTensor>> inputs;
   onnx::ImportOptions import;
-  std::vector<fs::path> expected;       ///< file of output i; it may be missing
+  std::vector<fs::path> expected;  ///< file of output i; it may be missing
 };
 
 CaseSet load_set(const onnx::Model& model, const fs::path& folder) {
@@ -57,7 +57,8 @@ CaseSet load_set(const onnx::Model& model, const fs::path& folder) {
     const onnx::ValueInfo& info = model.graph.input[i];
     const fs::path file = folder / fmt::format("input_{}.pb", i);
     if (!fs::exists(file)) continue;
-    if (!is_tensor(info)) throw Exception(Error::Unsupported, fmt::format("input '{}' is a sequence, optional or map", info.name));
+    if (!is_tensor(info))
+      throw Exception(Error::Unsupported, fmt::format("input '{}' is a sequence, optional or map", info.name));
     HostTensor t = load_pb(file.string());
     c.import.shapes[info.name] = t.shape;
     c.inputs.emplace_back(info.name, std::move(t));
@@ -73,14 +74,17 @@ CaseSet ramp_set(const onnx::Model& model, const fs::path& path) {
     if (!is_tensor(*info) || !info->type->shape || info->type->elem_type != onnx::TensorType::Float)
       throw Exception(Error::Unsupported, fmt::format("input '{}' is not a float tensor of known rank", info->name));
     std::vector<int64_t> shape;
-    for (const onnx::Dimension& d : *info->type->shape) shape.push_back(d.kind == onnx::Dimension::Kind::Value ? d.value : 1);
+    for (const onnx::Dimension& d : *info->type->shape)
+      shape.push_back(d.kind == onnx::Dimension::Kind::Value ? d.value : 1);
     HostTensor t = HostTensor::zeros(DType::F32, shape);
     const auto values = t.view<float>();
-    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(static_cast<double>(i) / static_cast<double>(values.size()));
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<float>(static_cast<double>(i) / static_cast<double>(values.size()));
     c.import.shapes[info->name] = shape;
     c.inputs.emplace_back(info->name, std::move(t));
   }
-  for (size_t i = 0; i < model.graph.output.size(); ++i) c.expected.push_back(path.parent_path() / fmt::format("{}_output_{}.pb", path.stem().string(), i));
+  for (size_t i = 0; i < model.graph.output.size(); ++i)
+    c.expected.push_back(path.parent_path() / fmt::format("{}_output_{}.pb", path.stem().string(), i));
   return c;
 }
 
@@ -114,7 +118,8 @@ bool run_set(Model& model, const CaseSet& c, bool random, const SuiteOptions& o,
 void run_sets(const Case& test, const SuiteOptions& o, Json& row) {
   const onnx::Model onnx_model = onnx::read_model_file(test.model.string());
   std::vector<CaseSet> sets;
-  if (test.light) sets.push_back(ramp_set(onnx_model, test.model));
+  if (test.light)
+    sets.push_back(ramp_set(onnx_model, test.model));
   else
     for (const fs::path& folder : data_sets(test.model.parent_path())) sets.push_back(load_set(onnx_model, folder));
   if (sets.empty()) throw Exception(Error::NotFound, "there is no test_data_set_* folder");
@@ -212,7 +217,8 @@ Json finish_case(Running& r, bool timed_out) {
 }
 
 std::vector<Case> find_cases(const SuiteOptions& o) {
-  if (!fs::is_directory(o.directory)) throw Exception(Error::NotFound, fmt::format("'{}' is not a folder", o.directory));
+  if (!fs::is_directory(o.directory))
+    throw Exception(Error::NotFound, fmt::format("'{}' is not a folder", o.directory));
   std::vector<Case> cases;
   for (const auto& e : fs::recursive_directory_iterator(o.directory)) {
     if (e.path().extension() != ".onnx") continue;
@@ -224,7 +230,12 @@ std::vector<Case> find_cases(const SuiteOptions& o) {
     if (name == ".") name = fs::absolute(o.directory).lexically_normal().filename().string();
     if (fnmatch(o.filter.c_str(), name.c_str(), 0) == 0) cases.push_back({e.path(), name, light});
   }
-  if (cases.empty()) throw Exception(Error::NotFound, fmt::format("'{}' has no case that matches '{}' (folders with model.onnx, or NAME.onnx beside NAME_output_0.pb)", o.directory, o.filter));
+  if (cases.empty())
+    throw Exception(
+        Error::NotFound,
+        fmt::format(
+            "'{}' has no case that matches '{}' (folders with model.onnx, or NAME.onnx beside NAME_output_0.pb)",
+            o.directory, o.filter));
   std::sort(cases.begin(), cases.end(), [](const Case& a, const Case& b) { return a.name < b.name; });
   return cases;
 }
@@ -254,7 +265,8 @@ Json run_suite(const SuiteOptions& o, bool progress) {
     if (progress) fmt::print(stderr, "\r{}/{} ", rows.size(), cases.size());
   }
   if (progress) fmt::print(stderr, "\r{:20}\r", "");
-  Json result{{"passed", 0}, {"failed", 0}, {"unsupported", 0}, {"crashed", 0}, {"timed_out", 0}, {"cases", Json::array()}};
+  Json result{{"passed", 0},  {"failed", 0},    {"unsupported", 0},
+              {"crashed", 0}, {"timed_out", 0}, {"cases", Json::array()}};
   for (auto& [name, row] : rows) {
     const std::string status = row["status"];
     result[status] = result[status].get<int>() + 1;

@@ -10,7 +10,7 @@ namespace gf::cli {
 
 struct SuiteOptions {
   std::string directory;
-  std::string filter = "*";      ///< glob over case names
+  std::string filter = "*";  ///< glob over case names
   double rtol = 1e-3;
   double atol = 1e-7;
   double timeout_seconds = 60;

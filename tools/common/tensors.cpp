@@ -27,21 +27,32 @@ HostTensor convert_values(const std::vector<double>& values, std::vector<int64_t
 
 HostTensor from_doubles(const std::vector<double>& values, std::vector<int64_t> shape, DType dtype) {
   switch (dtype) {
-    case DType::F32: return convert_values<float>(values, std::move(shape));
-    case DType::F64: return convert_values<double>(values, std::move(shape));
-    case DType::I64: return convert_values<int64_t>(values, std::move(shape));
-    case DType::I32: return convert_values<int32_t>(values, std::move(shape));
-    case DType::I16: return convert_values<int16_t>(values, std::move(shape));
-    case DType::I8: return convert_values<int8_t>(values, std::move(shape));
-    case DType::U8: return convert_values<uint8_t>(values, std::move(shape));
-    case DType::U16: return convert_values<uint16_t>(values, std::move(shape));
-    case DType::U32: return convert_values<uint32_t>(values, std::move(shape));
-    case DType::U64: return convert_values<uint64_t>(values, std::move(shape));
+    case DType::F32:
+      return convert_values<float>(values, std::move(shape));
+    case DType::F64:
+      return convert_values<double>(values, std::move(shape));
+    case DType::I64:
+      return convert_values<int64_t>(values, std::move(shape));
+    case DType::I32:
+      return convert_values<int32_t>(values, std::move(shape));
+    case DType::I16:
+      return convert_values<int16_t>(values, std::move(shape));
+    case DType::I8:
+      return convert_values<int8_t>(values, std::move(shape));
+    case DType::U8:
+      return convert_values<uint8_t>(values, std::move(shape));
+    case DType::U16:
+      return convert_values<uint16_t>(values, std::move(shape));
+    case DType::U32:
+      return convert_values<uint32_t>(values, std::move(shape));
+    case DType::U64:
+      return convert_values<uint64_t>(values, std::move(shape));
     case DType::F16:
     case DType::BF16: {
       HostTensor t = HostTensor::zeros(dtype, std::move(shape));
       for (size_t i = 0; i < values.size(); ++i) {
-        const uint16_t bits = dtype == DType::F16 ? to_f16(static_cast<float>(values[i])).bits : to_bf16(static_cast<float>(values[i])).bits;
+        const uint16_t bits = dtype == DType::F16 ? to_f16(static_cast<float>(values[i])).bits
+                                                  : to_bf16(static_cast<float>(values[i])).bits;
         std::memcpy(t.data.data() + i * 2, &bits, 2);
       }
       return t;
@@ -51,7 +62,8 @@ HostTensor from_doubles(const std::vector<double>& values, std::vector<int64_t> 
       for (size_t i = 0; i < values.size(); ++i) t.data[i] = static_cast<std::byte>(values[i] != 0);
       return t;
     }
-    default: throw Exception(Error::TypeMismatch, fmt::format("cannot make a tensor of type {}", dtype_name(dtype)));
+    default:
+      throw Exception(Error::TypeMismatch, fmt::format("cannot make a tensor of type {}", dtype_name(dtype)));
   }
 }
 
@@ -76,7 +88,9 @@ void fit_shape(HostTensor& t, const PortInfo& port, const std::string& spec) {
   const auto fits = [&](const std::vector<int64_t>& s) {
     if (static_cast<int>(s.size()) != port.rank) return false;
     for (int d = 0; d < port.rank; ++d)
-      if (port.symbols[d] == -1 ? s[static_cast<size_t>(d)] != port.bounds[d] : s[static_cast<size_t>(d)] > port.bounds[d]) return false;
+      if (port.symbols[d] == -1 ? s[static_cast<size_t>(d)] != port.bounds[d]
+                                : s[static_cast<size_t>(d)] > port.bounds[d])
+        return false;
     return true;
   };
   if (fits(t.shape)) return;
@@ -94,24 +108,30 @@ void fit_shape(HostTensor& t, const PortInfo& port, const std::string& spec) {
   int varying = -1, varying_count = 0;
   int64_t fixed = 1;
   for (int d = 0; d < port.rank; ++d) {
-    if (port.symbols[d] == -1) fixed *= port.bounds[d];
-    else varying = d, ++varying_count;
+    if (port.symbols[d] == -1)
+      fixed *= port.bounds[d];
+    else
+      varying = d, ++varying_count;
   }
   if (varying_count == 1 && fixed > 0 && t.count() % fixed == 0 && t.count() / fixed <= port.bounds[varying]) {
     t.shape = bound_shape(port);
     t.shape[static_cast<size_t>(varying)] = t.count() / fixed;
     return;
   }
-  throw Exception(Error::ShapeMismatch, fmt::format("'{}' has shape {}, input '{}' wants {}{}", spec, shape_text(t.shape), port.name, port.is_static() ? "" : "at most ", shape_text(bound_shape(port))));
+  throw Exception(Error::ShapeMismatch,
+                  fmt::format("'{}' has shape {}, input '{}' wants {}{}", spec, shape_text(t.shape), port.name,
+                              port.is_static() ? "" : "at most ", shape_text(bound_shape(port))));
 }
 
-// Files may hold another number type than the model wants, but no value may change: text and images are float32 even when
-// they hold whole numbers, 3.5 for an integer input is a mistake. Floats may be rounded to a narrower float.
+// Files may hold another number type than the model wants, but no value may change: text and images are float32 even
+// when they hold whole numbers, 3.5 for an integer input is a mistake. Floats may be rounded to a narrower float.
 void check_conversion(const HostTensor& t, const PortInfo& port, const std::string& where) {
   const auto refuse = [&](const std::string& why) {
-    throw Exception(Error::TypeMismatch, fmt::format("'{}' holds {}, input '{}' wants {}: {}", where, dtype_name(t.dtype), port.name, dtype_name(port.dtype), why));
+    throw Exception(Error::TypeMismatch, fmt::format("'{}' holds {}, input '{}' wants {}: {}", where,
+                                                     dtype_name(t.dtype), port.name, dtype_name(port.dtype), why));
   };
-  if (t.dtype == DType::C64 || t.dtype == DType::C128 || port.dtype == DType::C64 || port.dtype == DType::C128) refuse("complex numbers are not converted");
+  if (t.dtype == DType::C64 || t.dtype == DType::C128 || port.dtype == DType::C64 || port.dtype == DType::C128)
+    refuse("complex numbers are not converted");
   if (dtype_is_float(port.dtype)) return;
   double lo = 0, hi = 1;
   if (port.dtype != DType::Bool) {
@@ -122,7 +142,8 @@ void check_conversion(const HostTensor& t, const PortInfo& port, const std::stri
   }
   const std::vector<double> values = t.as<double>();
   for (size_t i = 0; i < values.size(); ++i)
-    if (!(values[i] >= lo && values[i] <= hi) || values[i] != std::floor(values[i])) refuse(fmt::format("element {} is {}, which does not fit", i, values[i]));
+    if (!(values[i] >= lo && values[i] <= hi) || values[i] != std::floor(values[i]))
+      refuse(fmt::format("element {} is {}, which does not fit", i, values[i]));
 }
 
 }  // namespace
@@ -132,7 +153,8 @@ HostTensor load_pb(const std::string& path) {
   HostTensor out;
   out.dtype = onnx::to_dtype(t.data_type);
   if (out.dtype == DType::Invalid || out.dtype == DType::String)
-    throw Exception(Error::Unsupported, fmt::format("'{}' holds a tensor of type {}, which is not supported", path, onnx::tensor_type_name(t.data_type)));
+    throw Exception(Error::Unsupported, fmt::format("'{}' holds a tensor of type {}, which is not supported", path,
+                                                    onnx::tensor_type_name(t.data_type)));
   out.shape = t.dims;
   const onnx::Bytes bytes = onnx::tensor_bytes(t);
   out.data.assign(bytes.span().begin(), bytes.span().end());
@@ -147,15 +169,18 @@ HostTensor read_tensor_file(const std::string& path, const std::string& image_op
   if (std::filesystem::path(path).extension() == ".pb") return load_pb(path);
   io::LoadOptions options;
   std::string image = image_options;
-  if (gray && image.find("rgb") == std::string::npos && image.find("bgr") == std::string::npos && image.find("gray") == std::string::npos)
+  if (gray && image.find("rgb") == std::string::npos && image.find("bgr") == std::string::npos &&
+      image.find("gray") == std::string::npos)
     image += image.empty() ? "gray" : ",gray";
   options.image = io::parse_image_options(image);
   return io::load_array(path, options);
 }
 
-HostTensor load_tensor(const std::string& spec, const PortInfo& port, const std::string& image_options, const Program* program) {
+HostTensor load_tensor(const std::string& spec, const PortInfo& port, const std::string& image_options,
+                       const Program* program) {
   if (is_generated(spec)) return generated(spec, port);
-  if (port.dtype == DType::String) throw Exception(Error::Unsupported, fmt::format("input '{}' is of strings, which is not supported", port.name));
+  if (port.dtype == DType::String)
+    throw Exception(Error::Unsupported, fmt::format("input '{}' is of strings, which is not supported", port.name));
   std::string image = image_options;
   if (image.empty() && program != nullptr) image = std::string(program->metadata("image"));
   const bool gray = port.rank == 4 && (image.find("nhwc") == std::string::npos ? port.bounds[1] : port.bounds[3]) == 1;
