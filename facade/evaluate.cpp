@@ -22,10 +22,11 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(uint64_t bytes, int poison = 0xff) : bytes_(bytes) {
     void* p = nullptr;
-    if (posix_memalign(&p, kAlignment, bytes == 0 ? 1 : bytes) != 0)
+    const size_t size = bytes == 0 ? 1 : static_cast<size_t>(bytes);
+    if (size < bytes || posix_memalign(&p, kAlignment, size) != 0)
       throw Exception(Error::OutOfMemory, "evaluate: " + std::to_string(bytes) + " bytes are not to be had");
     memory_.reset(p);
-    std::memset(p, poison, bytes == 0 ? 1 : bytes);
+    std::memset(p, poison, size);
   }
   void* data() const { return memory_.get(); }
   uint64_t size() const { return bytes_; }

@@ -210,8 +210,8 @@ HostTensor get_output(const Session& session, int i) {
   t.shape.assign(view.shape.dims, view.shape.dims + view.shape.rank);
   uint64_t bytes = 0;
   if (!bytes_checked(view.count(), view.dtype, bytes)) throw Exception(Error::Internal, "output has no size");
-  t.data.resize(bytes);
-  if (bytes != 0) std::memcpy(t.data.data(), view.data, bytes);
+  t.data.resize(static_cast<size_t>(bytes));
+  if (bytes != 0) std::memcpy(t.data.data(), view.data, t.data.size());
   return t;
 }
 
