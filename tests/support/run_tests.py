@@ -105,16 +105,21 @@ def base_environment(preset, tier):
     return env
 
 
-def merge_json(stage, group, report):
+def skip_reasons(output):
+    """Test name -> reason, from what the executable printed (GoogleTest's JSON leaves the reason out)."""
+    found = re.findall(r"^\[ RUN +\] (\S+)\n((?:(?!^\[ RUN).*\n)*?)^\[ +SKIPPED +\]", output, re.M)
+    return {name: text.split("Skipped\n", 1)[-1] for name, text in found}
+
+
+def merge_json(stage, group, report, output):
+    reasons = skip_reasons(output)
     for suite in report.get("testsuites", []):
         for test in suite.get("testsuite", []):
             name = f"{group}: {test['classname']}.{test['name']}"
             if test.get("failures"):
                 stage.failures.append((name, tail(test["failures"][0]["failure"], 12)))
             elif test.get("result") == "SKIPPED":
-                message = (test.get("skipped") or [{"message": ""}])[0].get("message", "")
-                # "file:line\nreason": the reason is what people want
-                stage.skip(name, message.split("\n", 1)[-1])
+                stage.skip(name, reasons.get(f"{test['classname']}.{test['name']}", ""))
             elif test.get("status") == "RUN":
                 stage.passed += 1
 
@@ -130,7 +135,7 @@ def merge_output(stage, group, output, status, timed_out):
         elif result == "FAILED":
             stage.failures.append((f"{group}: {name}", "see above"))
         else:
-            stage.skip(f"{group}: {name}", "unknown (the process ended before its report)")
+            stage.skip(f"{group}: {name}", skip_reasons(output).get(name, ""))
     what = "timed out" if timed_out else f"ended by {signal.Signals(-status).name}" if status < 0 else f"exit {status}"
     left = int(total.group(1)) - len(done) if total else 1
     culprit = started[-1] if started else "start-up"
@@ -176,7 +181,7 @@ def run_tests(stage, preset, tier, test_filter, only=None, wrapper=(), timeout=1
         for group, report, status, output, timed_out, seconds in pool.map(lambda job: run_gtest(*job), jobs):
             failed_before = len(stage.failures)
             if report is not None and not timed_out:
-                merge_json(stage, group, report)
+                merge_json(stage, group, report, output)
                 if status != 0 and len(stage.failures) == failed_before:
                     stage.failures.append((f"{group}: exit status", f"tests passed but the process ended with {status} "
                                            "(a sanitizer, a leak or a crash at exit)\n" + tail(output)))
