@@ -93,9 +93,9 @@ constexpr int kRows = 4, kBlockK = 256, kChunk = 128 * 1024 / 4;
 constexpr int kStrideA = kBlockK + 16;
 static_assert(kRows <= kMaxTileRows && 2 * kLanes <= kMaxTileCols);
 
-// Independent partial sums per element, so that at least 8 multiply-adds are in flight (latency 4, two per cycle) in tiles
-// of two vectors. Narrow tiles use as many: they hold the last columns of a row whose others lie in wide tiles, and equal
-// columns must give equal sums (a softmax behind large sums shows a difference in the last bit).
+// Independent partial sums per element, so that at least 8 multiply-adds are in flight (latency 4, two per cycle) in
+// tiles of two vectors. Narrow tiles use as many: they hold the last columns of a row whose others lie in wide tiles,
+// and equal columns must give equal sums (a softmax behind large sums shows a difference in the last bit).
 template <int MR>
 constexpr int kSplits = 2 * MR >= 8 ? 1 : 2 * MR >= 4 ? 2 : 4;
 
