@@ -13,6 +13,7 @@ int merge_common(ir::Model& model, const PassOptions& options);    // cleanup.cp
 int move_transposes(ir::Model& model, const PassOptions& options);   // layout.cpp: NCHW leftovers cancel
 int fold_weights(ir::Model& model, const PassOptions& options);      // fold_weights.cpp: batch norm, scales, shifts, pads
 int simplify(ir::Model& model, const PassOptions& options);          // simplify.cpp: views, casts, concats, expands, ...
+int split_products(ir::Model& model, const PassOptions& options);    // simplify.cpp: slices of products (late: after biases)
 int order_for_memory(ir::Model& model, const PassOptions& options);  // order.cpp
 int match_activations(ir::Model& model, const PassOptions& options); // activation_patterns.cpp: GELU, SiLU, ... written out
 int match_norms(ir::Model& model, const PassOptions& options);       // norm_patterns.cpp: layer norm, RMS norm, softmax

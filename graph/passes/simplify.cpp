@@ -28,7 +28,8 @@ bool widens(DType from, DType to) {
 
 class Simplifier {
  public:
-  Simplifier(Rewriter& r, const PassOptions& options) : r_(r), options_(options) {}
+  Simplifier(Rewriter& r, const PassOptions& options, bool split_products)
+      : r_(r), options_(options), split_products_(split_products) {}
 
   int run() {
     for (Node* n : r_.nodes()) {
@@ -42,6 +43,7 @@ class Simplifier {
       else if (n->is<op::Div>()) divide(*n);
       else if (n->is<op::Pow>()) power(*n);
       else if (n->is<op::MatMul>()) product(*n);
+      if (split_products_ && r_.alive(n) && n->is<op::MatMul>()) split_product(*n);
       if (r_.alive(n) && is_elementwise(*n)) drop_expands(*n);
     }
     return changes_;
@@ -89,7 +91,8 @@ class Simplifier {
     };
     std::vector<ValueId> parts;
     bool changed = false;
-    for (ValueId v : n.inputs) {
+    const std::vector<ValueId> inputs = join_slices(n, axis_of(n), changed);
+    for (ValueId v : inputs) {
       const Node* p = r_.produced_by<op::Concat>(v);
       if (p != nullptr && r_.only_reader(v) == &n && axis_of(*p) == axis_of(n)) {
         parts.insert(parts.end(), p->inputs.begin(), p->inputs.end());
@@ -104,6 +107,52 @@ class Simplifier {
     ++changes_;
   }
 
+  /// A slice of one axis with step 1.
+  struct Range {
+    ValueId of = kNoValue;
+    int64_t axis = 0, begin = 0, end = 0;
+  };
+  std::optional<Range> range_of(ValueId v) const {
+    const Node* n = r_.produced_by<op::Slice>(v);
+    if (n == nullptr || n->writes_state >= 0) return std::nullopt;
+    const auto starts = r_.ints(n->inputs[1]), ends = r_.ints(n->inputs[2]);
+    const auto axes = n->input(3) != kNoValue ? r_.ints(n->inputs[3]) : std::vector<int64_t>{0};
+    const auto steps = n->input(4) != kNoValue ? r_.ints(n->inputs[4]) : std::vector<int64_t>{1};
+    if (!starts || !ends || !axes || !steps || starts->size() != 1 || axes->size() != 1 || (*steps)[0] != 1) return std::nullopt;
+    Range out{n->inputs[0], (*axes)[0], (*starts)[0], (*ends)[0]};
+    if (out.axis < 0) out.axis += r_.rank(v);
+    const Dim length = r_.shape(out.of)[static_cast<int>(out.axis)];
+    if (!length.is_const()) return std::nullopt;
+    op::Slice::clamp(length.lo, 1, out.begin, out.end);
+    return out;
+  }
+
+  // Slices next to each other that make up the whole of a value are that value.
+  std::vector<ValueId> join_slices(const Node& n, int64_t axis, bool& changed) const {
+    std::vector<ValueId> out;
+    for (size_t i = 0; i < n.inputs.size(); ++i) {
+      const auto first = range_of(n.inputs[i]);
+      size_t next = i + 1;
+      if (first && first->axis == axis && first->begin == 0) {
+        int64_t end = first->end;
+        while (next < n.inputs.size()) {
+          const auto more = range_of(n.inputs[next]);
+          if (!more || more->of != first->of || more->axis != axis || more->begin != end) break;
+          end = more->end;
+          ++next;
+        }
+        if (next > i + 1 && end == r_.shape(first->of)[static_cast<int>(axis)].lo) {
+          out.push_back(first->of);
+          changed = true;
+          i = next - 1;
+          continue;
+        }
+      }
+      out.push_back(n.inputs[i]);
+    }
+    return out;
+  }
+
   void slice(Node& n) {
     if (!same_shape(r_.shape(n.inputs[0]), r_.shape(n.outputs[0]))) return;
     if (n.input(4) != kNoValue) {
@@ -111,6 +160,50 @@ class Simplifier {
       if (!steps || std::any_of(steps->begin(), steps->end(), [](int64_t s) { return s != 1; })) return;
     }
     pass_on(n, n.inputs[0]);
+  }
+
+  // Slices of the columns of a product with constant weights that take all of them: each is a product with its columns.
+  void split_product(Node& n) {
+    const ValueId y = n.outputs[0];
+    const ir::Constant* w = r_.constant(n.inputs[1]);
+    const ir::Constant* bias = r_.constant(n.input(2));
+    const auto attrs = ir::attrs_of<op::MatMul>(n);
+    const int rank = r_.rank(y);
+    if (w == nullptr || w->splat || w->dims.size() != 2 || attrs.transpose_b || n.input(3) != kNoValue || (n.input(2) != kNoValue && bias == nullptr)) return;
+    if (r_.is_output(y) || r_.readers(y).size() < 2 || dtype_bits(w->dtype) % 8 != 0) return;
+    std::vector<std::pair<Node*, Range>> parts;
+    int64_t covered = 0;
+    for (Node* reader : r_.readers(y)) {
+      const auto range = reader->is<op::Slice>() && reader->inputs[0] == y ? range_of(reader->outputs[0]) : std::nullopt;
+      if (!range || range->axis != rank - 1 || range->end - range->begin < 64 || r_.producer(reader->outputs[0]) != reader) return;
+      for (const auto& [other, taken] : parts)
+        if (range->begin < taken.end && taken.begin < range->end) return;
+      covered += range->end - range->begin;
+      parts.emplace_back(reader, *range);
+    }
+    if (covered != w->dims[1]) return;
+    const std::vector<ValueId> inputs = n.inputs;
+    for (auto& [reader, range] : parts) {
+      std::vector<ValueId> own = {inputs[0], r_.add_constant(columns(*w, range)), kNoValue};
+      if (bias != nullptr) own[2] = r_.add_constant(columns(*bias, range));
+      r_.become<op::MatMul>(*reader, own, attrs);
+    }
+    ++changes_;
+  }
+
+  static ir::ConstantPtr columns(const ir::Constant& c, const Range& range) {
+    const size_t size = dtype_bits(c.dtype) / 8;
+    const auto width = static_cast<size_t>(c.dims.back()), first = static_cast<size_t>(range.begin), count = static_cast<size_t>(range.end - range.begin);
+    std::vector<int64_t> dims = c.dims;
+    dims.back() = static_cast<int64_t>(count);
+    if (c.splat) return ir::make_splat(c.dtype, dims, c.data);
+    std::vector<std::byte> bytes;
+    bytes.reserve(c.data.size() / width * count);
+    for (size_t row = 0; row < c.data.size() / (width * size); ++row) {
+      const auto begin = c.data.begin() + static_cast<std::ptrdiff_t>((row * width + first) * size);
+      bytes.insert(bytes.end(), begin, begin + static_cast<std::ptrdiff_t>(count * size));
+    }
+    return ir::make_constant(c.dtype, std::move(dims), std::move(bytes));
   }
 
   void where(Node& n) {
@@ -140,22 +233,24 @@ class Simplifier {
     ++changes_;
   }
 
-  // reshape(matmul(reshape(x), w)) with the last axes left alone: the product takes x as it is, leading axes and all.
+  // reshape(matmul(x, w)) with the columns left alone is matmul(reshape(x), w): views before a product cost nothing, and
+  // what follows the product can move into it.
   void product(Node& n) {
-    const Node* before = r_.producer(n.inputs[0]);
     Node* after = r_.only_reader(n.outputs[0]);
-    if (before == nullptr || after == nullptr || !is_view(*before) || !is_view(*after) || before->writes_state >= 0) return;
-    const ValueId x = before->inputs[0];
-    const DimShape &in = r_.shape(x), &rows = r_.shape(n.inputs[0]), &out = r_.shape(n.outputs[0]), &result = r_.shape(after->outputs[0]);
+    if (after == nullptr || !is_view(*after) || after->writes_state >= 0) return;
+    ValueId x = n.inputs[0];
+    if (const Node* before = r_.producer(x); before != nullptr && is_view(*before) && before->writes_state < 0) x = before->inputs[0];
+    const DimShape &rows = r_.shape(n.inputs[0]), &out = r_.shape(n.outputs[0]), &result = r_.shape(after->outputs[0]);
     const auto attrs = ir::attrs_of<op::MatMul>(n);
-    if (attrs.transpose_a || n.input(3) != kNoValue || r_.rank(n.inputs[1]) != 2 || in.rank < 2 || rows.rank < 2 || result.rank < 2) return;
-    if (!in[in.rank - 1].same(rows[rows.rank - 1]) || !result[result.rank - 1].same(out[out.rank - 1])) return;
-    if (in.rank == rows.rank || in.rank != result.rank) return;
+    if (attrs.transpose_a || n.input(3) != kNoValue || r_.rank(n.inputs[1]) != 2 || rows.rank < 2 || result.rank < 2) return;
+    if (!result[result.rank - 1].same(out[out.rank - 1])) return;
+    DimShape target = result;
+    target[target.rank - 1] = rows[rows.rank - 1];
+    const ValueId moved = r_.reshape(n, x, target);
+    if (moved == kNoValue) return;
     std::vector<ValueId> inputs = n.inputs;
-    inputs[0] = x;
-    const ValueId y = r_.insert<op::MatMul>(n, inputs, attrs);
-    const ValueId back = r_.reshape(n, y, out);
-    if (back == kNoValue || !r_.replace(n.outputs[0], back)) return;
+    inputs[0] = moved;
+    r_.become<op::MatMul>(*after, inputs, attrs);
     ++changes_;
   }
 
@@ -175,19 +270,30 @@ class Simplifier {
 
   Rewriter& r_;
   const PassOptions& options_;
+  const bool split_products_;
   int changes_ = 0;
 };
 
 }  // namespace
 
-int simplify(ir::Model& model, const PassOptions& options) {
+namespace {
+
+int simplify_all(ir::Model& model, const PassOptions& options, bool split_products) {
   int total = 0;
   for (int round = 0; round < 4; ++round) {
-    const int changed = for_each_rewriter(model, [&](Rewriter& r) { return Simplifier(r, options).run(); });
+    const int changed = for_each_rewriter(model, [&](Rewriter& r) { return Simplifier(r, options, split_products).run(); });
     total += changed;
     if (changed == 0) break;
   }
   return total;
+}
+
+}  // namespace
+
+int simplify(ir::Model& model, const PassOptions& options) { return simplify_all(model, options, false); }
+
+int split_products(ir::Model& model, const PassOptions& options) {
+  return options.exact ? 0 : simplify_all(model, options, true);
 }
 
 }  // namespace gf

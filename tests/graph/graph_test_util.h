@@ -34,7 +34,7 @@ struct Net {
     for (const Dim& d : dims) shape.push(d);
     return entry.add_input(name, type, shape);
   }
-  Dim symbol(const std::string& name) { return entry.symbols.symbol(name); }
+  Dim symbol(const std::string& name) { return entry.symbols.symbol(name, 1, 8); }
   void output(const std::string& name, ir::ValueId v) {
     entry.value(v).name = name;
     entry.body.outputs.push_back(v);

@@ -77,6 +77,29 @@ TEST(Simplify, ExpandBeforeBroadcasting) {
   EXPECT_EQ(c, (std::map<std::string, int>{{"add", 1}}));
 }
 
+TEST(Simplify, SlicesThatAreTheWhole) {
+  const auto c = optimised([](Net& n) {
+    const ValueId x = n.input("x", {2, 3, 12});
+    const auto part = [&](int64_t from, int64_t to) { return n.b.add<op::Slice>({x, n.b.ints({from}), n.b.ints({to}), n.b.ints({2})}); };
+    const ValueId b = part(4, 9);
+    n.output("y", n.b.add<op::Concat>({part(0, 4), b, part(9, 50), n.b.add<op::Neg>({b})}, {.axis = 2}));
+  }, {simplify}, {}, {0, 0});
+  EXPECT_EQ(c, (std::map<std::string, int>{{"concat", 1}, {"neg", 1}, {"slice", 1}}));
+}
+
+TEST(SplitProducts, QueryKeyAndValue) {
+  const auto c = optimised([](Net& n) {
+    ValueId y = n.b.add<op::MatMul>({n.input("x", {2, 5, 16}), n.weights({16, 192})});
+    y = n.b.add<op::Add>({y, n.weights({192})});
+    for (int64_t k = 0; k < 3; ++k)
+      n.output("y" + std::to_string(k), n.b.add<op::Slice>({y, n.b.ints({k * 64}), n.b.ints({k * 64 + 64}), n.b.ints({-1})}));
+    const ValueId z = n.b.add<op::MatMul>({n.input("z", {5, 16}), n.weights({16, 192})});  // a column is left over
+    n.output("z0", n.b.add<op::Slice>({z, n.b.ints({0}), n.b.ints({64}), n.b.ints({1})}));
+    n.output("z1", n.b.add<op::Slice>({z, n.b.ints({64}), n.b.ints({191}), n.b.ints({1})}));
+  }, {fold_weights, split_products});
+  EXPECT_EQ(c, (std::map<std::string, int>{{"matmul", 4}, {"slice", 2}}));
+}
+
 TEST(Order, LongBranchesRunOneAfterTheOther) {
   Net n;
   const ValueId x = n.input("x", {64, 64});
