@@ -61,8 +61,8 @@ Error run_split(RunContext& c) {
 
 extern const Kernel concat_kernel, split_kernel;
 const Kernel concat_kernel{
-    .op = op::Concat::info.id, .name = "concat_portable", .rank = 1, .prepare = prepare_any, .run = run_concat};
+    .op = op::Concat::info.id, .name = "concat_portable", .rank = 10, .prepare = prepare_any, .run = run_concat};
 const Kernel split_kernel{
-    .op = op::Split::info.id, .name = "split_portable", .rank = 1, .prepare = prepare_any, .run = run_split};
+    .op = op::Split::info.id, .name = "split_portable", .rank = 10, .prepare = prepare_any, .run = run_split};
 
 }  // namespace gf::cpu

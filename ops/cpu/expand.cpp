@@ -49,8 +49,8 @@ Error run_tile(RunContext& c) {
 
 extern const Kernel expand_kernel, tile_kernel;
 const Kernel expand_kernel{
-    .op = op::Expand::info.id, .name = "expand_portable", .rank = 1, .prepare = prepare_any, .run = run_expand};
+    .op = op::Expand::info.id, .name = "expand_portable", .rank = 10, .prepare = prepare_any, .run = run_expand};
 const Kernel tile_kernel{
-    .op = op::Tile::info.id, .name = "tile_portable", .rank = 1, .prepare = prepare_any, .run = run_tile};
+    .op = op::Tile::info.id, .name = "tile_portable", .rank = 10, .prepare = prepare_any, .run = run_tile};
 
 }  // namespace gf::cpu

@@ -44,6 +44,6 @@ Error run(RunContext& c) {
 
 extern const Kernel gather_kernel;
 const Kernel gather_kernel{
-    .op = op::Gather::info.id, .name = "gather_portable", .rank = 1, .prepare = prepare_any, .run = run};
+    .op = op::Gather::info.id, .name = "gather_portable", .rank = 10, .prepare = prepare_any, .run = run};
 
 }  // namespace gf::cpu

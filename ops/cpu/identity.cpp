@@ -26,8 +26,8 @@ Error run(RunContext& context) {
 extern const Kernel identity_kernel;
 extern const Kernel bit_cast_kernel;
 const Kernel identity_kernel{
-    .op = op::Identity::info.id, .name = "identity_portable", .rank = 1, .prepare = prepare, .run = run};
+    .op = op::Identity::info.id, .name = "identity_portable", .rank = 10, .prepare = prepare, .run = run};
 const Kernel bit_cast_kernel{
-    .op = op::BitCast::info.id, .name = "bit_cast_portable", .rank = 1, .prepare = prepare, .run = run};
+    .op = op::BitCast::info.id, .name = "bit_cast_portable", .rank = 10, .prepare = prepare, .run = run};
 
 }  // namespace gf::cpu

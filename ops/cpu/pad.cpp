@@ -119,6 +119,6 @@ Error run(RunContext& c) {
 }  // namespace
 
 extern const Kernel pad_kernel;
-const Kernel pad_kernel{.op = op::Pad::info.id, .name = "pad_portable", .rank = 1, .prepare = prepare_any, .run = run};
+const Kernel pad_kernel{.op = op::Pad::info.id, .name = "pad_portable", .rank = 10, .prepare = prepare_any, .run = run};
 
 }  // namespace gf::cpu

@@ -28,12 +28,12 @@ Error run(RunContext& c) {
 
 extern const Kernel reshape_kernel, squeeze_kernel, unsqueeze_kernel, flatten_kernel;
 const Kernel reshape_kernel{
-    .op = op::Reshape::info.id, .name = "reshape_portable", .rank = 1, .prepare = prepare, .run = run};
+    .op = op::Reshape::info.id, .name = "reshape_portable", .rank = 10, .prepare = prepare, .run = run};
 const Kernel squeeze_kernel{
-    .op = op::Squeeze::info.id, .name = "squeeze_portable", .rank = 1, .prepare = prepare, .run = run};
+    .op = op::Squeeze::info.id, .name = "squeeze_portable", .rank = 10, .prepare = prepare, .run = run};
 const Kernel unsqueeze_kernel{
-    .op = op::Unsqueeze::info.id, .name = "unsqueeze_portable", .rank = 1, .prepare = prepare, .run = run};
+    .op = op::Unsqueeze::info.id, .name = "unsqueeze_portable", .rank = 10, .prepare = prepare, .run = run};
 const Kernel flatten_kernel{
-    .op = op::Flatten::info.id, .name = "flatten_portable", .rank = 1, .prepare = prepare, .run = run};
+    .op = op::Flatten::info.id, .name = "flatten_portable", .rank = 10, .prepare = prepare, .run = run};
 
 }  // namespace gf::cpu

@@ -24,8 +24,8 @@ Error run_size(RunContext& c) {
 
 extern const Kernel shape_kernel, size_kernel;
 const Kernel shape_kernel{
-    .op = op::ShapeOf::info.id, .name = "shape_portable", .rank = 1, .prepare = prepare_any, .run = run_shape};
+    .op = op::ShapeOf::info.id, .name = "shape_portable", .rank = 10, .prepare = prepare_any, .run = run_shape};
 const Kernel size_kernel{
-    .op = op::Size::info.id, .name = "size_portable", .rank = 1, .prepare = prepare_any, .run = run_size};
+    .op = op::Size::info.id, .name = "size_portable", .rank = 10, .prepare = prepare_any, .run = run_size};
 
 }  // namespace gf::cpu

@@ -52,6 +52,6 @@ Error run(RunContext& c) {
 
 extern const Kernel slice_kernel;
 const Kernel slice_kernel{
-    .op = op::Slice::info.id, .name = "slice_portable", .rank = 1, .prepare = prepare_any, .run = run};
+    .op = op::Slice::info.id, .name = "slice_portable", .rank = 10, .prepare = prepare_any, .run = run};
 
 }  // namespace gf::cpu
