@@ -1,5 +1,5 @@
-// Activations written out in simple ops (GELU in both forms, SiLU, Mish, HardSwish, ...): a piece of graph with one input
-// is recognised by its values at sample points, so every way of writing the formula is found.
+// Activations written out in simple ops (GELU in both forms, SiLU, Mish, HardSwish, ...): a piece of graph with one
+// input is recognised by its values at sample points, so every way of writing the formula is found.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -29,7 +29,7 @@ const std::vector<double>& samples() {
 }
 
 struct Values {
-  std::vector<double> y;      // at samples()
+  std::vector<double> y;  // at samples()
 };
 
 // Equal up to the rounding of float constants in the formula.
@@ -63,7 +63,8 @@ class ActivationMatcher {
 
  private:
   bool may_be_root(const Node& n) const {
-    return n.writes_state < 0 && scalar_arity(*n.def) == 2 && n.outputs[0] != kNoValue && r_.dtype(n.outputs[0]) == DType::F32;
+    return n.writes_state < 0 && scalar_arity(*n.def) == 2 && n.outputs[0] != kNoValue &&
+           r_.dtype(n.outputs[0]) == DType::F32;
   }
 
   // Grows the piece from the root upwards, latest node first; every time one value feeds it, it is a candidate. The
@@ -74,10 +75,12 @@ class ActivationMatcher {
     std::vector<ScalarFunction> candidates;
     const Node* next = &root;
     while (next != nullptr && piece.size() < kMaxNodes && take(*next, piece, open)) {
-      if (open.size() == 1 && piece.size() >= 2 && closed(piece, root) && same_shape(r_.shape(open[0]), r_.shape(root.outputs[0])))
+      if (open.size() == 1 && piece.size() >= 2 && closed(piece, root) &&
+          same_shape(r_.shape(open[0]), r_.shape(root.outputs[0])))
         candidates.push_back({open[0], root.outputs[0], piece});
       if (open.empty()) break;
-      const auto latest = std::max_element(open.begin(), open.end(), [&](ValueId a, ValueId b) { return place(a) < place(b); });
+      const auto latest =
+          std::max_element(open.begin(), open.end(), [&](ValueId a, ValueId b) { return place(a) < place(b); });
       next = place(*latest) < 0 ? nullptr : r_.producer(*latest);
       open.erase(latest);
     }
@@ -86,7 +89,8 @@ class ActivationMatcher {
   }
 
   bool try_piece(Node& root, ScalarFunction f) {
-    std::sort(f.nodes.begin(), f.nodes.end(), [&](const Node* a, const Node* b) { return order_.at(a) < order_.at(b); });
+    std::sort(f.nodes.begin(), f.nodes.end(),
+              [&](const Node* a, const Node* b) { return order_.at(a) < order_.at(b); });
     Values v;
     for (double x : samples()) v.y.push_back(f(r_, x));
     if (!replace(root, f, v)) return false;
@@ -111,7 +115,8 @@ class ActivationMatcher {
       if (try_op<op::Swish>(r_, root, x, v, {static_cast<float>(alpha)})) return true;
     }
     const double beta = f(r_, 0.0), slope = (f(r_, 0.01) - beta) / 0.01;
-    if (slope > 0 && try_op<op::HardSigmoid>(r_, root, x, v, {static_cast<float>(slope), static_cast<float>(beta)})) return true;
+    if (slope > 0 && try_op<op::HardSigmoid>(r_, root, x, v, {static_cast<float>(slope), static_cast<float>(beta)}))
+      return true;
     const double negative = -f(r_, -1.0);
     return negative > 0 && negative < 1 && try_op<op::LeakyRelu>(r_, root, x, v, {static_cast<float>(negative)});
   }

@@ -40,10 +40,18 @@ ir::ConstantPtr make_real(DType dtype, std::span<const double> values, std::vect
   for (size_t i = 0; i < values.size(); ++i) {
     const auto f = static_cast<float>(values[i]);
     switch (dtype) {
-      case DType::F64: put(i, values[i]); break;
-      case DType::F16: put(i, to_f16(f).bits); break;
-      case DType::BF16: put(i, to_bf16(f).bits); break;
-      default: put(i, f); break;
+      case DType::F64:
+        put(i, values[i]);
+        break;
+      case DType::F16:
+        put(i, to_f16(f).bits);
+        break;
+      case DType::BF16:
+        put(i, to_bf16(f).bits);
+        break;
+      default:
+        put(i, f);
+        break;
     }
   }
   return ir::make_constant(dtype, std::move(dims), std::move(bytes));
@@ -57,16 +65,20 @@ std::vector<size_t> channel_of_elements(const Node& anchor, const ir::Constant& 
   std::vector<size_t> channel(count);
   if (anchor.is<op::MatMul>()) {
     const bool transposed = with_anchor_attrs(anchor, [](const auto& a) {
-      if constexpr (requires { a.transpose_b; }) return a.transpose_b;
-      else return false;
+      if constexpr (requires { a.transpose_b; })
+        return a.transpose_b;
+      else
+        return false;
     });
     const auto depth = transposed ? static_cast<size_t>(w.dims.back()) : size_t{1};
     for (size_t i = 0; i < count; ++i) channel[i] = i / depth % channels;
     return channel;
   }
   const int64_t groups = with_anchor_attrs(anchor, [](const auto& a) {
-    if constexpr (requires { a.groups; }) return a.groups;
-    else return int64_t{1};
+    if constexpr (requires { a.groups; })
+      return a.groups;
+    else
+      return int64_t{1};
   });
   if (anchor.is<op::Conv>()) {
     for (size_t i = 0; i < count; ++i) channel[i] = i / (count / channels);
@@ -84,7 +96,8 @@ std::vector<size_t> channel_of_elements(const Node& anchor, const ir::Constant& 
 
 }  // namespace
 
-bool scale_and_shift(Rewriter& r, Node& target, const Node& anchor, std::span<const double> scale, std::span<const double> shift) {
+bool scale_and_shift(Rewriter& r, Node& target, const Node& anchor, std::span<const double> scale,
+                     std::span<const double> shift) {
   const ir::Constant* w = r.constant(anchor.inputs[1]);
   const ValueId bias = anchor.input(2);
   const size_t channels = scale.size();
@@ -95,7 +108,8 @@ bool scale_and_shift(Rewriter& r, Node& target, const Node& anchor, std::span<co
   if (anchor.is<op::MatMul>()) alpha = static_cast<double>(ir::attrs_of<op::MatMul>(anchor).alpha);
   const std::vector<size_t> channel = channel_of_elements(anchor, *w, channels);
   std::vector<double> scaled(weights->size()), moved(shift.begin(), shift.end());
-  for (size_t i = 0; i < scaled.size(); ++i) scaled[i] = static_cast<double>((*weights)[i]) * (alpha * scale[channel[i]]);
+  for (size_t i = 0; i < scaled.size(); ++i)
+    scaled[i] = static_cast<double>((*weights)[i]) * (alpha * scale[channel[i]]);
   if (bias != kNoValue) {
     const auto old = r.floats(bias);
     if (!old) return false;

@@ -1,5 +1,5 @@
-// The ops with an epilogue (matmul, conv, conv_transpose) as the folding and fusion passes see them: the fields that all
-// three share, and how their constant weights are laid out by output channel.
+// The ops with an epilogue (matmul, conv, conv_transpose) as the folding and fusion passes see them: the fields that
+// all three share, and how their constant weights are laid out by output channel.
 #pragma once
 
 #include "graph/passes/rewrite.h"
@@ -11,8 +11,8 @@ inline bool is_anchor(const ir::Node& n) {
   return (n.is<op::MatMul>() || n.is<op::Conv>() || n.is<op::ConvTranspose>()) && n.writes_state < 0;
 }
 
-/// f(attrs) with the node's own attribute struct (op::MatMul::Attrs, op::Conv::Attrs or op::ConvTranspose::Attrs); a change
-/// is not written back. Lists inside point into the node.
+/// f(attrs) with the node's own attribute struct (op::MatMul::Attrs, op::Conv::Attrs or op::ConvTranspose::Attrs); a
+/// change is not written back. Lists inside point into the node.
 template <class F>
 auto with_anchor_attrs(const ir::Node& n, F&& f) {
   const ir::DecodedAttrs decoded(n);
@@ -42,8 +42,9 @@ std::optional<std::vector<double>> per_channel(const Rewriter& r, ir::ValueId v,
 /// Constant of a float type from doubles.
 ir::ConstantPtr make_real(DType dtype, std::span<const double> values, std::vector<int64_t> dims);
 
-/// `target` becomes the anchor with weights times `scale` and bias times scale plus `shift` (one entry per channel; alpha is
-/// folded too). Requires constant weights and no activation or residual; false when weights or bias are not constant.
+/// `target` becomes the anchor with weights times `scale` and bias times scale plus `shift` (one entry per channel;
+/// alpha is folded too). Requires constant weights and no activation or residual; false when weights or bias are not
+/// constant.
 bool scale_and_shift(Rewriter& r, ir::Node& target, const ir::Node& anchor, std::span<const double> scale,
                      std::span<const double> shift);
 

@@ -1,5 +1,5 @@
-// Attention written out: softmax(scale * q k^T + mask) v with the transposes of heads around it becomes the attention op;
-// transposes that are left in front of matrix products become their attributes.
+// Attention written out: softmax(scale * q k^T + mask) v with the transposes of heads around it becomes the attention
+// op; transposes that are left in front of matrix products become their attributes.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -14,8 +14,8 @@ using ir::kNoValue;
 using ir::Node;
 using ir::ValueId;
 
-const Perm kSwapLast = {0, 1, 3, 2};     // k <-> k^T
-const Perm kSwapHeads = {0, 2, 1, 3};    // [B, S, H, D] <-> [B, H, S, D]
+const Perm kSwapLast = {0, 1, 3, 2};   // k <-> k^T
+const Perm kSwapHeads = {0, 2, 1, 3};  // [B, S, H, D] <-> [B, H, S, D]
 
 /// v = scale * transpose(base, perm)
 struct Stripped {
@@ -36,7 +36,7 @@ class AttentionMatcher {
 
  private:
   struct Parts {
-    Stripped q, k, v;        // k in the order of q (not transposed)
+    Stripped q, k, v;  // k in the order of q (not transposed)
     ValueId mask = kNoValue;
     bool causal = false;
     double scale = 1;
@@ -61,9 +61,12 @@ class AttentionMatcher {
     while (const Node* n = r_.producer(s.base)) {
       ValueId x = kNoValue;
       double c = 1;
-      if (n->is<op::Transpose>()) s.perm = compose(perm_of(*n, r_.rank(s.base)), s.perm);
-      else if (factor(*n, x, c)) s.scale *= c;
-      else break;
+      if (n->is<op::Transpose>())
+        s.perm = compose(perm_of(*n, r_.rank(s.base)), s.perm);
+      else if (factor(*n, x, c))
+        s.scale *= c;
+      else
+        break;
       s.base = n->inputs[0];
       if (x != kNoValue) s.base = x;
     }
@@ -74,7 +77,8 @@ class AttentionMatcher {
 
   void match(Node& n) {
     const auto outer = ir::attrs_of<op::MatMul>(n);
-    if (r_.rank(n.outputs[0]) != 4 || outer.transpose_a || outer.alpha != 1 || !plain(outer) || n.inputs.size() > 2) return;
+    if (r_.rank(n.outputs[0]) != 4 || outer.transpose_a || outer.alpha != 1 || !plain(outer) || n.inputs.size() > 2)
+      return;
     Parts p;
     if (!probabilities(n.inputs[0], p)) return;
     p.v = strip(n.inputs[1]);
@@ -86,9 +90,13 @@ class AttentionMatcher {
 
   // The batch and head axes of q, k and v are the same (no broadcasting), as the op wants them.
   bool shapes_fit(const Node& n, const Parts& p) const {
-    const auto dim = [&](const Stripped& s, int d) { return r_.shape(s.base)[static_cast<int>(s.perm[static_cast<size_t>(d)])]; };
+    const auto dim = [&](const Stripped& s, int d) {
+      return r_.shape(s.base)[static_cast<int>(s.perm[static_cast<size_t>(d)])];
+    };
     for (int d = 0; d < 2; ++d)
-      if (!dim(p.q, d).same(dim(p.k, d)) || !dim(p.k, d).same(dim(p.v, d)) || !dim(p.q, d).same(r_.shape(n.outputs[0])[d])) return false;
+      if (!dim(p.q, d).same(dim(p.k, d)) || !dim(p.k, d).same(dim(p.v, d)) ||
+          !dim(p.q, d).same(r_.shape(n.outputs[0])[d]))
+        return false;
     return dim(p.q, 3).same(dim(p.k, 3)) && dim(p.k, 2).same(dim(p.v, 2));
   }
 
@@ -98,7 +106,9 @@ class AttentionMatcher {
     if (n == nullptr) return false;
     if (n->is<op::Where>()) {
       const Node* is_nan = r_.produced_by<op::IsNan>(n->inputs[0]);
-      if (is_nan == nullptr || is_nan->inputs[0] != n->inputs[2] || r_.uniform(n->inputs[1]) != 0.0 || !r_.single_use(v)) return false;
+      if (is_nan == nullptr || is_nan->inputs[0] != n->inputs[2] || r_.uniform(n->inputs[1]) != 0.0 ||
+          !r_.single_use(v))
+        return false;
       n = r_.producer(n->inputs[2]);
       if (n == nullptr || r_.readers(n->outputs[0]).size() != 2 || r_.is_output(n->outputs[0])) return false;
     } else if (!r_.single_use(v)) {
@@ -141,7 +151,9 @@ class AttentionMatcher {
     const bool scores_first = is_product(n.inputs[1]);
     const ValueId x = n.inputs[scores_first ? 1 : 2], other = n.inputs[scores_first ? 2 : 1];
     const auto low = r_.uniform(other);
-    if (!is_product(x) || !low || *low > -1e30 || r_.rank(n.inputs[0]) > 4 || !same_shape(r_.shape(x), r_.shape(n.outputs[0]))) return false;
+    if (!is_product(x) || !low || *low > -1e30 || r_.rank(n.inputs[0]) > 4 ||
+        !same_shape(r_.shape(x), r_.shape(n.outputs[0])))
+      return false;
     // -inf forbids a key; a finite number is added, which keeps what a row without any key gives
     if (scores_first && std::isinf(*low)) {
       p.mask = n.inputs[0];
@@ -150,7 +162,8 @@ class AttentionMatcher {
       const ValueId nothing = r_.add_constant(ir::make_floats({&zero, 1}, {}));
       const auto l = static_cast<float>(*low);
       const ValueId much = r_.add_constant(ir::make_floats({&l, 1}, {}));
-      p.mask = scores_first ? r_.insert<op::Where>(n, {n.inputs[0], nothing, much}) : r_.insert<op::Where>(n, {n.inputs[0], much, nothing});
+      p.mask = scores_first ? r_.insert<op::Where>(n, {n.inputs[0], nothing, much})
+                            : r_.insert<op::Where>(n, {n.inputs[0], much, nothing});
     }
     return product(x, p);
   }
@@ -160,7 +173,8 @@ class AttentionMatcher {
     const ir::Constant* c = r_.constant(v);
     if (c == nullptr || c->splat || c->dims.size() < 2 || c->dtype != DType::F32) return false;
     const auto size = static_cast<size_t>(c->dims.back());
-    if (c->dims[c->dims.size() - 2] != c->dims.back() || size < 2 || c->count() != static_cast<int64_t>(size * size)) return false;
+    if (c->dims[c->dims.size() - 2] != c->dims.back() || size < 2 || c->count() != static_cast<int64_t>(size * size))
+      return false;
     const auto values = r_.floats(v);
     for (size_t i = 0; i < size; ++i)
       for (size_t j = 0; j < size; ++j)

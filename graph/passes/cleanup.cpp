@@ -18,14 +18,20 @@ int sweep(ir::Entry& entry, ir::Block& block, std::vector<bool>& used) {
   std::vector<std::unique_ptr<ir::Node>> kept;
   for (auto it = block.nodes.rbegin(); it != block.nodes.rend(); ++it) {
     ir::Node& n = **it;
-    const bool live = keeps_alive(n) || std::any_of(n.outputs.begin(), n.outputs.end(), [&](ir::ValueId v) { return v != ir::kNoValue && used[static_cast<size_t>(v)]; });
+    const bool live = keeps_alive(n) || std::any_of(n.outputs.begin(), n.outputs.end(), [&](ir::ValueId v) {
+                        return v != ir::kNoValue && used[static_cast<size_t>(v)];
+                      });
     if (!live) {
       ++removed;
       continue;
     }
     for (size_t k = 0; k < n.outputs.size(); ++k)  // optional outputs exist only for readers
-      if (n.outputs[k] != ir::kNoValue && !used[static_cast<size_t>(n.outputs[k])] && static_cast<int>(k) >= n.def->info.min_outputs && (n.def->info.flags & kOpControlFlow) == 0) n.outputs[k] = ir::kNoValue;
-    while (!n.outputs.empty() && n.outputs.back() == ir::kNoValue && static_cast<int>(n.outputs.size()) > n.def->info.min_outputs && (n.def->info.flags & kOpControlFlow) == 0) n.outputs.pop_back();
+      if (n.outputs[k] != ir::kNoValue && !used[static_cast<size_t>(n.outputs[k])] &&
+          static_cast<int>(k) >= n.def->info.min_outputs && (n.def->info.flags & kOpControlFlow) == 0)
+        n.outputs[k] = ir::kNoValue;
+    while (!n.outputs.empty() && n.outputs.back() == ir::kNoValue &&
+           static_cast<int>(n.outputs.size()) > n.def->info.min_outputs && (n.def->info.flags & kOpControlFlow) == 0)
+      n.outputs.pop_back();
     for (ir::ValueId v : n.inputs)
       if (v != ir::kNoValue) used[static_cast<size_t>(v)] = true;
     for (ir::Block& inner : n.blocks) removed += sweep(entry, inner, used);
@@ -54,18 +60,24 @@ bool same_shape(const ir::Value& a, const ir::Value& b) {
 bool is_all(const ir::Entry& entry, ir::ValueId v, double wanted) {
   if (v == ir::kNoValue || !entry.value(v).is_constant()) return false;
   const ir::Constant& c = *entry.value(v).constant;
-  if (const auto ints = ir::constant_ints(c, 1 << 16)) return !ints->empty() && std::all_of(ints->begin(), ints->end(), [&](int64_t x) { return static_cast<double>(x) == wanted; });
+  if (const auto ints = ir::constant_ints(c, 1 << 16))
+    return !ints->empty() &&
+           std::all_of(ints->begin(), ints->end(), [&](int64_t x) { return static_cast<double>(x) == wanted; });
   const auto floats = ir::constant_floats(c, 1 << 16);
-  return floats && !floats->empty() && std::all_of(floats->begin(), floats->end(), [&](float x) { return static_cast<double>(x) == wanted; });
+  return floats && !floats->empty() &&
+         std::all_of(floats->begin(), floats->end(), [&](float x) { return static_cast<double>(x) == wanted; });
 }
 
 // The input that a node hands through unchanged, or kNoValue. x + 0 is left alone: it turns -0 into +0.
 ir::ValueId passes_through(const ir::Entry& entry, const ir::Node& n) {
   if (n.writes_state >= 0 || n.inputs.empty() || n.outputs.empty() || n.outputs[0] == ir::kNoValue) return ir::kNoValue;
   const ir::Value& out = entry.value(n.outputs[0]);
-  const auto same = [&](size_t i) { return i < n.inputs.size() && n.inputs[i] != ir::kNoValue && same_shape(entry.value(n.inputs[i]), out); };
+  const auto same = [&](size_t i) {
+    return i < n.inputs.size() && n.inputs[i] != ir::kNoValue && same_shape(entry.value(n.inputs[i]), out);
+  };
   if (n.is<op::Identity>()) return n.inputs[0];
-  if ((n.def->info.flags & kOpView) != 0 || n.is<op::Cast>() || n.is<op::Expand>()) return same(0) ? n.inputs[0] : ir::kNoValue;
+  if ((n.def->info.flags & kOpView) != 0 || n.is<op::Cast>() || n.is<op::Expand>())
+    return same(0) ? n.inputs[0] : ir::kNoValue;
   if (n.is<op::Mul>()) {
     if (same(0) && is_all(entry, n.input(1), 1)) return n.inputs[0];
     if (same(1) && is_all(entry, n.input(0), 1)) return n.inputs[1];
@@ -107,8 +119,10 @@ int remove_no_ops(ir::Model& model, const PassOptions&) {
       for (size_t i = 0; i < block.nodes.size();) {
         ir::Node& n = *block.nodes[i];
         const ir::ValueId in = passes_through(*e, n);
-        const bool is_output = in != ir::kNoValue && std::find(block.outputs.begin(), block.outputs.end(), n.outputs[0]) != block.outputs.end();
-        // an output keeps its name: its value may only be handed to a value that a node computes here and that is no output
+        const bool is_output = in != ir::kNoValue && std::find(block.outputs.begin(), block.outputs.end(),
+                                                               n.outputs[0]) != block.outputs.end();
+        // an output keeps its name: its value may only be handed to a value that a node computes here and that is no
+        // output
         if (in == ir::kNoValue || is_output) {
           ++i;
           continue;
@@ -129,16 +143,22 @@ int merge_common(ir::Model& model, const PassOptions&) {
       std::multimap<const OpDef*, ir::Node*> seen;
       for (size_t i = 0; i < block.nodes.size();) {
         ir::Node& n = *block.nodes[i];
-        const bool plain = (n.def->info.flags & (kOpControlFlow | kOpRandom)) == 0 && n.writes_state < 0 && !n.outputs.empty();
+        const bool plain =
+            (n.def->info.flags & (kOpControlFlow | kOpRandom)) == 0 && n.writes_state < 0 && !n.outputs.empty();
         ir::Node* twin = nullptr;
         if (plain) {
           const auto [first, last] = seen.equal_range(n.def);
           for (auto it = first; it != last && twin == nullptr; ++it)
-            if (it->second->inputs == n.inputs && it->second->attrs == n.attrs && it->second->outputs.size() >= n.outputs.size()) twin = it->second;
+            if (it->second->inputs == n.inputs && it->second->attrs == n.attrs &&
+                it->second->outputs.size() >= n.outputs.size())
+              twin = it->second;
         }
-        const bool has_output = std::any_of(n.outputs.begin(), n.outputs.end(), [&](ir::ValueId v) { return v != ir::kNoValue && std::find(block.outputs.begin(), block.outputs.end(), v) != block.outputs.end(); });
+        const bool has_output = std::any_of(n.outputs.begin(), n.outputs.end(), [&](ir::ValueId v) {
+          return v != ir::kNoValue && std::find(block.outputs.begin(), block.outputs.end(), v) != block.outputs.end();
+        });
         bool usable = twin != nullptr && !has_output;
-        for (size_t k = 0; usable && k < n.outputs.size(); ++k) usable = n.outputs[k] == ir::kNoValue || twin->outputs[k] != ir::kNoValue;
+        for (size_t k = 0; usable && k < n.outputs.size(); ++k)
+          usable = n.outputs[k] == ir::kNoValue || twin->outputs[k] != ir::kNoValue;
         if (!usable) {
           if (plain) seen.emplace(n.def, &n);
           ++i;

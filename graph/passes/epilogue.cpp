@@ -31,7 +31,8 @@ std::optional<ActivationSpec> activation_of(const Node& n) {
     return ActivationSpec{Activation::HardSigmoid, a.alpha, a.beta};
   }
   if (n.is<op::Gelu>())
-    return ActivationSpec{ir::attrs_of<op::Gelu>(n).approximate == op::Gelu::Approximate::Tanh ? Activation::GeluTanh : Activation::Gelu};
+    return ActivationSpec{ir::attrs_of<op::Gelu>(n).approximate == op::Gelu::Approximate::Tanh ? Activation::GeluTanh
+                                                                                               : Activation::Gelu};
   if (n.is<op::Clip>()) {
     const auto a = ir::attrs_of<op::Clip>(n);
     const auto low = static_cast<float>(a.min), high = static_cast<float>(a.max);
@@ -49,8 +50,10 @@ class EpilogueFuser {
   int run() {
     for (Node* n : r_.nodes()) {
       if (!r_.alive(n) || n->writes_state >= 0) continue;
-      if (n->is<op::Add>()) residual(*n);
-      else activation(*n);
+      if (n->is<op::Add>())
+        residual(*n);
+      else
+        activation(*n);
     }
     return changes_;
   }
@@ -60,7 +63,8 @@ class EpilogueFuser {
     const auto spec = activation_of(n);
     if (!spec || r_.only_reader(n.inputs[0]) != &n) return;
     const Node* anchor = r_.producer(n.inputs[0]);
-    if (anchor == nullptr || !is_anchor(*anchor) || has_activation(*anchor) || !dtype_is_float(r_.dtype(n.outputs[0]))) return;
+    if (anchor == nullptr || !is_anchor(*anchor) || has_activation(*anchor) || !dtype_is_float(r_.dtype(n.outputs[0])))
+      return;
     const std::vector<ValueId> inputs = anchor->inputs;
     with_anchor_attrs(*anchor, [&](auto& a) {
       a.activation = spec->kind;
@@ -74,7 +78,8 @@ class EpilogueFuser {
 
   int place(const Node* n) const {
     const auto& nodes = r_.block().nodes;
-    return static_cast<int>(std::find_if(nodes.begin(), nodes.end(), [n](const auto& p) { return p.get() == n; }) - nodes.begin());
+    return static_cast<int>(std::find_if(nodes.begin(), nodes.end(), [n](const auto& p) { return p.get() == n; }) -
+                            nodes.begin());
   }
 
   // Of two candidates the one that is computed later: the other's result need not wait for it.

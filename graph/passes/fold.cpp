@@ -20,7 +20,8 @@ ir::ConstantPtr from_values(const ir::Value& v) {
   const size_t size = dtype_bits(v.dtype) / 8;
   if (size == 0 || !(dtype_is_int(v.dtype) || v.dtype == DType::Bool)) return nullptr;
   std::vector<std::byte> bytes(v.values.size() * size);
-  for (size_t i = 0; i < v.values.size(); ++i) std::memcpy(bytes.data() + i * size, &v.values[i].lo, size);  // little-endian
+  for (size_t i = 0; i < v.values.size(); ++i)
+    std::memcpy(bytes.data() + i * size, &v.values[i].lo, size);  // little-endian
   return ir::make_constant(v.dtype, std::move(dims), std::move(bytes));
 }
 
@@ -37,7 +38,8 @@ uint64_t bytes_of(const ir::Value& v) {
 bool fold_node(ir::Entry& entry, ir::Node& node, const Evaluator& evaluator, const FoldOptions& options) {
   if ((node.def->info.flags & (kOpControlFlow | kOpRandom)) != 0 || node.writes_state >= 0) return false;
   const auto done = [&] {
-    return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ir::ValueId o) { return o == ir::kNoValue || entry.value(o).is_constant(); });
+    return std::all_of(node.outputs.begin(), node.outputs.end(),
+                       [&](ir::ValueId o) { return o == ir::kNoValue || entry.value(o).is_constant(); });
   };
   for (ir::ValueId o : node.outputs) {
     if (o == ir::kNoValue || entry.value(o).is_constant()) continue;

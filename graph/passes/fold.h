@@ -20,8 +20,8 @@ struct FoldOptions {
   uint64_t max_growth_bytes = uint64_t{1} << 20;
 };
 
-/// Turns the outputs of `node` into constants where possible; true when all wanted outputs are constants now (the caller
-/// removes the node). Control flow and random ops are left alone.
+/// Turns the outputs of `node` into constants where possible; true when all wanted outputs are constants now (the
+/// caller removes the node). Control flow and random ops are left alone.
 bool fold_node(ir::Entry& entry, ir::Node& node, const Evaluator& evaluator, const FoldOptions& options = {});
 
 /// fold_node over an entry, nested blocks too. Returns how many nodes went away.

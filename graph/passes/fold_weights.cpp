@@ -1,5 +1,6 @@
 // Arithmetic with constants that weights can take: batch norm, per-channel scales and shifts into matmul, conv and
-// conv_transpose; constant padding into the window ops; batch norm that stands alone becomes a multiplication and an addition.
+// conv_transpose; constant padding into the window ops; batch norm that stands alone becomes a multiplication and an
+// addition.
 #include <algorithm>
 #include <cmath>
 
@@ -44,12 +45,18 @@ std::optional<Affine> affine_of_arithmetic(const Rewriter& r, const Node& n, siz
   for (size_t i = 0; i < c->size(); ++i) {
     const double v = (*c)[i];
     if (!std::isfinite(v)) return std::nullopt;
-    if (n.is<op::Mul>()) a.scale[i] = v;
-    else if (n.is<op::Add>()) a.shift[i] = v;
-    else if (n.is<op::Sub>() && data == 0) a.shift[i] = -v;
-    else if (n.is<op::Sub>()) a.scale[i] = -1, a.shift[i] = v;
-    else if (n.is<op::Div>() && data == 0 && v != 0) a.scale[i] = 1 / v;
-    else return std::nullopt;
+    if (n.is<op::Mul>())
+      a.scale[i] = v;
+    else if (n.is<op::Add>())
+      a.shift[i] = v;
+    else if (n.is<op::Sub>() && data == 0)
+      a.shift[i] = -v;
+    else if (n.is<op::Sub>())
+      a.scale[i] = -1, a.shift[i] = v;
+    else if (n.is<op::Div>() && data == 0 && v != 0)
+      a.scale[i] = 1 / v;
+    else
+      return std::nullopt;
   }
   return a;
 }
@@ -61,10 +68,14 @@ class WeightFolder {
   int run() {
     for (Node* n : r_.nodes()) {
       if (!r_.alive(n) || n->writes_state >= 0) continue;
-      if (n->is<op::BatchNorm>()) batch_norm(*n);
-      else if (n->is<op::Mul>() || n->is<op::Add>() || n->is<op::Sub>() || n->is<op::Div>()) arithmetic(*n);
-      else if (n->is<op::Conv>()) pad_into_conv(*n);
-      else if (n->is<op::AveragePool>()) pad_into_average_pool(*n);
+      if (n->is<op::BatchNorm>())
+        batch_norm(*n);
+      else if (n->is<op::Mul>() || n->is<op::Add>() || n->is<op::Sub>() || n->is<op::Div>())
+        arithmetic(*n);
+      else if (n->is<op::Conv>())
+        pad_into_conv(*n);
+      else if (n->is<op::AveragePool>())
+        pad_into_average_pool(*n);
     }
     return changes_;
   }
@@ -107,10 +118,14 @@ class WeightFolder {
   // matmul(a, b) * c with weights that vary: alpha.
   bool scale_product(Node& n, const Node& anchor, size_t data) {
     const auto c = r_.uniform(n.inputs[1 - data]);
-    if (!c || !anchor.is<op::MatMul>() || anchor.input(2) != kNoValue || r_.constant(n.inputs[1 - data])->count() != 1) return false;
-    if (!dtype_is_float(r_.dtype(n.outputs[0])) || (n.is<op::Div>() && (data != 0 || *c == 0)) || !(n.is<op::Mul>() || n.is<op::Div>())) return false;
+    if (!c || !anchor.is<op::MatMul>() || anchor.input(2) != kNoValue || r_.constant(n.inputs[1 - data])->count() != 1)
+      return false;
+    if (!dtype_is_float(r_.dtype(n.outputs[0])) || (n.is<op::Div>() && (data != 0 || *c == 0)) ||
+        !(n.is<op::Mul>() || n.is<op::Div>()))
+      return false;
     auto attrs = ir::attrs_of<op::MatMul>(anchor);
-    attrs.alpha = static_cast<float>(n.is<op::Mul>() ? static_cast<double>(attrs.alpha) * *c : static_cast<double>(attrs.alpha) / *c);
+    attrs.alpha = static_cast<float>(n.is<op::Mul>() ? static_cast<double>(attrs.alpha) * *c
+                                                     : static_cast<double>(attrs.alpha) / *c);
     if (!std::isfinite(attrs.alpha)) return false;
     r_.become<op::MatMul>(n, {anchor.inputs[0], anchor.inputs[1]}, attrs);
     return true;
@@ -121,14 +136,16 @@ class WeightFolder {
     if (!n.is<op::Mul>() && !n.is<op::Div>()) return;
     Node* reader = r_.only_reader(n.outputs[0]);
     if (reader == nullptr || !reader->is<op::MatMul>() || !dtype_is_float(r_.dtype(n.outputs[0]))) return;
-    if (reader->inputs[0] != n.outputs[0] && reader->inputs[1] != n.outputs[0]) return;  // it is the bias or the residual
+    if (reader->inputs[0] != n.outputs[0] && reader->inputs[1] != n.outputs[0])
+      return;  // it is the bias or the residual
     for (size_t data = 0; data < 2; ++data) {
       const ir::Constant* constant = r_.constant(n.inputs[1 - data]);
       const auto c = r_.uniform(n.inputs[1 - data]);
       if (!c || constant->count() != 1 || *c == 0 || (n.is<op::Div>() && data != 0)) continue;
       if (!same_shape(r_.shape(n.inputs[data]), r_.shape(n.outputs[0]))) continue;
       auto attrs = ir::attrs_of<op::MatMul>(*reader);
-      attrs.alpha = static_cast<float>(n.is<op::Mul>() ? static_cast<double>(attrs.alpha) * *c : static_cast<double>(attrs.alpha) / *c);
+      attrs.alpha = static_cast<float>(n.is<op::Mul>() ? static_cast<double>(attrs.alpha) * *c
+                                                       : static_cast<double>(attrs.alpha) / *c);
       if (!std::isfinite(attrs.alpha)) return;
       r_.set_attrs(*reader, &attrs);
       const size_t slot = reader->inputs[0] == n.outputs[0] ? 0 : 1;
@@ -142,7 +159,8 @@ class WeightFolder {
   bool add_bias(Node& n, const Node& anchor, size_t data) {
     const ValueId bias = n.inputs[1 - data];
     const int64_t channels = channels_of(r_, anchor);
-    if (!n.is<op::Add>() || anchor.input(2) != kNoValue || channels < 1 || r_.dtype(bias) != r_.dtype(n.outputs[0])) return false;
+    if (!n.is<op::Add>() || anchor.input(2) != kNoValue || channels < 1 || r_.dtype(bias) != r_.dtype(n.outputs[0]))
+      return false;
     const DimShape& s = r_.shape(bias);
     ValueId vector = bias;
     if (s.rank != 1 || !s[0].is_const() || s[0].lo != channels) {
@@ -173,7 +191,8 @@ class WeightFolder {
     const auto spatial = static_cast<size_t>(rank - 2);
     std::vector<int64_t> out(2 * spatial, 0);
     for (size_t k = 0; k < axes.size(); ++k) {
-      const int64_t before = (*pads)[k], after = (*pads)[k + axes.size()], axis = axes[k] < 0 ? axes[k] + rank : axes[k];
+      const int64_t before = (*pads)[k], after = (*pads)[k + axes.size()],
+                    axis = axes[k] < 0 ? axes[k] + rank : axes[k];
       if (before == 0 && after == 0) continue;
       if (before < 0 || after < 0 || axis == 0 || axis == rank - 1) return std::nullopt;
       out[static_cast<size_t>(axis) - 1] += before;

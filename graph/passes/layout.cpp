@@ -1,5 +1,5 @@
-// The layout pass: transposes sink towards the outputs, through everything that can work on permuted data, until they meet
-// their inverse and vanish. What stays is what the graph's inputs, outputs and true reshapes need.
+// The layout pass: transposes sink towards the outputs, through everything that can work on permuted data, until they
+// meet their inverse and vanish. What stays is what the graph's inputs, outputs and true reshapes need.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -50,7 +50,7 @@ class LayoutPass {
 
  private:
   struct Source {
-    ValueId x = kNoValue;   // transpose(x, perm) is the input
+    ValueId x = kNoValue;  // transpose(x, perm) is the input
     Perm perm;
     Node* node = nullptr;
   };
@@ -124,7 +124,8 @@ class LayoutPass {
     if (!s || !result.shape_known) return;
     const auto moved = move_reshape(r_, r_.shape(s->x), s->perm, result.shape);
     if (!moved) return;
-    if (!r_.single_use(n.inputs[0]) && !is_identity(moved->out_perm) && !absorbed(n.outputs[0], moved->out_perm)) return;
+    if (!r_.single_use(n.inputs[0]) && !is_identity(moved->out_perm) && !absorbed(n.outputs[0], moved->out_perm))
+      return;
     const ValueId y = r_.reshape(n, s->x, moved->target);
     if (y == kNoValue) return;
     finish_sink(n, y, moved->out_perm);
@@ -134,8 +135,10 @@ class LayoutPass {
   void finish_sink(Node& n, ValueId y, const Perm& perm) {
     ++changes_;
     if (is_identity(perm) && y != kNoValue && r_.producer(y) != nullptr && r_.replace(n.outputs[0], y)) return;
-    if (is_identity(perm)) r_.become<op::Identity>(n, {y});
-    else r_.become<op::Transpose>(n, {y}, {.perm = perm});
+    if (is_identity(perm))
+      r_.become<op::Identity>(n, {y});
+    else
+      r_.become<op::Transpose>(n, {y}, {.perm = perm});
   }
 
   void sink(Node& n) {
@@ -164,7 +167,8 @@ class LayoutPass {
       const auto s = source(v);
       if (s && s->perm == perm) {
         const auto readers = r_.readers(v);
-        if (!r_.is_output(v) && std::all_of(readers.begin(), readers.end(), [&](const Node* o) { return o == &n || may_move(*o); }))
+        if (!r_.is_output(v) &&
+            std::all_of(readers.begin(), readers.end(), [&](const Node* o) { return o == &n || may_move(*o); }))
           balance += estimated_bytes(r_.value(v));
       } else if (!r_.value(v).is_constant()) {
         if (moved.roles[i] == InputRole::Permuted && r_.rank(v) != static_cast<int>(perm.size())) return false;
@@ -180,8 +184,8 @@ class LayoutPass {
   // Cheap guess whether a transpose would sink through `n`.
   static bool may_move(const Node& n) {
     return is_elementwise(n) || n.is<op::Transpose>() || n.is<op::Concat>() || n.is<op::Split>() || n.is<op::Slice>() ||
-           n.is<op::Pad>() || n.is<op::ReduceMean>() || n.is<op::ReduceSum>() || n.is<op::ReduceMax>() || n.is<op::Resize>() ||
-           n.is<op::Softmax>() || n.is<op::ShapeOf>() || n.is<op::ArgMax>();
+           n.is<op::Pad>() || n.is<op::ReduceMean>() || n.is<op::ReduceSum>() || n.is<op::ReduceMax>() ||
+           n.is<op::Resize>() || n.is<op::Softmax>() || n.is<op::ShapeOf>() || n.is<op::ArgMax>();
   }
 
   // Would a transpose of value v by `perm` meet another one that it cancels or merges with?
@@ -219,7 +223,8 @@ class LayoutPass {
     return out;
   }
 
-  // Replaces moved.inputs by values in the source's order; false (nothing changed but unread nodes) when one cannot be had.
+  // Replaces moved.inputs by values in the source's order; false (nothing changed but unread nodes) when one cannot be
+  // had.
   bool gather_inputs(const Node& n, MovedNode& moved, const Perm& perm) {
     const Perm back = inverse(perm);
     for (size_t i = 0; i < moved.inputs.size(); ++i) {

@@ -193,12 +193,14 @@ std::optional<MovedNode> move_elementwise(Rewriter& r, const Node& n, const Perm
   return m;
 }
 
-// A matrix product keeps its batch axes in any order as long as the last axis stays last and the right side is one matrix.
+// A matrix product keeps its batch axes in any order as long as the last axis stays last and the right side is one
+// matrix.
 std::optional<MovedNode> move_matmul(Rewriter& r, const Node& n, size_t source_input, const Perm& perm) {
   const ir::DecodedAttrs decoded(n);
   const auto& a = *static_cast<const op::MatMul::Attrs*>(decoded.get());
   const auto last = static_cast<int64_t>(perm.size()) - 1;
-  if (source_input != 0 || a.transpose_a || perm.back() != last || r.rank(n.inputs[1]) != 2 || last < 2) return std::nullopt;
+  if (source_input != 0 || a.transpose_a || perm.back() != last || r.rank(n.inputs[1]) != 2 || last < 2)
+    return std::nullopt;
   MovedNode m = start(n, 1, perm);
   if (m.roles.size() > 3 && m.inputs[3] != kNoValue) m.roles[3] = InputRole::Permuted;
   return m;
@@ -227,9 +229,10 @@ std::optional<MovedNode> move_before_transpose(Rewriter& r, const Node& n, size_
   if (n.is<op::ArgMin>()) return move_arg<op::ArgMin>(n, perm);
   if (n.is<op::TopK>()) return move_axis<op::TopK>(n, perm, 1);
   if (n.is<op::QuantizeLinear>() || n.is<op::DequantizeLinear>()) return move_quantize(r, n, perm);
-  const bool reduces = n.is<op::ReduceSum>() || n.is<op::ReduceMean>() || n.is<op::ReduceMax>() || n.is<op::ReduceMin>() ||
-                       n.is<op::ReduceProd>() || n.is<op::ReduceL1>() || n.is<op::ReduceL2>() || n.is<op::ReduceLogSum>() ||
-                       n.is<op::ReduceLogSumExp>() || n.is<op::ReduceSumSquare>();
+  const bool reduces = n.is<op::ReduceSum>() || n.is<op::ReduceMean>() || n.is<op::ReduceMax>() ||
+                       n.is<op::ReduceMin>() || n.is<op::ReduceProd>() || n.is<op::ReduceL1>() ||
+                       n.is<op::ReduceL2>() || n.is<op::ReduceLogSum>() || n.is<op::ReduceLogSumExp>() ||
+                       n.is<op::ReduceSumSquare>();
   return reduces ? move_reduce(r, n, perm) : std::nullopt;
 }
 
@@ -238,7 +241,7 @@ namespace {
 // Axes of both sides of a reshape that hold the same elements; ones belong to nobody on the input side and to the group
 // before them on the result's side.
 struct Group {
-  std::vector<int> from;  // axes of the permuted input, ones left out
+  std::vector<int> from;    // axes of the permuted input, ones left out
   int first = 0, last = 0;  // result axes [first, last)
 };
 
@@ -264,8 +267,11 @@ std::optional<std::vector<Group>> group_axes(Rewriter& r, const DimShape& from, 
     g.from.push_back(left[i]);
     Dim a = from[left[i++]], b = to[j++];
     while (!a.same(b)) {
-      // the side that is provably smaller takes the next axis; unknown order: the side with a following axis of the same name
-      const bool grow_left = a.is_const() && b.is_const() ? a.lo < b.lo : (i < left.size() && j >= to.rank) || (!b.is_const() && a.is_const());
+      // the side that is provably smaller takes the next axis; unknown order: the side with a following axis of the
+      // same name
+      const bool grow_left = a.is_const() && b.is_const()
+                                 ? a.lo < b.lo
+                                 : (i < left.size() && j >= to.rank) || (!b.is_const() && a.is_const());
       const bool grow_right = a.is_const() && b.is_const() ? a.lo > b.lo : !grow_left;
       if (grow_left && i < left.size()) {
         a = r.multiply(a, from[left[i]]);
@@ -301,7 +307,9 @@ std::optional<MovedReshape> move_reshape(Rewriter& r, const DimShape& x, const P
   std::vector<int> places(static_cast<size_t>(x.rank), -1);
   for (int d = 0, k = 0; d < x.rank; ++d)
     if (!is_one(x[d])) places[static_cast<size_t>(d)] = k++;
-  const auto place = [&](int permuted_axis) { return places[static_cast<size_t>(perm[static_cast<size_t>(permuted_axis)])]; };
+  const auto place = [&](int permuted_axis) {
+    return places[static_cast<size_t>(perm[static_cast<size_t>(permuted_axis)])];
+  };
   for (const Group& g : *groups)
     for (size_t k = 1; k < g.from.size(); ++k)
       if (place(g.from[k]) != place(g.from[k - 1]) + 1) return std::nullopt;

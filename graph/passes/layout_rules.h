@@ -17,12 +17,12 @@ struct MovedNode {
   const OpDef* def = nullptr;
   std::vector<ir::Attr> attrs;
   std::vector<InputRole> roles;
-  std::vector<ir::ValueId> inputs;      ///< Keep inputs are final; others are the node's own, still to be permuted
-  std::vector<Perm> out_perms;          ///< per output: old = transpose(new, perm)
+  std::vector<ir::ValueId> inputs;  ///< Keep inputs are final; others are the node's own, still to be permuted
+  std::vector<Perm> out_perms;      ///< per output: old = transpose(new, perm)
 };
 
-/// Describes `n` on data that is permuted the other way: input `source_input` is transpose(x, perm). Nothing when the op
-/// (or these attributes) cannot move.
+/// Describes `n` on data that is permuted the other way: input `source_input` is transpose(x, perm). Nothing when the
+/// op (or these attributes) cannot move.
 std::optional<MovedNode> move_before_transpose(Rewriter& r, const ir::Node& n, size_t source_input, const Perm& perm);
 
 /// A reshape (or flatten, squeeze, unsqueeze) of transpose(x, perm) as transpose(reshape(x, target), out_perm), when it

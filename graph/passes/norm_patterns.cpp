@@ -16,7 +16,7 @@ using ir::ValueId;
 /// x / root or x * reciprocal root, of the same value.
 struct Normalised {
   ValueId numerator = kNoValue;
-  ValueId variance = kNoValue;   // mean of squares
+  ValueId variance = kNoValue;  // mean of squares
   double epsilon = 0;
 };
 
@@ -129,10 +129,12 @@ class NormMatcher {
     // the squared and the divided differences may be two nodes that compute the same
     ValueId of_square = kNoValue;
     if (centred(parts->numerator, x) == axis && centred(base, of_square) == axis && x == of_square) {
-      r_.become<op::LayerNorm>(n, {x, ones(type, r_.shape(x), axis)}, {.axis = axis, .epsilon = static_cast<float>(parts->epsilon)});
+      r_.become<op::LayerNorm>(n, {x, ones(type, r_.shape(x), axis)},
+                               {.axis = axis, .epsilon = static_cast<float>(parts->epsilon)});
       note(options_, "layer_norm", n);
     } else if (base == parts->numerator) {
-      r_.become<op::RmsNorm>(n, {base, ones(type, r_.shape(base), axis)}, {.axis = axis, .epsilon = static_cast<float>(parts->epsilon)});
+      r_.become<op::RmsNorm>(n, {base, ones(type, r_.shape(base), axis)},
+                             {.axis = axis, .epsilon = static_cast<float>(parts->epsilon)});
       note(options_, "rms_norm", n);
     } else {
       return;
@@ -160,7 +162,8 @@ class NormMatcher {
       const bool layer = norm->is<op::LayerNorm>(), rms = norm->is<op::RmsNorm>();
       if (!layer && !rms) continue;
       const ir::DecodedAttrs decoded(*norm);
-      int64_t axis = layer ? static_cast<const op::LayerNorm::Attrs*>(decoded.get())->axis : static_cast<const op::RmsNorm::Attrs*>(decoded.get())->axis;
+      int64_t axis = layer ? static_cast<const op::LayerNorm::Attrs*>(decoded.get())->axis
+                           : static_cast<const op::RmsNorm::Attrs*>(decoded.get())->axis;
       if (axis < 0) axis += r_.rank(n.inputs[i]);
       const ValueId p = n.inputs[1 - i];
       if (!spans(p, r_.shape(n.inputs[i]), static_cast<int>(axis)) || r_.dtype(p) != r_.dtype(n.outputs[0])) continue;

@@ -1,5 +1,6 @@
-// Order of nodes for least memory: list scheduling that always runs the node after which the fewest bytes are alive, kept
-// when its peak is below that of the order given. Nodes that write state stay behind everything that stands before them.
+// Order of nodes for least memory: list scheduling that always runs the node after which the fewest bytes are alive,
+// kept when its peak is below that of the order given. Nodes that write state stay behind everything that stands before
+// them.
 #include <algorithm>
 #include <map>
 #include <set>

@@ -5,21 +5,24 @@
 
 namespace gf {
 
-int fold_all(ir::Model& model, const PassOptions& options);        // cleanup.cpp: constants computed now
-int remove_dead(ir::Model& model, const PassOptions& options);     // cleanup.cpp: nodes whose results nobody reads
-int remove_no_ops(ir::Model& model, const PassOptions& options);   // cleanup.cpp: identity, x + 0, x * 1, reshape to itself
-int merge_common(ir::Model& model, const PassOptions& options);    // cleanup.cpp: equal nodes on equal inputs
+int fold_all(ir::Model& model, const PassOptions& options);     // cleanup.cpp: constants computed now
+int remove_dead(ir::Model& model, const PassOptions& options);  // cleanup.cpp: nodes whose results nobody reads
+int remove_no_ops(ir::Model& model,
+                  const PassOptions& options);  // cleanup.cpp: identity, x + 0, x * 1, reshape to itself
+int merge_common(ir::Model& model, const PassOptions& options);  // cleanup.cpp: equal nodes on equal inputs
 
-int move_transposes(ir::Model& model, const PassOptions& options);   // layout.cpp: NCHW leftovers cancel
-int fold_weights(ir::Model& model, const PassOptions& options);      // fold_weights.cpp: batch norm, scales, shifts, pads
-int simplify(ir::Model& model, const PassOptions& options);          // simplify.cpp: views, casts, concats, expands, ...
-int split_products(ir::Model& model, const PassOptions& options);    // simplify.cpp: slices of products (late: after biases)
+int move_transposes(ir::Model& model, const PassOptions& options);  // layout.cpp: NCHW leftovers cancel
+int fold_weights(ir::Model& model, const PassOptions& options);  // fold_weights.cpp: batch norm, scales, shifts, pads
+int simplify(ir::Model& model, const PassOptions& options);      // simplify.cpp: views, casts, concats, expands, ...
+int split_products(ir::Model& model,
+                   const PassOptions& options);  // simplify.cpp: slices of products (late: after biases)
 int order_for_memory(ir::Model& model, const PassOptions& options);  // order.cpp
-int match_activations(ir::Model& model, const PassOptions& options); // activation_patterns.cpp: GELU, SiLU, ... written out
-int match_norms(ir::Model& model, const PassOptions& options);       // norm_patterns.cpp: layer norm, RMS norm, softmax
-int match_attention(ir::Model& model, const PassOptions& options);   // attention_patterns.cpp
-int absorb_transposes(ir::Model& model, const PassOptions& options); // attention_patterns.cpp: into matmul attributes
-int fuse_pointwise(ir::Model& model, const PassOptions& options);    // pointwise_chains.cpp
-int fuse_epilogues(ir::Model& model, const PassOptions& options);    // epilogue.cpp: residual add, activation
+int match_activations(ir::Model& model,
+                      const PassOptions& options);              // activation_patterns.cpp: GELU, SiLU, ... written out
+int match_norms(ir::Model& model, const PassOptions& options);  // norm_patterns.cpp: layer norm, RMS norm, softmax
+int match_attention(ir::Model& model, const PassOptions& options);    // attention_patterns.cpp
+int absorb_transposes(ir::Model& model, const PassOptions& options);  // attention_patterns.cpp: into matmul attributes
+int fuse_pointwise(ir::Model& model, const PassOptions& options);     // pointwise_chains.cpp
+int fuse_epilogues(ir::Model& model, const PassOptions& options);     // epilogue.cpp: residual add, activation
 
 }  // namespace gf

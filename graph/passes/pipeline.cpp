@@ -17,7 +17,8 @@ int count_nodes(const ir::Model& model) {
   return n;
 }
 
-// Order matters: clean-ups first so that patterns are bare, layout before epilogues so that no transpose stands between.
+// Order matters: clean-ups first so that patterns are bare, layout before epilogues so that no transpose stands
+// between.
 constexpr Pass kPasses[] = {
     {"remove_dead", 0, remove_dead},
     {"fold_constants", 1, fold_all},

@@ -10,19 +10,19 @@
 namespace gf {
 
 struct PassOptions {
-  int level = 2;              ///< 0: only what is needed to run; 1: clean-ups; 2: fusions and layout; 3: also slow searches
-  Evaluator evaluator;        ///< runs constant nodes; may be empty (then less is folded)
-  bool exact = false;         ///< train step: no rewrite that changes NaN, rounding order or State
+  int level = 2;        ///< 0: only what is needed to run; 1: clean-ups; 2: fusions and layout; 3: also slow searches
+  Evaluator evaluator;  ///< runs constant nodes; may be empty (then less is folded)
+  bool exact = false;   ///< train step: no rewrite that changes NaN, rounding order or State
   std::vector<std::string>* notes = nullptr;  ///< receives remarks of the pass that runs; run_passes sets it
 };
 
 /// What one pass did to the model.
 struct PassResult {
   std::string pass;
-  int changes = 0;            ///< how many places it rewrote
+  int changes = 0;  ///< how many places it rewrote
   int nodes_before = 0;
   int nodes_after = 0;
-  std::vector<std::string> notes;   ///< what was rewritten and where: "layer_norm: /encoder/layer.0/..."
+  std::vector<std::string> notes;  ///< what was rewritten and where: "layer_norm: /encoder/layer.0/..."
 };
 struct PassReport {
   std::vector<PassResult> passes;
@@ -33,7 +33,7 @@ struct PassReport {
 /// A rewrite: returns how many places it changed. Leaves the graph checked and inferred.
 struct Pass {
   const char* name;
-  int level;                  ///< least PassOptions::level that runs it
+  int level;  ///< least PassOptions::level that runs it
   int (*run)(ir::Model& model, const PassOptions& options);
 };
 

@@ -14,7 +14,7 @@ using ir::kNoValue;
 using ir::Node;
 using ir::ValueId;
 
-constexpr int kMaxLive = 8;   // results an interpreter keeps at once
+constexpr int kMaxLive = 8;  // results an interpreter keeps at once
 
 class ChainFuser {
  public:
@@ -51,7 +51,9 @@ class ChainFuser {
           if (p == nullptr || !order_.contains(p) || members.contains(order_.at(p)) || taken_.contains(p)) continue;
           if (!fits(*p) || !same_shape(r_.shape(v), r_.shape(root.outputs[0])) || r_.is_output(v)) continue;
           const auto readers = r_.readers(v);
-          const bool inside = std::all_of(readers.begin(), readers.end(), [&](const Node* o) { return order_.contains(o) && members.contains(order_.at(o)); });
+          const bool inside = std::all_of(readers.begin(), readers.end(), [&](const Node* o) {
+            return order_.contains(o) && members.contains(order_.at(o));
+          });
           if (!inside) continue;
           std::set<size_t> wider = members;
           wider.insert(order_.at(p));
@@ -89,7 +91,8 @@ class ChainFuser {
       const ir::DecodedAttrs decoded(n);
       for (const AttrField& f : n.def->fields) {
         const AttrValue value = f.load(decoded.get());
-        p.parameters.push_back(value.type == AttrType::Float ? static_cast<float>(value.f) : static_cast<float>(value.i));
+        p.parameters.push_back(value.type == AttrType::Float ? static_cast<float>(value.f)
+                                                             : static_cast<float>(value.i));
       }
       const int64_t a = operand(n.inputs[0]);
       const int64_t b = n.inputs.size() > 1 ? operand(n.inputs[1]) : op::Pointwise::kNoOperand;
@@ -100,7 +103,8 @@ class ChainFuser {
     return p;
   }
   bool encodable(const std::set<size_t>& members, const std::vector<const Node*>& by_order) const {
-    return members.size() <= static_cast<size_t>(op::Pointwise::kMaxInstructions) && encode(members, by_order).has_value();
+    return members.size() <= static_cast<size_t>(op::Pointwise::kMaxInstructions) &&
+           encode(members, by_order).has_value();
   }
 
   // Most results alive at once while the program runs.

@@ -95,9 +95,12 @@ void Rewriter::unlink(Node& n) {
     if (v != kNoValue && producers_[static_cast<size_t>(v)] == &n) producers_[static_cast<size_t>(v)] = nullptr;
 }
 
-Node& Rewriter::insert(const Node& anchor, const OpDef& def, std::vector<ValueId> inputs, const void* attrs, size_t outputs) {
-  const auto at = std::find_if(block_.nodes.begin(), block_.nodes.end(), [&](const auto& n) { return n.get() == &anchor; });
-  if (at == block_.nodes.end()) throw Exception(Error::Internal, "a pass inserts before a node that is not in its block");
+Node& Rewriter::insert(const Node& anchor, const OpDef& def, std::vector<ValueId> inputs, const void* attrs,
+                       size_t outputs) {
+  const auto at =
+      std::find_if(block_.nodes.begin(), block_.nodes.end(), [&](const auto& n) { return n.get() == &anchor; });
+  if (at == block_.nodes.end())
+    throw Exception(Error::Internal, "a pass inserts before a node that is not in its block");
   ir::Builder b(entry_, block_);
   b.set_origin(anchor.name, anchor.origin);
   b.insert_at(static_cast<size_t>(at - block_.nodes.begin()));
@@ -120,7 +123,8 @@ void infer_again(ir::Entry& entry, Node& n) {
     for (int d = 0; !differs && now.shape_known && d < now.shape.rank; ++d)
       differs = now.shape[d].is_const() && before[k].shape[d].is_const() && now.shape[d].lo != before[k].shape[d].lo;
     if (differs)
-      throw Exception(Error::Internal, n.origin + ": a rewrite to " + n.def->info.name + " changes the type or shape of a value");
+      throw Exception(Error::Internal,
+                      n.origin + ": a rewrite to " + n.def->info.name + " changes the type or shape of a value");
     now.shape = before[k].shape;
     now.shape_known = true;
     if (before[k].values_known) {
@@ -139,7 +143,8 @@ void Rewriter::become(Node& n, const OpDef& def, std::vector<ValueId> inputs, co
   n.def = &def;
   n.attrs = std::move(encoded);
   n.inputs = std::move(inputs);
-  while (!n.inputs.empty() && n.inputs.back() == kNoValue && static_cast<int>(n.inputs.size()) > def.info.min_inputs) n.inputs.pop_back();
+  while (!n.inputs.empty() && n.inputs.back() == kNoValue && static_cast<int>(n.inputs.size()) > def.info.min_inputs)
+    n.inputs.pop_back();
   n.outputs.resize(1);
   link(n);
   infer_again(entry_, n);
@@ -242,7 +247,8 @@ std::optional<double> Rewriter::uniform(ValueId v) const {
   }
   const auto floats = ir::constant_floats(one, most);
   if (!floats) return std::nullopt;
-  const bool same = std::all_of(floats->begin(), floats->end(), [&](float x) { return std::memcmp(&x, floats->data(), sizeof x) == 0; });
+  const bool same = std::all_of(floats->begin(), floats->end(),
+                                [&](float x) { return std::memcmp(&x, floats->data(), sizeof x) == 0; });
   if (!same || std::isnan((*floats)[0])) return std::nullopt;
   if (one.dtype == DType::F64) {
     double exact = 0;

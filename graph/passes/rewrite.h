@@ -1,6 +1,7 @@
-// Tools that the passes share: an index of producers and readers of one block that stays right while nodes are inserted,
-// changed and erased, and readers of constants. A pass makes a Rewriter per block, walks nodes() and edits through it.
-// Not owned: entry and block outlive the Rewriter. Erased nodes stay allocated until it dies, so pointers stay valid.
+// Tools that the passes share: an index of producers and readers of one block that stays right while nodes are
+// inserted, changed and erased, and readers of constants. A pass makes a Rewriter per block, walks nodes() and edits
+// through it. Not owned: entry and block outlive the Rewriter. Erased nodes stay allocated until it dies, so pointers
+// stay valid.
 #pragma once
 
 #include <functional>
@@ -88,8 +89,8 @@ class Rewriter {
     return add_constant(ir::make_floats(v, std::move(dims)));
   }
 
-  /// A reshape of x to `target` before `anchor`: with a constant shape (0 copies, -1 rest) where that can say it, else with a
-  /// shape read from x's own dimensions; kNoValue when neither can.
+  /// A reshape of x to `target` before `anchor`: with a constant shape (0 copies, -1 rest) where that can say it, else
+  /// with a shape read from x's own dimensions; kNoValue when neither can.
   ir::ValueId reshape(const ir::Node& anchor, ir::ValueId x, const DimShape& target);
   /// The constant shape input that makes a reshape of `from` give `target`, when there is one.
   std::optional<std::vector<int64_t>> static_target(const DimShape& from, const DimShape& target);

@@ -24,7 +24,8 @@ constexpr Row row_of() {
       return {&op_def<Op>, 2, [](const void* attrs, double a, double b) {
                 return static_cast<double>(Op::apply(a, b, *static_cast<const typename Op::Attrs*>(attrs)));
               }};
-    else return {};
+    else
+      return {};
   } else {
     return {};
   }

@@ -15,7 +15,7 @@ double scalar_apply(const ir::Node& n, double a, double b);
 struct ScalarFunction {
   ir::ValueId variable = ir::kNoValue;
   ir::ValueId result = ir::kNoValue;
-  std::vector<const ir::Node*> nodes;    ///< in execution order
+  std::vector<const ir::Node*> nodes;  ///< in execution order
 
   double operator()(const Rewriter& r, double x) const;
 };

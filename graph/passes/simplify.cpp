@@ -1,5 +1,5 @@
-// Small rewrites on the way: chains of reshapes, reshapes around matrix products, casts, concats, needless expands, slices
-// that take everything, conditions that are known, divisions that are exact multiplications.
+// Small rewrites on the way: chains of reshapes, reshapes around matrix products, casts, concats, needless expands,
+// slices that take everything, conditions that are known, divisions that are exact multiplications.
 #include <algorithm>
 #include <cmath>
 
@@ -23,7 +23,8 @@ bool widens(DType from, DType to) {
   const auto bits = [](DType t) { return dtype_bits(t); };
   if (dtype_is_float(from)) return dtype_is_float(to) && bits(to) > bits(from) && bits(to) >= 32;
   if (from == DType::Bool) return dtype_is_int(to);
-  return dtype_is_int(from) && dtype_is_int(to) && bits(to) > bits(from) && (dtype_is_signed_int(to) || !dtype_is_signed_int(from));
+  return dtype_is_int(from) && dtype_is_int(to) && bits(to) > bits(from) &&
+         (dtype_is_signed_int(to) || !dtype_is_signed_int(from));
 }
 
 class Simplifier {
@@ -35,14 +36,22 @@ class Simplifier {
     for (Node* n : r_.nodes()) {
       if (!r_.alive(n) || n->writes_state >= 0 || n->outputs.empty() || n->outputs[0] == kNoValue) continue;
       if (!r_.value(n->outputs[0]).shape_known) continue;
-      if (is_view(*n)) view(*n);
-      else if (n->is<op::Cast>()) cast(*n);
-      else if (n->is<op::Concat>()) concat(*n);
-      else if (n->is<op::Slice>()) slice(*n);
-      else if (n->is<op::Where>()) where(*n);
-      else if (n->is<op::Div>()) divide(*n);
-      else if (n->is<op::Pow>()) power(*n);
-      else if (n->is<op::MatMul>()) product(*n);
+      if (is_view(*n))
+        view(*n);
+      else if (n->is<op::Cast>())
+        cast(*n);
+      else if (n->is<op::Concat>())
+        concat(*n);
+      else if (n->is<op::Slice>())
+        slice(*n);
+      else if (n->is<op::Where>())
+        where(*n);
+      else if (n->is<op::Div>())
+        divide(*n);
+      else if (n->is<op::Pow>())
+        power(*n);
+      else if (n->is<op::MatMul>())
+        product(*n);
       if (split_products_ && r_.alive(n) && n->is<op::MatMul>()) split_product(*n);
       if (r_.alive(n) && is_elementwise(*n)) drop_expands(*n);
     }
@@ -118,7 +127,8 @@ class Simplifier {
     const auto starts = r_.ints(n->inputs[1]), ends = r_.ints(n->inputs[2]);
     const auto axes = n->input(3) != kNoValue ? r_.ints(n->inputs[3]) : std::vector<int64_t>{0};
     const auto steps = n->input(4) != kNoValue ? r_.ints(n->inputs[4]) : std::vector<int64_t>{1};
-    if (!starts || !ends || !axes || !steps || starts->size() != 1 || axes->size() != 1 || (*steps)[0] != 1) return std::nullopt;
+    if (!starts || !ends || !axes || !steps || starts->size() != 1 || axes->size() != 1 || (*steps)[0] != 1)
+      return std::nullopt;
     Range out{n->inputs[0], (*axes)[0], (*starts)[0], (*ends)[0]};
     if (out.axis < 0) out.axis += r_.rank(v);
     const Dim length = r_.shape(out.of)[static_cast<int>(out.axis)];
@@ -169,13 +179,18 @@ class Simplifier {
     const ir::Constant* bias = r_.constant(n.input(2));
     const auto attrs = ir::attrs_of<op::MatMul>(n);
     const int rank = r_.rank(y);
-    if (w == nullptr || w->splat || w->dims.size() != 2 || attrs.transpose_b || n.input(3) != kNoValue || (n.input(2) != kNoValue && bias == nullptr)) return;
+    if (w == nullptr || w->splat || w->dims.size() != 2 || attrs.transpose_b || n.input(3) != kNoValue ||
+        (n.input(2) != kNoValue && bias == nullptr))
+      return;
     if (r_.is_output(y) || r_.readers(y).size() < 2 || dtype_bits(w->dtype) % 8 != 0) return;
     std::vector<std::pair<Node*, Range>> parts;
     int64_t covered = 0;
     for (Node* reader : r_.readers(y)) {
-      const auto range = reader->is<op::Slice>() && reader->inputs[0] == y ? range_of(reader->outputs[0]) : std::nullopt;
-      if (!range || range->axis != rank - 1 || range->end - range->begin < 64 || r_.producer(reader->outputs[0]) != reader) return;
+      const auto range =
+          reader->is<op::Slice>() && reader->inputs[0] == y ? range_of(reader->outputs[0]) : std::nullopt;
+      if (!range || range->axis != rank - 1 || range->end - range->begin < 64 ||
+          r_.producer(reader->outputs[0]) != reader)
+        return;
       for (const auto& [other, taken] : parts)
         if (range->begin < taken.end && taken.begin < range->end) return;
       covered += range->end - range->begin;
@@ -193,7 +208,8 @@ class Simplifier {
 
   static ir::ConstantPtr columns(const ir::Constant& c, const Range& range) {
     const size_t size = dtype_bits(c.dtype) / 8;
-    const auto width = static_cast<size_t>(c.dims.back()), first = static_cast<size_t>(range.begin), count = static_cast<size_t>(range.end - range.begin);
+    const auto width = static_cast<size_t>(c.dims.back()), first = static_cast<size_t>(range.begin),
+               count = static_cast<size_t>(range.end - range.begin);
     std::vector<int64_t> dims = c.dims;
     dims.back() = static_cast<int64_t>(count);
     if (c.splat) return ir::make_splat(c.dtype, dims, c.data);
@@ -233,16 +249,18 @@ class Simplifier {
     ++changes_;
   }
 
-  // reshape(matmul(x, w)) with the columns left alone is matmul(reshape(x), w): views before a product cost nothing, and
-  // what follows the product can move into it.
+  // reshape(matmul(x, w)) with the columns left alone is matmul(reshape(x), w): views before a product cost nothing,
+  // and what follows the product can move into it.
   void product(Node& n) {
     Node* after = r_.only_reader(n.outputs[0]);
     if (after == nullptr || !is_view(*after) || after->writes_state >= 0) return;
     ValueId x = n.inputs[0];
-    if (const Node* before = r_.producer(x); before != nullptr && is_view(*before) && before->writes_state < 0) x = before->inputs[0];
+    if (const Node* before = r_.producer(x); before != nullptr && is_view(*before) && before->writes_state < 0)
+      x = before->inputs[0];
     const DimShape &rows = r_.shape(n.inputs[0]), &out = r_.shape(n.outputs[0]), &result = r_.shape(after->outputs[0]);
     const auto attrs = ir::attrs_of<op::MatMul>(n);
-    if (attrs.transpose_a || n.input(3) != kNoValue || r_.rank(n.inputs[1]) != 2 || rows.rank < 2 || result.rank < 2) return;
+    if (attrs.transpose_a || n.input(3) != kNoValue || r_.rank(n.inputs[1]) != 2 || rows.rank < 2 || result.rank < 2)
+      return;
     if (!result[result.rank - 1].same(out[out.rank - 1])) return;
     DimShape target = result;
     target[target.rank - 1] = rows[rows.rank - 1];
@@ -261,7 +279,8 @@ class Simplifier {
       if (e == nullptr || e->writes_state >= 0 || r_.rank(e->inputs[0]) > r_.rank(n.outputs[0])) continue;
       bool covered = false;
       for (size_t j = 0; j < n.inputs.size(); ++j)
-        covered = covered || (j != i && n.inputs[j] != kNoValue && same_shape(r_.shape(n.inputs[j]), r_.shape(n.outputs[0])));
+        covered =
+            covered || (j != i && n.inputs[j] != kNoValue && same_shape(r_.shape(n.inputs[j]), r_.shape(n.outputs[0])));
       if (!covered) continue;
       r_.set_input(n, i, e->inputs[0]);
       ++changes_;
@@ -281,7 +300,8 @@ namespace {
 int simplify_all(ir::Model& model, const PassOptions& options, bool split_products) {
   int total = 0;
   for (int round = 0; round < 4; ++round) {
-    const int changed = for_each_rewriter(model, [&](Rewriter& r) { return Simplifier(r, options, split_products).run(); });
+    const int changed =
+        for_each_rewriter(model, [&](Rewriter& r) { return Simplifier(r, options, split_products).run(); });
     total += changed;
     if (changed == 0) break;
   }

@@ -83,8 +83,8 @@ inline std::vector<std::pair<std::string, HostTensor>> run_net(Net& net, const S
 using PassFn = int (*)(ir::Model&, const PassOptions&);
 
 /// Builds the graph twice, applies `passes` to the second, expects equal outputs, and returns the op counts after.
-inline std::map<std::string, int> optimised(const MakeNet& make, const std::vector<PassFn>& passes, const Shapes& shapes = {},
-                                            Tolerance tolerance = {1e-5, 1e-5}) {
+inline std::map<std::string, int> optimised(const MakeNet& make, const std::vector<PassFn>& passes,
+                                            const Shapes& shapes = {}, Tolerance tolerance = {1e-5, 1e-5}) {
   Net plain, fast;
   make(plain);
   make(fast);
