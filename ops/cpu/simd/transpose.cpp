@@ -85,26 +85,28 @@ template <>
 void tile<uint32_t>(const void* from, int64_t from_stride, void* to, int64_t to_stride, int64_t rows, int64_t cols) {
   const auto* f = static_cast<const uint32_t*>(from);
   auto* t = static_cast<uint32_t*>(to);
-  int64_t i = 0;
+  // Blocks go down the rows first, so that a destination line is written whole before the next one is begun: partly
+  // written lines that miss the cache cost more than reading the source's lines again from it.
+  int64_t j = 0;
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-  for (; i + 8 <= rows; i += 8) {
-    int64_t j = 0;
-    for (; j + 8 <= cols; j += 8) {
+  for (; j + 8 <= cols; j += 8) {
+    int64_t i = 0;
+    for (; i + 8 <= rows; i += 8) {
       transpose8x8(f + i * from_stride + j, from_stride, t + j * to_stride + i, to_stride);
     }
-    transpose_plain(f + i * from_stride + j, from_stride, t + j * to_stride + i, to_stride, 8, cols - j);
+    transpose_plain(f + i * from_stride + j, from_stride, t + j * to_stride + i, to_stride, rows - i, 8);
   }
 #endif
 #if HWY_TARGET != HWY_SCALAR
-  for (; i + 4 <= rows; i += 4) {
-    int64_t j = 0;
-    for (; j + 4 <= cols; j += 4) {
+  for (; j + 4 <= cols; j += 4) {
+    int64_t i = 0;
+    for (; i + 4 <= rows; i += 4) {
       transpose4x4(f + i * from_stride + j, from_stride, t + j * to_stride + i, to_stride);
     }
-    transpose_plain(f + i * from_stride + j, from_stride, t + j * to_stride + i, to_stride, 4, cols - j);
+    transpose_plain(f + i * from_stride + j, from_stride, t + j * to_stride + i, to_stride, rows - i, 4);
   }
 #endif
-  transpose_plain(f + i * from_stride, from_stride, t + i, to_stride, rows - i, cols);
+  transpose_plain(f + j, from_stride, t + j * to_stride, to_stride, rows, cols - j);
 }
 
 template <class T>
