@@ -139,7 +139,7 @@ class ScanLowering {
     if (axis < 0 || axis >= rank) l_.invalid("scan output axis out of range", Error::BadAttribute);
     std::vector<int64_t> perm;
     for (int64_t d = 1; d < rank; ++d) perm.push_back(d);
-    perm.insert(perm.begin() + axis, 0);
+    perm.insert(perm.begin() + static_cast<std::ptrdiff_t>(axis), 0);
     return l_.b.transpose(x, perm);
   }
 

@@ -20,7 +20,9 @@ uint64_t Constant::dense_bytes() const {
 
 std::vector<std::byte> Constant::dense() const {
   if (!splat) return {data.begin(), data.end()};
-  std::vector<std::byte> out(dense_bytes());
+  size_t bytes = 0;
+  if (!narrow_checked(dense_bytes(), bytes)) throw Exception(Error::LimitExceeded, "a constant is larger than this machine can address");
+  std::vector<std::byte> out(bytes);
   for (size_t i = 0; i < out.size(); ++i) out[i] = data[i % data.size()];
   return out;
 }

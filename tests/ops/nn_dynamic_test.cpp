@@ -22,8 +22,9 @@ using Memory = std::unique_ptr<void, Free>;
 
 Memory allocate(uint64_t bytes, int fill) {
   void* p = nullptr;
-  if (posix_memalign(&p, kAlignment, bytes == 0 ? 1 : bytes) != 0) throw std::bad_alloc();
-  std::memset(p, fill, bytes == 0 ? 1 : bytes);
+  const size_t size = bytes == 0 ? 1 : static_cast<size_t>(bytes);
+  if (size < bytes || posix_memalign(&p, kAlignment, size) != 0) throw std::bad_alloc();
+  std::memset(p, fill, size);
   return Memory(p);
 }
 

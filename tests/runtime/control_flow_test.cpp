@@ -1,4 +1,4 @@
-// needs: GF_CONVERTER GF_IO GF_OPS_CPU
+// needs: GF_CONVERTER GF_OPS_CPU
 // If and Loop in a session: branches, loops that count, stop, carry, stack and grow, one inside the other. Expected values
 // are worked out by hand; the ONNX cases at the end bring their own.
 #include "schema/ops/add.h"

@@ -1,4 +1,4 @@
-// needs: GF_CONVERTER GF_IO GF_OPS_CPU
+// needs: GF_CONVERTER GF_OPS_CPU
 // A user's own op: defined here, outside the library, with attributes, inference and a kernel; one more row in the tables.
 #include "schema/ops/add.h"
 #include "tests/runtime/session_support.h"

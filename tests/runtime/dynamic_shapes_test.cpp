@@ -1,4 +1,4 @@
-// needs: GF_CONVERTER GF_IO GF_OPS_CPU
+// needs: GF_CONVERTER GF_OPS_CPU
 // Bounded dynamic shapes: every size inside the bounds gives what a file made for exactly that size gives; everything else is
 // an error. Values without a bound live in the pool.
 #include "schema/ops/add.h"

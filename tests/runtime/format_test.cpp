@@ -1,4 +1,4 @@
-// needs: GF_CONVERTER GF_IO GF_OPS_CPU
+// needs: GF_CONVERTER GF_OPS_CPU
 // The file as FORMAT.md describes it, read here byte by byte without the loader; entries, constants stored once, metadata.
 #include <limits>
 

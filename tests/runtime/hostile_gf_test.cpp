@@ -1,112 +1,22 @@
-// needs: GF_CONVERTER GF_IO GF_OPS_CPU
+// needs: GF_CONVERTER GF_OPS_CPU
 // Broken .gf files: cut, flipped, and well sealed but wrong. Each must end in an error (or, where only data changed and
 // nobody asked to verify them, in an answer), never in a crash; run under the sanitizers by run.sh --all.
-#include "schema/ops/add.h"
-#include "schema/ops/concat.h"
-#include "schema/ops/identity.h"
-#include "schema/ops/if.h"
-#include "schema/ops/loop.h"
-#include "tests/runtime/gf_file_spec.h"
+#include "tests/runtime/sample_spec.h"
 #include "tests/runtime/session_support.h"
+#include "tests/runtime/try_file.h"
 
 namespace gf::test {
 namespace {
 
-// Load, create and run; Ok when all went well.
 Error try_file(std::span<const std::byte> bytes, bool verify, std::string* text = nullptr, const LoadOptions* load = nullptr) {
-  ErrorDetail detail;
-  const Tables tables = default_tables(false);
-  const Block file = Block::copy(bytes);
-  const auto done = [&](Error e) {
-    if (text != nullptr) *text = detail.text;
-    return e;
-  };
-  LoadOptions options;
-  if (load != nullptr) options = *load;
-  options.limits.planned_bytes = 64 << 20;
-  options.limits.loop_trips = 1000;
-  options.verify_data = verify;
-  auto program = Program::load(file.span(), tables.ops, options, &detail);
-  if (!program.ok()) return done(program.error());
-  SessionOptions o;
-  o.pool_bytes = 1 << 20;
-  MemoryNeeds needs;
-  const Block work(work_bytes(*program, tables));
-  if (const Error e = memory_needs(*program, program->entry_name(0), tables, o, work.span(), needs, &detail); e != Error::Ok) return done(e);
-  if (needs.weights_bytes + needs.activation_bytes + needs.scratch_bytes + needs.state_bytes > (uint64_t{256} << 20)) return done(Error::LimitExceeded);
-  const Block weights_memory(needs.weights_bytes), create_memory(needs.create_bytes), state_memory(needs.state_bytes);
-  auto weights = Weights::create(*program, tables, o, weights_memory.span(), create_memory.span(), work.span(), &detail);
-  if (!weights.ok()) return done(weights.error());
-  std::optional<State> state;
-  if (program->state_count() > 0) {
-    auto made = State::create(*program, state_memory.span(), &detail);
-    if (!made.ok()) return done(made.error());
-    state = *made;
-  }
-  const Block session_memory(needs.session_bytes), activations(needs.activation_bytes), scratch(needs.scratch_bytes), pool(needs.pool_bytes);
-  auto session = Session::create(*program, program->entry_name(0), *weights, state ? &*state : nullptr, tables, o,
-                                 {session_memory.span(), activations.span(), scratch.span(), pool.span()}, &detail);
-  if (!session.ok()) return done(session.error());
-  for (int i = 0; i < session->input_count(); ++i) {
-    const TensorView v = session->input(i);
-    uint64_t size = 0;
-    if (v.data != nullptr && bytes_checked(v.count(), v.dtype, size)) std::memset(v.data, 0, size);
-  }
-  return done(session->run(&detail));
-}
-
-// y = x + c, state s = s + y; a loop that concatenates; an if. Small, and every part of the format is in it.
-FileSpec valid() {
-  FileSpec f;
-  f.ops = {{op::Add::info.id, "add"}, {op::Loop::info.id, "loop"}, {op::Identity::info.id, "identity"}, {op::If::info.id, "if"}, {op::Concat::info.id, "concat"}};
-  f.data.resize(192);
-  const float ones[2] = {1, 2};
-  std::memcpy(f.data.data(), ones, sizeof ones);
-  const int64_t three = 3;
-  std::memcpy(f.data.data() + 64, &three, sizeof three);
-  f.data[128] = std::byte{1};
-  f.segments = {{0, 192}};
-  f.constants = {{{2}, 0, 8}, {{}, 64, 8, 0, false, static_cast<uint8_t>(DType::I64)}, {{}, 128, 1, 0, false, static_cast<uint8_t>(DType::Bool)}};
-  f.states = {{"s", {2}, 0}};
-  EntrySpec e;
-  e.symbols = {{"N", 1, 4}};
-  const auto i64 = static_cast<uint8_t>(DType::I64), boolean = static_cast<uint8_t>(DType::Bool);
-  e.tensors = {
-      {format::kInput, 0, 0, {{2}}, static_cast<uint8_t>(DType::F32), "x"},          // 0
-      {format::kInput, 1, 0, {{4, 0}}, static_cast<uint8_t>(DType::F32), "n"},       // 1
-      {format::kConstant, 0, 0, {{2}}},                                              // 2
-      {format::kComputed, 0, 0, {{2}}},                                              // 3 y
-      {format::kConstant, 1, 0, {}, i64},                                            // 4 trips
-      {format::kConstant, 2, 0, {}, boolean},                                        // 5 true
-      {format::kComputed, 0, 1, {}, i64},                                            // 6 body: i
-      {format::kComputed, 0, 1, {}, boolean},                                        // 7 body: cond
-      {format::kComputed, 0, 1, {{2}}},                                              // 8 body: carried
-      {format::kComputed, 0, 1, {}, boolean},                                        // 9 body: cond out
-      {format::kComputed, 0, 1, {{2}}},                                              // 10 body: carried out
-      {format::kComputed, 0, 1, {{2}}},                                              // 11 body: scanned
-      {format::kComputed, 0, 0, {{2}}},                                              // 12 loop: last
-      {format::kComputed, 0, 0, {{3}, {2}}},                                         // 13 loop: stacked
-      {format::kComputed, 0, 2, {{2}}},                                              // 14 then
-      {format::kComputed, 0, 3, {{2}}},                                              // 15 else
-      {format::kComputed, 0, 0, {{2}}},                                              // 16 if
-      {format::kComputed, 0, 0, {{6, format::kDimExpression}}},                      // 17 x ++ n
-      {format::kState, 0, 0, {{2}}},                                                 // 18 s
-      {format::kComputed, 0, 0, {{2}}},                                              // 19 s + y
-      {format::kState, 0, 0, {{2}}},                                                 // 20 s after
-  };
-  e.graphs = {
-      {{{0, {0, 2}, {3}}, {1, {4, 5, 3}, {12, 13}, {1}}, {3, {5}, {16}, {2, 3}}, {4, {0, 1}, {17}}, {0, {18, 3}, {19}}, {2, {19}, {20}}}, {0, 1}, {12, 13, 16, 17}},
-      {{{2, {7}, {9}}, {0, {8, 2}, {10}}, {2, {8}, {11}}}, {6, 7, 8}, {9, 10, 11}},
-      {{{0, {3, 3}, {14}}}, {}, {14}},
-      {{{2, {3}, {15}}}, {}, {15}},
-  };
-  e.output_names = {"last", "stacked", "either", "joined"};
-  f.entries = {e};
-  return f;
+  TryOptions options;
+  if (load != nullptr) options.load = *load;
+  options.load.verify_data = verify;
+  return try_file(bytes, options, text);
 }
 
 TEST(HostileGf, TheSpecItselfRunsRight) {
-  Loaded l(SpecWriter::write(valid()));
+  Loaded l(SpecWriter::write(sample_spec()));
   Running r(l);
   const auto out = run(r.session, {{"x", HostTensor::from<float>(std::vector<float>{10, 20})}, {"n", HostTensor::from<float>(std::vector<float>{7, 8, 9})}});
   EXPECT_EQ(out[0].as<float>(), (std::vector<float>{14, 28}));                   // (10 + 1) + 3 * 1, (20 + 2) + 3 * 2
@@ -233,7 +143,7 @@ std::vector<Wrong> wrong_files() {
 
 TEST(HostileGf, EachBrokenRuleIsTheRightErrorWithText) {
   for (const Wrong& w : wrong_files()) {
-    FileSpec f = valid();
+    FileSpec f = sample_spec();
     w.edit(f);
     std::string text;
     const Error e = try_file(SpecWriter::write(f), true, &text);
@@ -244,7 +154,7 @@ TEST(HostileGf, EachBrokenRuleIsTheRightErrorWithText) {
 }
 
 TEST(HostileGf, SkippableThingsAreSkipped) {
-  FileSpec f = valid();
+  FileSpec f = sample_spec();
   f.minor = 77;
   f.sections = {{"from the future", false, 0}};
   node_of(f, 0, 3).attrs = {{999, static_cast<uint8_t>(AttrType::Int), false}};
@@ -253,7 +163,7 @@ TEST(HostileGf, SkippableThingsAreSkipped) {
 }
 
 TEST(HostileGf, NestingIsLimited) {
-  FileSpec f = valid();
+  FileSpec f = sample_spec();
   EntrySpec e;
   e.tensors = {{format::kConstant, 2, 0, {}, static_cast<uint8_t>(DType::Bool)}};
   constexpr uint32_t kDepth = 5000;
@@ -315,7 +225,7 @@ TEST(HostileGf, AbsentPartsAreErrors) {
 }
 
 std::vector<std::pair<std::string, std::vector<std::byte>>> small_files() {
-  return {{"control flow and state", SpecWriter::write(valid())}, {"digits", convert_digits(1, 2)}};
+  return {{"control flow and state", SpecWriter::write(sample_spec())}, {"digits", convert_digits(1, 2)}};
 }
 
 TEST(HostileGf, EveryTruncationIsAnError) {
@@ -327,7 +237,7 @@ TEST(HostileGf, EveryTruncationIsAnError) {
 }
 
 TEST(HostileGf, TrailingBytesAreAnError) {
-  auto file = SpecWriter::write(valid());
+  auto file = SpecWriter::write(sample_spec());
   file.resize(file.size() + 64);
   EXPECT_EQ(try_file(file, false), Error::BadFile);
 }
@@ -348,7 +258,7 @@ TEST(HostileGf, EveryFlippedByteIsFoundWithVerifyData) {
 
 // Without verify_data the header is still checked; changed data give another model, or an error.
 TEST(HostileGf, FlippedBytesWithoutVerifyDataNeverCrash) {
-  const auto file = SpecWriter::write(valid());
+  const auto file = SpecWriter::write(sample_spec());
   uint32_t header = 0;
   std::memcpy(&header, file.data(), 4);
   size_t answers = 0;
@@ -369,7 +279,7 @@ TEST(HostileGf, FlippedBytesWithoutVerifyDataNeverCrash) {
 // The hard one: every byte of the header changed and the file sealed anew, so that only the rules stand in the way.
 TEST(HostileGf, ResealedDamageNeverCrashes) {
   size_t refused = 0, ran = 0;
-  for (const auto& file : {SpecWriter::write(valid())}) {
+  for (const auto& file : {SpecWriter::write(sample_spec())}) {
     uint32_t header = 0;
     std::memcpy(&header, file.data(), 4);
     for (const int mask : {0x01, 0x02, 0x04, 0x40, 0x80, 0xff}) {
@@ -387,7 +297,7 @@ TEST(HostileGf, ResealedDamageNeverCrashes) {
 }
 
 TEST(HostileGf, LimitsHold) {
-  const auto file = SpecWriter::write(valid());
+  const auto file = SpecWriter::write(sample_spec());
   LoadOptions small;
   const auto with = [&](auto edit) {
     LoadOptions o;
@@ -405,7 +315,7 @@ TEST(HostileGf, LimitsHold) {
 }
 
 TEST(HostileGf, MisalignedBytesAreAnError) {
-  const auto file = SpecWriter::write(valid());
+  const auto file = SpecWriter::write(sample_spec());
   const Block block(file.size() + 8);
   std::memcpy(block.span().data() + 8, file.data(), file.size());
   const auto loaded = Program::load(block.span().subspan(8), default_tables().ops);

@@ -1,4 +1,4 @@
-// needs: GF_CONVERTER GF_IO GF_OPS_CPU
+// needs: GF_CONVERTER GF_OPS_CPU
 // memory_needs: the promised bytes work, one byte less of any kind is a clean error, activations are near the lower bound.
 #include <iostream>
 

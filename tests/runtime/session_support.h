@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -22,34 +21,13 @@
 #include "graph/emit/emit.h"
 #include "graph/ir/builder.h"
 #include "runtime/platform/thread_pool.h"
+#include "tests/support/block.h"
 #include "tests/support/test_data.h"
 #if GF_SIMD
 #include "ops/cpu/simd/isa_dispatch.h"
 #endif
 
 namespace gf::test {
-
-/// `bytes` bytes at an address aligned to 64, nothing readable behind them under a sanitizer.
-class Block {
- public:
-  explicit Block(uint64_t bytes = 0)
-      : raw_(bytes == 0 ? nullptr : static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) & ~uint64_t{63}))), bytes_(bytes) {
-    if (raw_) std::memset(raw_.get(), 0xa5, bytes);
-  }
-  std::span<std::byte> span() const { return {raw_.get(), static_cast<size_t>(bytes_)}; }
-  static Block copy(std::span<const std::byte> bytes) {
-    Block b(bytes.size());
-    if (!bytes.empty()) std::memcpy(b.raw_.get(), bytes.data(), bytes.size());
-    return b;
-  }
-
- private:
-  struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
-  };
-  std::unique_ptr<std::byte, Free> raw_;
-  uint64_t bytes_ = 0;
-};
 
 inline Isa machine_isa() {
 #if GF_SIMD

@@ -1,7 +1,8 @@
-// needs: GF_CONVERTER GF_IO GF_OPS_CPU
+// needs: GF_CONVERTER GF_OPS_CPU
 // Promises of Session::run: no heap call, the same bits for every number of threads and every run, on the golden nets.
 #include <iostream>
 
+#include "tests/ops/op_test_util.h"
 #include "tests/runtime/session_support.h"
 #include "tests/support/heap_counter.h"
 
@@ -103,6 +104,21 @@ TEST(Determinism, GoldensAreBitEqualForThreadsAndRuns) {
         ASSERT_EQ(out.size(), first.size());
         for (size_t k = 0; k < out.size(); ++k) EXPECT_TRUE(out[k] == first[k]) << name << " output " << k << " with " << threads << " threads, run " << i;
       }
+    }
+  }
+}
+
+// On every machine that the tests run on; gf-diff --suite says the same of the tools (tests/models/suites_test.cpp).
+TEST(GoldenNets, AnswersAreThoseOfOnnxRuntime) {
+  for (const std::string& name : golden_names()) {
+    const TestNet net = read_net(source_path("tests/golden/" + name));
+    Loaded l(convert_net(net), Loaded::with({}, 1 << 20));
+    Running r(l);
+    for (size_t set = 0; set < net.inputs.size(); ++set) {
+      const auto out = run(r.session, net.inputs[set]);
+      ASSERT_EQ(out.size(), net.expected[set].size()) << name;
+      for (size_t k = 0; k < out.size(); ++k)
+        EXPECT_TRUE(close(out[k], net.expected[set][k], 1e-3, 1e-4)) << name << ", set " << set << ", output " << k;
     }
   }
 }

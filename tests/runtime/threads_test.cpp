@@ -1,4 +1,4 @@
-// needs: GF_CONVERTER GF_IO GF_OPS_CPU
+// needs: GF_CONVERTER GF_OPS_CPU
 // Sessions in parallel over one Program and Weights, Busy, cancellation from another thread, order of the profile hook.
 // The thread sanitizer runs this file (run.sh --all).
 #include <atomic>

@@ -1,4 +1,4 @@
-// needs: GF_CONVERTER GF_IO GF_OPS_CPU
+// needs: GF_CONVERTER GF_OPS_CPU
 // Weights shared by sessions; State bound by --state, read, written and reset by name, and untouched by a failed run.
 #include <atomic>
 

@@ -16,10 +16,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from fuzz_seeds import write_seeds
+
 ROOT = Path(__file__).resolve().parents[2]
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # Groups with many independent tests run as one process per core.
-SHARDED = {"ops", "simd", "models", "converter", "conformance"}
+SHARDED = {"ops", "simd", "models", "runtime", "graph", "converter", "conformance"}
 EXIT_SKIP = 77  # a test script that cannot run here says so with this status and a last line with the reason
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1",
@@ -37,6 +39,7 @@ class Stage:
         self.failures = []  # (test name, what happened)
         self.skips = {}  # reason -> [test names]
         self.seconds = {}
+        self.begun = True
 
     def skip(self, name, reason):
         self.skips.setdefault(" ".join(reason.split()) or "no reason given", []).append(name)
@@ -45,9 +48,11 @@ class Stage:
         return sum(len(names) for names in self.skips.values())
 
     def line(self):
+        if not self.begun:
+            return f"stage {self.name}: NOT BEGUN"
         times = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in self.seconds.items())
         return (f"stage {self.name}: {self.passed} passed, {len(self.failures)} failed, {self.skipped()} skipped"
-                f" ({times})")
+                f" in {sum(self.seconds.values()):.0f} s ({times})")
 
 
 def tail(text, lines=60):
@@ -68,21 +73,29 @@ def run_process(command, env, timeout, cwd=ROOT):
         return process.returncode, output, True
 
 
-def build(stage, preset, targets=()):
-    """Configures and builds; False (and a failure entry) when that does not work."""
+def build(stage, preset, groups=None):
+    """Configures and builds everything, or the tests of `groups`; False (and a failure entry) when that does not work."""
     start = time.time()
-    commands = [["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset, "-j", str(JOBS)]]
-    if targets:
-        commands[1] += ["--target", *targets]
-    for command in commands:
+
+    def step(command):
         print(f"  {' '.join(command)}", flush=True)
         status, output, _ = run_process(command, dict(os.environ), None)
+        stage.seconds["build"] = time.time() - start
         if status != 0:
             stage.failures.append((f"{stage.name}: {' '.join(command)}", "build failed:\n" + tail(output)))
-            stage.seconds["build"] = time.time() - start
+        return status == 0
+
+    if not step(["cmake", "--preset", preset]):
+        return False
+    command = ["cmake", "--build", "--preset", preset, "-j", str(JOBS)]
+    if groups is not None:
+        _, entries = read_manifest(preset)
+        targets = [Path(e[2]).name for e in entries if e[0] == "test" and e[1] in groups]
+        if not targets:
+            stage.failures.append((f"{stage.name}: groups", f"preset {preset} has none of the groups {sorted(groups)}"))
             return False
-    stage.seconds["build"] = time.time() - start
-    return True
+        command += ["--target", *targets]
+    return step(command)
 
 
 def read_manifest(preset):
@@ -165,7 +178,15 @@ def run_gtest(group, command, env, shard, shards, test_filter, timeout):
 
 
 def run_tests(stage, preset, tier, test_filter, only=None, wrapper=(), timeout=1800, scripts=False):
+    """Runs the executables of `preset` (of the groups `only`) and, with `scripts`, the test scripts."""
     emulator, entries = read_manifest(preset)
+    if not test_filter and stage.name in LEFT_OUT:
+        reason, patterns = LEFT_OUT[stage.name]
+        test_filter_used = "-" + ":".join(patterns)
+        for pattern in patterns:
+            stage.skip(pattern, reason)
+    else:
+        test_filter_used = test_filter
     env = base_environment(preset, tier)
     start = time.time()
     jobs = []
@@ -173,9 +194,9 @@ def run_tests(stage, preset, tier, test_filter, only=None, wrapper=(), timeout=1
         if entry[0] == "skip" and only is None and not test_filter:
             stage.skip(entry[1], f"not built: {entry[2]}")
         elif entry[0] == "test" and (only is None or entry[1] in only):
-            shards = JOBS if entry[1] in SHARDED and not wrapper else 1
+            shards = JOBS if entry[1] in SHARDED else 1
             command = [*wrapper, *emulator, entry[2]]
-            jobs += [(entry[1], command, env, shard, shards, test_filter, timeout) for shard in range(shards)]
+            jobs += [(entry[1], command, env, shard, shards, test_filter_used, timeout) for shard in range(shards)]
     jobs.sort(key=lambda job: job[4], reverse=True)  # sharded groups are the long ones: first
     with ThreadPoolExecutor(JOBS) as pool:
         for group, report, status, output, timed_out, seconds in pool.map(lambda job: run_gtest(*job), jobs):
@@ -215,95 +236,87 @@ def run_scripts(stage, env):
 
 
 def run_fuzzers(stage, preset, seconds_each):
-    """Each fuzzer for a while, from its seeds in tests/fuzz/corpus/<name>/ if it has any."""
+    """Each fuzzer for a while, from the seeds of fuzz_seeds.py and those in tests/fuzz/corpus/<name>/."""
     start = time.time()
     _, entries = read_manifest(preset)
     env = base_environment(preset, "plain")
+    seed_folder = ROOT / "build" / preset / "fuzz-seeds"
+    shutil.rmtree(seed_folder, ignore_errors=True)
+    seed_folder.mkdir()
+    try:
+        write_seeds(seed_folder, ROOT, ROOT / "build" / preset / "bin", env["GF_TEST_DATA"])
+    except (OSError, subprocess.CalledProcessError) as error:
+        stage.failures.append(("fuzz: seeds", f"    {error}"))
+        return
 
     def one(entry):
+        name = entry[1].removesuffix("_fuzz")
         with tempfile.TemporaryDirectory(prefix="gf_fuzz_") as folder:
             corpus = Path(folder) / "corpus"
             corpus.mkdir()
-            seeds = ROOT / "tests" / "fuzz" / "corpus" / entry[1].removesuffix("_fuzz")
-            command = [entry[2], f"-max_total_time={seconds_each}", "-timeout=10", "-rss_limit_mb=4096", "-max_len=65536",
-                       "-print_final_stats=1", f"-artifact_prefix={ROOT}/build/{preset}/crash-{entry[1]}-", str(corpus)]
-            if seeds.is_dir():
-                command.append(str(seeds))
-            return entry[1], *run_process(command, {**env, "TMPDIR": folder}, seconds_each * 4 + 120)
+            seeds = [str(f) for f in (seed_folder / name, ROOT / "tests" / "fuzz" / "corpus" / name) if f.is_dir()]
+            command = [entry[2], f"-max_total_time={seconds_each}", "-timeout=20", "-rss_limit_mb=4096", "-max_len=65536",
+                       "-print_final_stats=1", f"-artifact_prefix={ROOT}/build/{preset}/crash-{entry[1]}-", str(corpus), *seeds]
+            result = run_process(command, {**env, "TMPDIR": folder}, seconds_each * 4 + 300)
+            return entry[1], seeds, *result
 
     with ThreadPoolExecutor(JOBS) as pool:
-        for name, status, output, timed_out in pool.map(one, [e for e in entries if e[0] == "fuzz"]):
-            if status == 0 and not timed_out:
+        for name, seeds, status, output, timed_out in pool.map(one, [e for e in entries if e[0] == "fuzz"]):
+            if not seeds:
+                stage.failures.append((name, "    it has no seeds: add some to tests/support/fuzz_seeds.py"))
+            elif status == 0 and not timed_out:
                 stage.passed += 1
                 executed = re.search(r"number_of_executed_units: (\d+)", output)
-                print(f"  {name}: {executed.group(1) if executed else '?'} inputs", flush=True)
+                covered = re.findall(r"cov: (\d+)", output)
+                print(f"  {name}: {executed.group(1) if executed else '?'} inputs, {covered[-1] if covered else '?'} branches",
+                      flush=True)
             else:
                 stage.failures.append((name, ("timed out\n" if timed_out else f"exit {status}\n") + tail(output, 40)))
     stage.seconds["fuzz"] = time.time() - start
 
 
-def stage_release(options, tier):
-    stage = Stage("release")
-    if build(stage, "release"):
-        run_tests(stage, "release", tier, options.filter, options.groups, scripts=not options.groups)
-    return stage
+# What a stage leaves out and why. Listed as skipped, so that nothing disappears without a word.
+LEFT_OUT = {
+}
+# Thread sanitizer: what threads touch. One-op tests run serially and would only cost time.
+TSAN_GROUPS = {"runtime"}
+VALGRIND_GROUPS = {"runtime", "io"}
 
 
-def stage_asan(options, tier):
-    stage = Stage("asan")
-    if build(stage, "asan"):
-        run_tests(stage, "asan", tier, options.filter, options.groups)
-    return stage
+def stage_of(name, preset=None, groups=None, scripts=False, wrapper=()):
+    """A stage that builds `preset` (default: of the stage's name) and runs its tests, those of `groups` if given."""
+    def run(options, tier):
+        stage = Stage(name)
+        chosen = options.groups or groups
+        if build(stage, preset or name, None if preset == "release" or groups is None else chosen):
+            run_tests(stage, preset or name, tier, options.filter, chosen, wrapper=wrapper,
+                      scripts=scripts and not options.groups)
+        return stage
+    return run
 
 
 def stage_fuzz(options, tier):
     stage = Stage("fuzz")
     if build(stage, "asan"):
-        run_fuzzers(stage, "asan", {"plain": 25, "all": 25, "long": 1200}[tier if tier in ("all", "long") else "plain"])
+        run_fuzzers(stage, "asan", 1200 if tier == "long" else 25)
     return stage
-
-
-# Thread sanitizer: what threads touch. One-op tests run serially and would only cost time.
-TSAN_GROUPS = {"core", "runtime", "facade", "models", "simd"}
-
-
-def stage_tsan(options, tier):
-    stage = Stage("tsan")
-    if build(stage, "tsan"):
-        run_tests(stage, "tsan", tier, options.filter, options.groups or TSAN_GROUPS)
-    return stage
-
-
-def stage_preset(name):
-    def run(options, tier):
-        stage = Stage(name)
-        if build(stage, name):
-            run_tests(stage, name, tier, options.filter, options.groups)
-        return stage
-    return run
-
-
-VALGRIND_GROUPS = {"core", "runtime", "schema", "io"}
 
 
 def stage_valgrind(options, tier):
-    stage = Stage("valgrind")
     if shutil.which("valgrind") is None:
-        stage.skip("valgrind", "valgrind is not installed")
+        stage = Stage("valgrind")
+        stage.skip("valgrind", "valgrind is not installed (Debian: valgrind)")
         return stage
     # somalloc: the executables define malloc themselves (tests/support/heap_counter.cpp)
     wrapper = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
                "--soname-synonyms=somalloc=NONE", "--fair-sched=yes"]
-    if build(stage, "release"):
-        run_tests(stage, "release", "plain", options.filter or "-*SLOW*:*Stress*:*EveryByte*", options.groups or
-                  VALGRIND_GROUPS, wrapper=wrapper)
-    return stage
+    return stage_of("valgrind", "release", VALGRIND_GROUPS, wrapper=wrapper)(options, tier)
 
 
 STAGES = {
-    "release": stage_release, "asan": stage_asan, "fuzz": stage_fuzz, "tsan": stage_tsan,
-    "minimal": stage_preset("minimal"), "aarch64": stage_preset("aarch64"), "x86-32": stage_preset("x86-32"),
-    "valgrind": stage_valgrind, "dev": stage_preset("dev"), "clang": stage_preset("clang"),
+    "release": stage_of("release", scripts=True), "minimal": stage_of("minimal"), "asan": stage_of("asan"), "fuzz": stage_fuzz,
+    "aarch64": stage_of("aarch64"), "x86-32": stage_of("x86-32"), "tsan": stage_of("tsan", groups=TSAN_GROUPS),
+    "valgrind": stage_valgrind, "dev": stage_of("dev"), "clang": stage_of("clang"),
 }
 ALL = ["release", "minimal"]
 # These run with --long or --stage. Each moves into ALL when it has been seen green as a whole.
@@ -327,6 +340,9 @@ def report(stages, started):
         print(stage.line())
         for name, _ in stage.failures:
             print(f"  failed: {name}")
+    left = [stage.name for stage in stages if not stage.begun]
+    if left:
+        print(f"NOT BEGUN for want of time, so not tested: {', '.join(left)}; tests/run.sh --stage NAME runs one")
     print(f"total time {time.time() - started:.0f} s")
     passed, failed = sum(s.passed for s in stages), sum(len(s.failures) for s in stages)
     print(f"{passed} passed, {failed} failed, {sum(s.skipped() for s in stages)} skipped")
@@ -353,8 +369,8 @@ def main():
         print(f"stage {name}", flush=True)
         if level == "all" and not options.stage and time.time() - started > LAST_START_SECONDS:
             stages.append(Stage(name))
-            stages[-1].skip(name, f"not begun: the stages before it took over {LAST_START_SECONDS // 60} minutes;"
-                            f" run tests/run.sh --stage {name}")
+            stages[-1].begun = False
+            stages[-1].skip(name, f"not begun: the stages before it took over {LAST_START_SECONDS // 60} minutes")
             print(f"  {stages[-1].line()}", flush=True)
             continue
         stages.append(STAGES[name](options, level if name in ("release", "fuzz") else "plain"))

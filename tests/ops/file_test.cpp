@@ -1,0 +1,51 @@
+// needs: GF_CONVERTER
+// Every golden case as a model of one node: written to a .gf, loaded, planned and run in a session, with the other inputs as
+// inputs of the model and as constants. What evaluate() (golden_test.cpp) cannot show: attributes and types that survive the
+// file, packed constants, planned memory.
+#include <iostream>
+
+#include "facade/model.h"
+#include "tests/ops/one_op_file.h"
+
+namespace gf::test {
+namespace {
+
+class GoldenFile : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenFile, EveryCaseThroughAFile) {
+  const json cases = golden_cases(GetParam());
+  const Tables tables = default_tables(false);
+  size_t ran = 0, refused = 0, index = 0;
+  for (const json& c : cases) {
+    const HostInputs inputs = inputs_of(c);
+    SCOPED_TRACE(c["op"].get<std::string>() + ", case " + std::to_string(index++) + " " + c["attrs"].dump());
+    for (const bool constants : {false, true}) {
+      try {
+        ModelOptions options;
+        options.threads = 1;
+        options.tables = tables;
+        options.pool_bytes = 1 << 20;
+        Model model = Model::from_bytes(one_op_file(c, tables.ops, constants), options);
+        std::vector<std::pair<std::string, HostTensor>> given;
+        for (size_t i = 0; i < inputs.size(); ++i)
+          if (inputs[i] && model.session().find_input(std::to_string(i)) >= 0) given.emplace_back(std::to_string(i), *inputs[i]);
+        const auto outputs = model.run(given);
+        ASSERT_EQ(outputs.size(), c["outputs"].size());
+        for (size_t o = 0; o < outputs.size(); ++o)
+          EXPECT_TRUE(close(outputs[o].second, to_tensor(c["outputs"][o]), c["rtol"], c["atol"])) << "output " << o;
+        ++ran;
+      } catch (const Exception& e) {
+        EXPECT_EQ(e.code(), Error::Unsupported) << e.what();
+        if (refused++ < 5) std::cout << "refused: " << e.what() << '\n';
+      }
+    }
+  }
+  std::cout << ran << " ran, " << refused << " refused\n";
+  EXPECT_LT(refused * 10, ran);
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, GoldenFile, ::testing::Values("attention", "cast", "conv", "elementwise", "image", "matmul", "movement",
+                                                              "norm", "pool", "quantize", "recurrent", "reduce"));
+
+}  // namespace
+}  // namespace gf::test
