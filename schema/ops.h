@@ -77,6 +77,7 @@
 #include "schema/ops/leaky_relu.h"
 #include "schema/ops/less.h"
 #include "schema/ops/less_or_equal.h"
+#include "schema/ops/linear_attention.h"
 #include "schema/ops/log.h"
 #include "schema/ops/log_softmax.h"
 #include "schema/ops/loop.h"
@@ -196,7 +197,8 @@ using AllOps = OpList<  //
     op::TopK,
     // matrix products, convolutions, pools, recurrent cells, attention
     op::MatMul, op::Conv, op::ConvTranspose, op::DeformConv, op::MaxPool, op::AveragePool, op::LpPool, op::MaxUnpool,
-    op::Lstm, op::Gru, op::Rnn, op::Attention, op::RotaryEmbedding,
+    op::Lstm, op::Gru, op::Rnn, op::Attention, op::LinearAttention,
+    op::RotaryEmbedding,
     // quantisation
     op::QuantizeLinear, op::DequantizeLinear, op::DynamicQuantizeLinear, op::MatMulInteger, op::QLinearMatMul,
     op::ConvInteger, op::QLinearConv,
