@@ -15,6 +15,7 @@
 
 #include "converter/onnx/reader.h"
 #include "runtime/core/exception.h"
+#include "tests/support/paths.h"
 
 namespace gf::onnx::test {
 
@@ -77,7 +78,7 @@ void expect_error(Error code, std::string_view part, Call call, std::string_view
 inline std::filesystem::path test_data() {
   std::error_code code;
   if (const char* given = std::getenv("GF_TEST_DATA")) return std::filesystem::exists(given, code) ? given : "";
-  const std::filesystem::path source = std::filesystem::path(GF_SOURCE_DIR);
+  const std::filesystem::path source = std::filesystem::path(gf::test::kSourceDir);
   const std::filesystem::path standard = source / "../shared/data";
   return std::filesystem::exists(standard / "onnx-backend", code) ? standard : std::filesystem::path();
 }

@@ -7,6 +7,7 @@
 
 #include "tests/ops/one_op_file.h"
 #include "tests/runtime/sample_spec.h"
+#include "tests/support/paths.h"
 
 namespace {
 
@@ -31,7 +32,7 @@ int main(int argc, char** argv) {
   write(folder / "sample.gf", test::SpecWriter::write(test::sample_spec()));
   const OpTable ops = default_tables(false).ops;
   std::map<std::string, size_t> written;
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(GF_SOURCE_DIR) / "tests/ops/data")) {
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(test::kSourceDir) / "tests/ops/data")) {
     if (entry.path().extension() != ".json") continue;
     for (const auto& c : test::golden_cases(entry.path().stem().string())) {
       size_t& count = written[c["op"].get<std::string>()];

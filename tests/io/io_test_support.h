@@ -13,13 +13,14 @@
 
 #include "io/file.h"
 #include "runtime/core/exception.h"
+#include "tests/support/paths.h"
 
 namespace gf::io::test {
 
 /// One piece of tests/io/data/golden.bin.gz (format: see make_golden.py beside it).
 inline const Bytes& golden(const std::string& name) {
   static const std::map<std::string, Bytes> pieces = [] {
-    const std::filesystem::path folder = std::filesystem::path(GF_SOURCE_DIR) / "tests/io/data";
+    const std::filesystem::path folder = std::filesystem::path(gf::test::kSourceDir) / "tests/io/data";
     const Bytes all = read_file_or_gzip((folder / "golden.bin.gz").string());
     const std::string_view text(reinterpret_cast<const char*>(all.data()), all.size());
     const size_t head = text.find("\n\n") + 2;
@@ -105,7 +106,7 @@ class TemporaryFolder {
 /// Folder of the shared real data, or empty: $GF_TEST_DATA, else ../shared/data beside the source tree.
 inline std::string shared_data(const std::string& name) {
   const char* given = std::getenv("GF_TEST_DATA");
-  const std::filesystem::path source = std::filesystem::path(GF_SOURCE_DIR);
+  const std::filesystem::path source = std::filesystem::path(gf::test::kSourceDir);
   const std::filesystem::path folder = given != nullptr ? std::filesystem::path(given) : source / "../shared/data";
   const std::filesystem::path path = folder / name;
   return std::filesystem::exists(path) ? path.string() : std::string();

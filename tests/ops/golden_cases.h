@@ -7,6 +7,7 @@
 
 #include "ops/cpu/small_float.h"
 #include "tests/ops/op_test_util.h"
+#include "tests/support/paths.h"
 
 namespace gf::test {
 
@@ -52,7 +53,7 @@ inline Attributes to_attributes(const json& attrs) {
 
 /// The cases of one file; a failure of the test when there are none.
 inline json golden_cases(const std::string& name) {
-  const auto path = std::filesystem::path(GF_SOURCE_DIR) / "tests/ops/data" / (name + ".json");
+  const auto path = std::filesystem::path(kSourceDir) / "tests/ops/data" / (name + ".json");
   std::ifstream file(path);
   if (!file) {
     ADD_FAILURE() << path << " is missing; make_*goldens.py write it";

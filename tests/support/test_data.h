@@ -12,18 +12,20 @@
 #include <string>
 #include <system_error>
 
+#include "tests/support/paths.h"
+
 namespace gf::test {
 
 /// `relative` below the source tree ($GF_SOURCE_DIR).
 inline std::filesystem::path source_path(const std::string& relative = "") {
   const char* given = std::getenv("GF_SOURCE_DIR");
-  return std::filesystem::path(given != nullptr ? given : GF_SOURCE_DIR) / relative;
+  return std::filesystem::path(given != nullptr ? given : kSourceDir) / relative;
 }
 
 /// Executables of this build ($GF_BIN_DIR).
 inline std::filesystem::path tool_path(const std::string& name) {
   const char* given = std::getenv("GF_BIN_DIR");
-  return std::filesystem::path(given != nullptr ? given : GF_BIN_DIR) / name;
+  return std::filesystem::path(given != nullptr ? given : kBinDir) / name;
 }
 
 /// `relative` below the shared test data: $GF_TEST_DATA, else ../shared/data beside the sources. May not exist.
