@@ -1,5 +1,5 @@
 // The op definition scheme: one struct per op (schema/ops/<op>.h) with id, attributes, shape inference, gradient and
-// expansion; everything else is derived from it. This header holds the vocabulary and the type-erased row (OpDef) that
+// expansion (schema/rules.h); everything else is derived from it. This header holds the vocabulary and the type-erased row (OpDef) that
 // tables are made of. No heap, no exceptions; all rows are constant data.
 #pragma once
 
@@ -23,7 +23,7 @@ enum OpFlags : uint32_t {
   kOpControlFlow = 1U << 2,   ///< owns sub-graphs and is run by the session itself (if, loop)
   kOpRandom = 1U << 3,        ///< result differs from run to run: never folded, never merged
   kOpDataShape = 1U << 4,     ///< the kernel sets an output's shape while running (nonzero, unique, ...)
-  kOpFused = 1U << 5,         ///< has expand(): made by a pass, not imported
+  kOpFused = 1U << 5,         ///< made by a pass, never imported; needs expand() (schema/rules.h)
   kOpCommutative = 1U << 6,
   kOpQuantized = 1U << 7,     ///< works on integers with scales
 };
@@ -48,8 +48,6 @@ struct NoGradient {
   const char* reason;
 };
 
-class Expander;  // graph/: builds base ops in place of a fused one
-
 /// One row of an op table: an op definition with its types erased. Rows are constant data made by op_def<Op>() or, for
 /// custom ops, written by hand.
 struct OpDef {
@@ -59,7 +57,6 @@ struct OpDef {
   uint16_t attrs_alignment = 1;
   void (*construct)(void* attrs) = nullptr;                             ///< writes the defaults
   Error (*infer)(InferContext& context, const void* attrs) = nullptr;   ///< types and shapes of the outputs
-  Error (*expand)(Expander& expander, const void* attrs) = nullptr;     ///< fused ops only
   const char* gradient = "pending";                                     ///< "pending", "rule" or the reason for none
 };
 
@@ -67,8 +64,6 @@ struct OpDef {
 struct NoAttrs {};
 
 namespace detail {
-template <class Op>
-concept HasExpand = requires(Expander& e, const typename Op::Attrs& a) { { Op::expand(e, a) } -> std::same_as<Error>; };
 template <class Op>
 concept HasFields = requires { Op::fields; };
 
@@ -100,8 +95,6 @@ constexpr OpDef make_op_def() {
   def.attrs_alignment = alignof(Attrs);
   def.construct = [](void* p) { *static_cast<Attrs*>(p) = Attrs{}; };
   def.infer = [](InferContext& c, const void* a) { return Op::infer(c, *static_cast<const Attrs*>(a)); };
-  if constexpr (detail::HasExpand<Op>)
-    def.expand = [](Expander& e, const void* a) { return Op::expand(e, *static_cast<const Attrs*>(a)); };
   def.gradient = detail::gradient_of<Op>();
   return def;
 }

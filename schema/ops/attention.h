@@ -5,7 +5,11 @@
 // scores [batch, heads, q_len, kv_len] at the stage that `scores` names. A query without any key gives 0.
 #pragma once
 
-#include "schema/op.h"
+#include <cmath>
+
+#include "schema/formula.h"
+#include "schema/ops/expand.h"
+#include "schema/ops/reshape.h"
 
 namespace gf {
 
@@ -81,7 +85,78 @@ struct Attention {
   // with p = softmax(s): dv = p^T dy, ds = p * (dy v^T - rowsum(dy * y)), dq = scale ds k, dk = scale ds^T q
   static constexpr PendingGradient grad{};
 
+  static Error expand(Expander& e, const Attrs& a) {
+    const bool inner = a.layout == AttentionLayout::HeadsInner;
+    const auto heads_first = [&](Var x) { return inner ? e.transpose(x, {0, 2, 1, 3}) : x; };
+    const Var q = heads_first(e.input(0));
+    const Dim groups = e.shape(q)[1], dim = e.shape(q)[3];
+    Var k = heads_first(e.input(1)), v = heads_first(e.input(2));
+    const Dim kv_heads = e.shape(k)[1];
+    if (!kv_heads.same(groups)) {
+      if (!groups.is_const() || !kv_heads.is_const() || kv_heads.lo < 1)
+        return e.fail(Error::Unsupported, "attention with an unknown number of heads");
+      k = repeat_heads(e, k, groups.lo / kv_heads.lo);
+      v = repeat_heads(e, v, groups.lo / kv_heads.lo);
+    }
+    if (a.scale == 0 && !dim.is_const())
+      return e.fail(Error::Unsupported, "attention with an unknown size of head and no scale");
+    const double scale = a.scale != 0 ? static_cast<double>(a.scale) : 1 / std::sqrt(static_cast<double>(dim.lo));
+    Var s = e.matmul(q, e.swap_last_axes(k)) * scale;
+    const auto show = [&](AttentionScores stage, Var value) {
+      if (a.scores == stage && e.wants_output(1)) e.output(1, value);
+    };
+    show(AttentionScores::Product, s);
+    if (a.softcap > 0) s = e.tanh(s / static_cast<double>(a.softcap)) * static_cast<double>(a.softcap);
+    show(AttentionScores::SoftCapped, s);
+    const Var low = e.scalar(e.dtype(s), -std::numeric_limits<double>::infinity());
+    const Var allowed = may_read(e, a, q, k), mask = e.input(3);
+    const bool adds = mask && e.dtype(mask) != DType::Bool;
+    if (adds) s = s + mask;
+    if (allowed) s = e.where(allowed, s, low);
+    show(AttentionScores::Masked, s);
+    Var p = e.softmax(s, -1);
+    if (allowed || adds) {  // a row without any key gives 0, not NaN; NaN in the data stays
+      static constexpr int64_t kLast[] = {-1};
+      p = e.where(e.equal(e.reduce_max(s, kLast), low), e.scalar(e.dtype(s), 0), p);
+    }
+    show(AttentionScores::Softmax, p);
+    return e.finish(heads_first(e.matmul(p, v)));
+  }
+
  private:
+  // Every key head serves `times` query heads that follow each other.
+  static Var repeat_heads(Expander& e, Var x, int64_t times) {
+    const Var wide = e.unsqueeze(x, {2});
+    const Var ones = e.ints({1, 1, times, 1, 1});
+    const Var spread = e.node<Expand>({wide, ones});
+    const Dim heads = e.shape(x)[1];
+    const Var dims = e.concat({e.size_of(x, 0), e.ints({heads.lo * times}), e.size_of(x, 2), e.size_of(x, 3)}, 0);
+    return e.node<Reshape>({spread, dims});
+  }
+  // Which keys each query may read, broadcast to the scores; empty: all of them. Query i stands at position i + offset,
+  // offset being input 5, or the length of its batch entry (input 4) minus the queries, or 0.
+  static Var may_read(Expander& e, const Attrs& a, Var q, Var k) {
+    const Var mask = e.input(3), lengths = e.input(4), offset = e.input(5);
+    Var allowed = mask && e.dtype(mask) == DType::Bool ? mask : Var{};
+    const bool windowed = a.is_causal || a.left_window >= 0 || a.right_window >= 0;
+    if (!lengths && !windowed) return allowed;
+    const Var keys = e.count_up(e.size_of(k, 2));
+    Var ends;  // [batch, 1, 1, 1]
+    if (lengths) {
+      ends = e.unsqueeze(lengths, {1, 2, 3});
+      allowed = e.logical_and(allowed, e.less(keys, ends));
+    }
+    if (!windowed) return allowed;
+    Var position = e.unsqueeze(e.count_up(e.size_of(q, 2)), {1});
+    if (offset) position = position + e.reshape(offset, {1});
+    else if (lengths) position = position + (ends - e.size_of(q, 2));
+    if (a.is_causal) allowed = e.logical_and(allowed, e.less_or_equal(keys, position));
+    if (a.right_window >= 0)
+      allowed = e.logical_and(allowed, e.less_or_equal(keys, position + static_cast<double>(a.right_window)));
+    if (a.left_window >= 0)
+      allowed = e.logical_and(allowed, e.less_or_equal(position - static_cast<double>(a.left_window), keys));
+    return allowed;
+  }
   static Error check_mask(InferContext& c, const DimShape& scores) {
     if (!c.has_input(3)) return Error::Ok;
     if (c.dtype(3) != DType::Bool) GF_TRY(c.expect_same_type(0, 3));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "schema/epilogue.h"
+#include "schema/formula.h"
 #include "schema/spatial.h"
 
 namespace gf::op {
@@ -58,6 +59,16 @@ struct Conv {
   // with s the value before the activation, ds = dy * f'(s): dx = conv_transpose(ds, w), dw = correlation of x and ds,
   // dbias = sum of ds over batch and pixels, dresidual = ds
   static constexpr PendingGradient grad{};
+
+  /// The bias stays: it is part of the base op.
+  static Error expand(Expander& e, const Attrs& a) {
+    Attrs bare = a;
+    bare.activation = Activation::None;
+    bare.activation_a = bare.activation_b = 0;
+    Var s = e.node<Conv>({e.input(0), e.input(1), e.input(2)}, bare);
+    if (e.input(3)) s = s + e.input(3);
+    return e.finish(e.activate(a.activation, s, a.activation_a, a.activation_b));
+  }
 };
 
 }  // namespace gf::op

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "schema/elementwise.h"
+#include "schema/formula.h"
 
 namespace gf::op {
 
@@ -24,6 +25,13 @@ struct Gelu : UnaryOp<Gelu> {
     return T(0.5) * x * std::erfc(-x * kSqrtHalf);  // erfc: 1 + erf cancels for negative x
   }
   static constexpr PendingGradient grad{};  // dx = dy * (Phi(x) + x * phi(x)), or the derivative of the tanh form
+
+  static Error expand(Expander& e, const Attrs& a) {
+    const Var x = e.input(0);
+    if (a.approximate == Approximate::Tanh)
+      return e.finish(0.5 * x * (1.0 + e.tanh((x + 0.044715 * x * x * x) * 0.79788456080286535588)));
+    return e.finish(0.5 * x * (1.0 + e.erf(x * 0.70710678118654752440)));
+  }
 };
 
 }  // namespace gf::op

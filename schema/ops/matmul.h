@@ -4,6 +4,7 @@
 #pragma once
 
 #include "schema/epilogue.h"
+#include "schema/formula.h"
 
 namespace gf::op {
 
@@ -43,6 +44,15 @@ struct MatMul {
   // with s the value before the activation: ds = dy * f'(s); da = alpha * ds x b^T, db = alpha * a^T x ds, summed over
   // broadcast axes; dbias = sum of ds over rows and batches; dresidual = residual_scale * ds
   static constexpr PendingGradient grad{};
+
+  static Error expand(Expander& e, const Attrs& a) {
+    const Var x = e.input(0), w = e.input(1), bias = e.input(2), residual = e.input(3);
+    Var s = e.matmul(a.transpose_a ? e.swap_last_axes(x) : x, a.transpose_b ? e.swap_last_axes(w) : w);
+    if (a.alpha != 1) s = s * static_cast<double>(a.alpha);
+    if (bias) s = s + bias;
+    if (residual) s = s + (a.residual_scale == 1 ? residual : residual * static_cast<double>(a.residual_scale));
+    return e.finish(e.activate(a.activation, s, a.activation_a, a.activation_b));
+  }
 
  private:
   static DimShape transposed(DimShape s, bool swap) {

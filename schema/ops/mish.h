@@ -5,6 +5,7 @@
 
 #include "schema/elementwise.h"
 #include "schema/elementwise_math.h"
+#include "schema/formula.h"
 
 namespace gf::op {
 
@@ -15,6 +16,11 @@ struct Mish : UnaryOp<Mish> {
     return x * std::tanh(math::softplus(x));
   }
   static constexpr PendingGradient grad{};  // dx = dy * (t + x * sigmoid(x) * (1 - t * t)), t = tanh(softplus(x))
+
+  static Error expand(Expander& e, const Attrs&) {
+    const Var x = e.input(0);
+    return e.finish(x * e.tanh(e.softplus(x)));
+  }
 };
 
 }  // namespace gf::op

@@ -5,7 +5,7 @@
 // Parameters are the attributes of the instruction's op in field order, one float each. The last result is the output.
 #pragma once
 
-#include "schema/op.h"
+#include "schema/formula.h"
 
 namespace gf::op {
 
@@ -48,7 +48,37 @@ struct Pointwise {
   }
   static constexpr PendingGradient grad{};  // autodiff runs before fusion
 
+  /// One node per instruction.
+  static Error expand(Expander& e, const Attrs& a) {
+    Var results[kMaxInstructions];
+    const int n = instruction_count(a);
+    for (int k = 0; k < n; ++k) {
+      const Instruction i = instruction(a, k);
+      const OpDef* op = e.find_op(i.op);
+      alignas(16) std::byte attrs[kMaxAttrsBytes];
+      if (op == nullptr || op->attrs_bytes > kMaxAttrsBytes || op->attrs_alignment > 16)
+        return e.fail(Error::UnknownOp, "an instruction of a pointwise chain is no known op");
+      op->construct(attrs);
+      auto parameter = static_cast<size_t>(i.parameter);
+      for (const AttrField& field : op->fields) {
+        if (parameter >= a.parameters.size())
+          return e.fail(Error::BadAttribute, "an instruction of a pointwise chain lacks parameters");
+        const float value = a.parameters[parameter++];
+        AttrValue v;
+        v.type = field.type;
+        v.f = static_cast<double>(value);
+        v.i = static_cast<int64_t>(value);
+        field.store(attrs, v);
+      }
+      const auto operand = [&](int64_t w) { return w >= 0 ? e.input(static_cast<int>(w)) : results[-1 - w]; };
+      const Var inputs[] = {operand(i.a), i.b == kNoOperand ? Var{} : operand(i.b)};
+      e.emit(*op, {inputs, i.b == kNoOperand ? size_t{1} : size_t{2}}, attrs, {&results[k], 1});
+    }
+    return e.finish(results[n - 1]);
+  }
+
  private:
+  static constexpr size_t kMaxAttrsBytes = 64;
   static Error check_program(InferContext& c, const Attrs& a) {
     const size_t n = a.program.size() / kWords;
     if (n == 0 || n > kMaxInstructions || n * kWords != a.program.size())

@@ -2,6 +2,7 @@
 // Sennrich 2019). Inputs x, scale. Outputs y, inverse root mean square.
 #pragma once
 
+#include "schema/formula.h"
 #include "schema/norm_infer.h"
 
 namespace gf::op {
@@ -30,6 +31,19 @@ struct RmsNorm {
   }
   // with r = inverse root mean square, h = x * r, g = dy * scale: dx = r * (g - h * mean(g * h))
   static constexpr PendingGradient grad{};  // dscale = sum(dy * h)
+
+  static Error expand(Expander& e, const Attrs& a) {
+    const Var x = e.input(0);
+    const DType type = statistics_type(e.dtype(x));
+    const int rank = e.rank(x), first = static_cast<int>(a.axis < 0 ? a.axis + rank : a.axis);
+    int64_t axes[kMaxRank];
+    for (int d = first; d < rank; ++d) axes[d - first] = d;
+    const Var wide = e.cast(x, type);
+    const Var mean = e.reduce_mean(wide * wide, IntList(axes, static_cast<size_t>(rank - first)));
+    const Var inverse = e.reciprocal(e.sqrt(mean + static_cast<double>(a.epsilon)));
+    if (e.wants_output(1)) e.output(1, inverse);
+    return e.finish(e.cast(wide * inverse * e.cast(e.input(1), type), e.dtype(x)));
+  }
 };
 
 }  // namespace gf::op

@@ -47,6 +47,34 @@ struct RotaryEmbedding {
   }
   // dx = rotation of dy by the opposite angle (sin negated)
   static constexpr PendingGradient grad{};
+
+  static Error expand(Expander& e, const Attrs& a) {
+    const Var x = e.input(0), ids = e.input(3);
+    const int64_t heads = a.layout == AttentionLayout::HeadsFirst ? 1 : 2;
+    const auto angles = [&](Var table) {  // [batch, length, half] with an axis for the heads
+      return e.unsqueeze(ids ? e.gather(table, ids, 0) : table, {heads});
+    };
+    const Var cos = angles(e.input(1)), sin = angles(e.input(2));
+    const Dim half = e.shape(e.input(1))[e.rank(e.input(1)) - 1], dim = e.shape(x)[3];
+    if (!half.is_const() || !dim.is_const())
+      return e.fail(Error::Unsupported, "rotary_embedding with an unknown size of head");
+    const auto part = [&](Var v, int64_t axis, int64_t from, int64_t to) {
+      return e.slice(v, axis, e.ints({from}), e.ints({to}));
+    };
+    const Var turned = 2 * half.lo == dim.lo ? x : part(x, 3, 0, 2 * half.lo);
+    // the two elements of each pair, [.., half] or, interleaved, [.., half, 1]
+    const Var pairs = a.interleaved ? e.reshape(turned, {0, 0, 0, half.lo, 2}) : turned;
+    const auto pick = [&](int64_t which) {
+      return a.interleaved ? e.squeeze(part(pairs, 4, which, which + 1), {4})
+                           : part(pairs, 3, which * half.lo, (which + 1) * half.lo);
+    };
+    const Var first = pick(0), second = pick(1);
+    const Var real = first * cos - second * sin, imaginary = second * cos + first * sin;
+    Var y = a.interleaved ? e.reshape(e.concat({e.unsqueeze(real, {4}), e.unsqueeze(imaginary, {4})}, 4), {0, 0, 0, -1})
+                          : e.concat({real, imaginary}, 3);
+    if (2 * half.lo != dim.lo) y = e.concat({y, part(x, 3, 2 * half.lo, dim.lo)}, 3);
+    return e.finish(y);
+  }
 };
 
 }  // namespace gf::op

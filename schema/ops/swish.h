@@ -3,6 +3,7 @@
 
 #include "schema/elementwise.h"
 #include "schema/elementwise_math.h"
+#include "schema/formula.h"
 
 namespace gf::op {
 
@@ -17,6 +18,11 @@ struct Swish : UnaryOp<Swish> {
     return x * math::sigmoid(static_cast<T>(a.alpha) * x);
   }
   static constexpr PendingGradient grad{};  // dx = dy * (s + alpha * y * (1 - s)), s = sigmoid(alpha * x)
+
+  static Error expand(Expander& e, const Attrs& a) {
+    const Var x = e.input(0);
+    return e.finish(x * e.sigmoid(a.alpha == 1 ? x : x * static_cast<double>(a.alpha)));
+  }
 };
 
 }  // namespace gf::op
