@@ -1,7 +1,10 @@
 #include "converter/convert.h"
 
 #include <algorithm>
+#include <charconv>
+#include <sstream>
 
+#include "converter/onnx/export.h"
 #include "graph/ir/builder.h"
 #include "schema/ops/identity.h"
 
@@ -51,6 +54,41 @@ bool bind_entry(ir::Model& model, ir::Entry& entry, const std::string& output, c
   return true;
 }
 
+// "KEY=VALUE" lines of a metadata entry.
+std::vector<std::pair<std::string, std::string>> recorded(const onnx::Model& model, const char* key) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const onnx::StringPair& p : model.metadata_props) {
+    if (p.key != key) continue;
+    std::istringstream lines(p.value);
+    for (std::string line; std::getline(lines, line);)
+      if (const size_t at = line.rfind('='); at != std::string::npos) out.emplace_back(line.substr(0, at), line.substr(at + 1));
+  }
+  return out;
+}
+
+// Bounds that the exporter wrote down, where the caller gives none.
+void take_recorded_dims(ConvertSource& source) {
+  for (const auto& [name, range] : recorded(*source.model, onnx::kDimsKey)) {
+    int64_t low = 0, high = 0;
+    const size_t dots = range.find("..");
+    const char* end = range.data() + range.size();
+    if (dots == std::string::npos || std::from_chars(range.data(), range.data() + dots, low).ptr != range.data() + dots ||
+        std::from_chars(range.data() + dots + 2, end, high).ptr != end)
+      continue;
+    for (const onnx::ValueInfo& in : source.model->graph.input)  // not where --shape fixes it
+      for (size_t d = 0; in.type && in.type->shape && d < in.type->shape->size(); ++d)
+        if ((*in.type->shape)[d].param == name && !source.import.shapes.contains(in.name)) source.import.dims.emplace(name, std::pair(low, high));
+  }
+}
+
+// Pairs that the exporter wrote down, for states that the caller does not speak of.
+void bind_recorded_states(ir::Model& model, const onnx::Model& source, const ConvertOptions& options, const std::string& entry) {
+  for (const auto& [output, input] : recorded(source, onnx::kStatesKey)) {
+    const bool named = std::any_of(options.states.begin(), options.states.end(), [&, out = output, in = input](const auto& s) { return s.first == out || s.second == in; });
+    if (!named) bind_entry(model, *model.find(entry), output, input);
+  }
+}
+
 }  // namespace
 
 void bind_state(ir::Model& model, const std::string& output, const std::string& input) {
@@ -64,8 +102,11 @@ ir::Model convert(std::vector<ConvertSource> sources, const ConvertOptions& opti
   model.producer = "GhostFlow " GF_VERSION;
   std::vector<std::string> notes;
   for (ConvertSource& s : sources) {
+    take_recorded_dims(s);
     onnx::import_model(*s.model, s.import, evaluator, s.external, model, &notes);
+    bind_recorded_states(model, *s.model, options, s.import.entry);
     for (const onnx::StringPair& p : s.model->metadata_props) {
+      if (p.key == onnx::kDimsKey || p.key == onnx::kStatesKey) continue;
       const auto known = std::find_if(model.metadata.begin(), model.metadata.end(), [&](const auto& kv) { return kv.first == p.key; });
       if (known == model.metadata.end()) model.metadata.emplace_back(p.key, p.value);
     }

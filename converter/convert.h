@@ -30,6 +30,7 @@ struct ConvertReport {
   PassReport passes;
 };
 
+/// Bounds and states that an exported model records in its metadata (onnx/export.h) count where the options say nothing.
 /// Throws onnx::ImportError (unsupported operators, all at once) or gf::Exception.
 ir::Model convert(std::vector<ConvertSource> sources, const ConvertOptions& options, const Evaluator& evaluator,
                   ConvertReport* report = nullptr);

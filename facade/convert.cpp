@@ -1,9 +1,15 @@
 #include "facade/convert.h"
 
+#include <cstring>
 #include <filesystem>
+#include <new>
 
 #include "converter/onnx/external_data.h"
 #include "converter/onnx/reader.h"
+#include "converter/onnx/writer.h"
+#include "graph/read/read.h"
+#include "runtime/platform/mapped_file.h"
+#include "schema/format/format.h"
 
 namespace gf {
 
@@ -46,6 +52,38 @@ ir::Model convert_files(const std::vector<OnnxFile>& files, const ConvertOptions
     sources.push_back({&models.back(), &external.back(), f.import});
   }
   return convert(std::move(sources), options, make_evaluator(default_tables(false)), report);
+}
+
+namespace {
+
+ir::Model read_program(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+  ErrorDetail detail;
+  LoadOptions options;
+  options.verify_data = true;
+  const auto program = Program::load(bytes, default_tables(false).ops, options, &detail);
+  if (!program.ok()) throw Exception(program.error(), detail.text);
+  return read_model(*program, std::move(owner));
+}
+
+}  // namespace
+
+ir::Model read_gf(const std::string& path) {
+  ErrorDetail detail;
+  auto file = MappedFile::open(path.c_str(), &detail);
+  if (!file.ok()) throw Exception(file.error(), detail.text);
+  const auto owner = std::make_shared<MappedFile>(std::move(*file));
+  return read_program(owner->bytes(), owner);
+}
+
+ir::Model read_gf(std::span<const std::byte> bytes) {
+  constexpr std::align_val_t kAlign{format::kAlignment};
+  const std::shared_ptr<void> owner(::operator new(bytes.size() + 1, kAlign), [](void* p) { ::operator delete(p, kAlign); });
+  if (!bytes.empty()) std::memcpy(owner.get(), bytes.data(), bytes.size());
+  return read_program({static_cast<const std::byte*>(owner.get()), bytes.size()}, owner);
+}
+
+std::vector<std::byte> export_onnx(ir::Model& model, const onnx::ExportOptions& options, std::vector<std::string>* notes) {
+  return onnx::write_model(onnx::export_model(model, options, notes));
 }
 
 }  // namespace gf

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "converter/convert.h"
+#include "converter/onnx/export.h"
 #include "facade/evaluate.h"
 #include "graph/emit/emit.h"
 
@@ -21,6 +22,15 @@ struct OnnxFile {
 
 /// Reads, imports and optimises. Throws onnx::ImportError or gf::Exception.
 ir::Model convert_files(const std::vector<OnnxFile>& files, const ConvertOptions& options, ConvertReport* report = nullptr);
+
+/// The graph of a .gf file, whose bytes (a mapping, or a copy of `bytes`) live as long as the graph's constants. The data's
+/// checksum is checked. Throws as Model::load does.
+ir::Model read_gf(const std::string& path);
+ir::Model read_gf(std::span<const std::byte> bytes);
+
+/// An entry of a graph as the bytes of an .onnx file; see onnx::export_model.
+std::vector<std::byte> export_onnx(ir::Model& model, const onnx::ExportOptions& options,
+                                   std::vector<std::string>* notes = nullptr);
 
 /// Host tensor <-> graph constant.
 ir::ConstantPtr to_constant(const HostTensor& tensor);

@@ -20,7 +20,7 @@ namespace {
 struct Args {
   Common common;
   std::vector<std::string> files, shapes, dims, binds, states, meta;
-  std::string output, entry = "main", report, storage = "f32", image;
+  std::string output, entry, report, storage = "f32", image;
   int optimize = 2;
   bool keep_node_names = false, list_ops = false;
 };
@@ -38,7 +38,7 @@ std::vector<Source> read_sources(const Args& a) {
     Source s;
     const size_t at = text.find('=');
     const bool named = at != std::string::npos && !std::filesystem::exists(text);
-    s.entry = named ? text.substr(0, at) : a.entry;
+    s.entry = named ? text.substr(0, at) : a.entry.empty() ? "main" : a.entry;
     s.path = named ? text.substr(at + 1) : text;
     if (!named && !sources.empty())
       throw UsageError(fmt::format("'{}': a further model needs the name of its entry: NAME={}", text, text));
@@ -319,8 +319,42 @@ bool ends_with(const std::string& path, const char* ending) {
 int export_model(const Args& a) {
   if (a.files.size() != 1 || !ends_with(a.output, ".onnx"))
     throw UsageError("a .gf is converted alone, to ONNX: gf-convert IN.gf -o OUT.onnx");
+  if (!a.shapes.empty() || !a.dims.empty() || !a.binds.empty() || !a.states.empty() || !a.report.empty())
+    throw UsageError("--shape, --dim, --bind, --state and --report are for models that come from ONNX");
   check_model_path(a.files[0]);
-  throw UsageError("writing ONNX comes with a later version");
+  ir::Model model = [&] {
+    try {
+      return read_gf(a.files[0]);
+    } catch (const Exception& e) {
+      throw Exception(e.code(), fmt::format("'{}': {}", a.files[0], e.what()));
+    }
+  }();
+  if (a.entry.empty() && model.entries.size() > 1) {
+    std::string names;
+    for (const auto& e : model.entries) names += (names.empty() ? "" : ", ") + e->name;
+    throw UsageError(fmt::format("an ONNX model is one entry; choose one with --entry (there are: {})", names));
+  }
+  for (const std::string& text : a.meta) {
+    const auto [key, value] = metadata_of(text);
+    std::erase_if(model.metadata, [&key = key](const auto& kv) { return kv.first == key; });
+    model.metadata.emplace_back(key, value);
+  }
+  std::vector<std::string> notes;
+  const std::vector<std::byte> bytes = export_onnx(model, {a.entry}, &notes);
+  io::AtomicFileWriter file(a.output);
+  file.write(bytes);
+  file.commit();
+  const onnx::Model written = onnx::read_model_file(a.output);
+  std::map<std::string, int> ops = count_ops(written.graph.node);
+  if (a.common.json) {
+    fmt::print("{}\n", Json{{"output", a.output}, {"file_bytes", bytes.size()}, {"opset", written.opset()},
+                            {"nodes", written.graph.node.size()}, {"ops", ops}, {"notes", notes}}
+                           .dump(-1, ' ', false, Json::error_handler_t::replace));
+    return kOk;
+  }
+  for (const std::string& n : notes) fmt::print(stderr, "note: {}\n", n);
+  fmt::print("wrote {}: {}, {} nodes, opset {}\n", a.output, bytes_text(bytes.size()), written.graph.node.size(), written.opset());
+  return kOk;
 }
 
 int convert_models(Args& a) {
@@ -367,13 +401,13 @@ int convert_models(Args& a) {
 
 void define(CLI::App& app, Args& a) {
   add_common(app, a.common, 1);
-  app.add_option("models", a.files, "IN.onnx, and further entries as NAME=IN2.onnx");
+  app.add_option("models", a.files, "IN.onnx, and further entries as NAME=IN2.onnx; or IN.gf with -o OUT.onnx");
   app.add_option("-o,--output", a.output, "File to write (default: IN.gf)");
   app.add_option("--shape", a.shapes, "NAME=1x3x224x224: fix the shape of an input")->allow_extra_args(false);
   app.add_option("--dim", a.dims, "N=1..64 or N=8: bounds of a named dimension")->allow_extra_args(false);
   app.add_option("--bind", a.binds, "NAME=FILE: make an input a constant")->allow_extra_args(false);
   app.add_option("--image", a.image, "How a picture given to --bind becomes numbers");
-  app.add_option("--entry", a.entry, "Name of the first entry point")->capture_default_str();
+  app.add_option("--entry", a.entry, "Name of the first entry point (default: main); from a .gf: the entry to write");
   app.add_option("--state", a.states, "OUT=IN: output OUT feeds input IN of the next run")->allow_extra_args(false);
   app.add_option("--meta", a.meta,
                  "KEY=FILE or KEY=TEXT: metadata, such as labels=labels.txt or image=nchw,scale=1/255")
@@ -408,10 +442,11 @@ void define(CLI::App& app, Args& a) {
 
 int main(int argc, char** argv) {
   Args a;
-  return run_tool("gf-convert", "Converts ONNX models to .gf",
+  return run_tool("gf-convert", "Converts ONNX models to .gf, and back",
                   "  gf-convert model.onnx -o model.gf --shape image=1x3x224x224 --meta labels=labels.txt\n"
                   "  gf-convert encoder.onnx decode=decoder.onnx -o both.gf --dim length=1..512\n"
-                  "  gf-convert vad.onnx -o vad.gf --state new_state=state --report report.json",
+                  "  gf-convert vad.onnx -o vad.gf --state new_state=state --report report.json\n"
+                  "  gf-convert model.gf -o model.onnx",
                   argc, argv, [&a](CLI::App& app) {
                     define(app, a);
                     return [&a]() -> int { return convert_models(a); };

@@ -18,7 +18,7 @@ struct Args {
   double rtol = 1e-3, timeout = 60;
   std::optional<double> atol;  ///< default: 1e-7 for a suite (the official runner's), 1e-4 for a model
   int jobs = 1, optimize = 2;
-  bool layers = false;
+  bool layers = false, round_trip = false;
 };
 
 int suite(const Args& a) {
@@ -30,6 +30,7 @@ int suite(const Args& a) {
   o.timeout_seconds = a.timeout;
   o.jobs = a.jobs;
   o.optimize = a.optimize;
+  o.round_trip = a.round_trip;
   o.model = model_options(a.common);
   const Json result = run_suite(o, isatty(2) != 0 && !a.common.json);
   const int bad = result["failed"].get<int>() + result["crashed"].get<int>() + result["timed_out"].get<int>();
@@ -113,6 +114,8 @@ int main(int argc, char** argv) {
         app.add_option("-O", a.optimize, "Optimisation level of the conversion")
             ->capture_default_str()
             ->check(CLI::Range(0, 3));
+        app.add_flag("--round-trip", a.round_trip,
+                     "Suites: run what comes back when each model is written as .gf, then as ONNX, and converted again");
         app.add_flag("--layers", a.layers, "Find the first node that departs from the reference");
         return [&a]() -> int {
           if (a.suite.empty() == a.model.empty()) throw UsageError("give either a model or --suite");

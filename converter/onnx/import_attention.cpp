@@ -1,8 +1,6 @@
 // Importer rows of attention and what stands around it in transformers: ONNX Attention-23 to 25, LinearAttention and
 // RotaryEmbedding, and the fused operators that ONNX Runtime's optimiser writes (domain com.microsoft) where base ops can
 // say the same. 3-D tensors [batch, length, heads * dim] become 4-D without a transpose (heads inner); caches need heads first.
-#include <algorithm>
-#include <iterator>
 #include <limits>
 
 #include "converter/onnx/import_util.h"
@@ -122,16 +120,12 @@ void attention(Lowering& l) {
 
 // past state, decay and beta stand where ours do; chunk_size is a hint for other devices.
 void linear_attention(Lowering& l) {
-  const std::string rule = l.string_attr("update_rule", "gated_delta");
-  constexpr std::string_view kRules[] = {"linear", "gated", "delta", "gated_delta"};
-  const auto found = std::find(std::begin(kRules), std::end(kRules), rule);
-  if (found == std::end(kRules)) l.invalid("update_rule is '" + rule + "'", Error::BadAttribute);
   op::LinearAttention::Attrs a;
   a.q_heads = l.int_attr("q_num_heads", 0);
   a.kv_heads = l.int_attr("kv_num_heads", 0);
   if (a.q_heads < 1 || a.kv_heads < 1) l.invalid("q_num_heads or kv_num_heads is missing", Error::BadAttribute);
   a.scale = l.float_attr("scale", 0);
-  a.rule = static_cast<LinearAttentionRule>(found - std::begin(kRules));
+  a.rule = word_attr(l, "update_rule", kLinearAttentionRules, "gated_delta");
   l.outputs(l.b.node<op::LinearAttention>({l.input(0), l.input(1), l.input(2), l.optional_input(3), l.optional_input(4),
                                            l.optional_input(5)}, a, 2));
 }

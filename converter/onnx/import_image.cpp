@@ -14,40 +14,8 @@ using ir::ValueId;
 // --- resize
 
 ResizeMode resize_mode(Lowering& l) {
-  const std::string mode = l.string_attr("mode", "nearest");
-  if (mode == "nearest") return ResizeMode::Nearest;
-  if (mode == "linear" || mode == "bilinear") return ResizeMode::Linear;
-  if (mode == "cubic" && l.opset >= 11) return ResizeMode::Cubic;
-  l.invalid("mode is '" + mode + "', must be nearest, linear or cubic", Error::BadAttribute);
-}
-
-ResizeCoordinates resize_coordinates(Lowering& l) {
-  const std::string mode = l.string_attr("coordinate_transformation_mode", "half_pixel");
-  if (mode == "half_pixel") return ResizeCoordinates::HalfPixel;
-  if (mode == "half_pixel_symmetric") return ResizeCoordinates::HalfPixelSymmetric;
-  if (mode == "pytorch_half_pixel") return ResizeCoordinates::PytorchHalfPixel;
-  if (mode == "align_corners") return ResizeCoordinates::AlignCorners;
-  if (mode == "asymmetric") return ResizeCoordinates::Asymmetric;
-  if (mode == "tf_crop_and_resize") return ResizeCoordinates::TfCropAndResize;
-  if (mode == "tf_half_pixel_for_nn") return ResizeCoordinates::TfHalfPixelForNn;
-  l.invalid("unknown coordinate_transformation_mode '" + mode + "'", Error::BadAttribute);
-}
-
-ResizeNearest resize_nearest(Lowering& l) {
-  const std::string mode = l.string_attr("nearest_mode", "round_prefer_floor");
-  if (mode == "round_prefer_floor") return ResizeNearest::RoundPreferFloor;
-  if (mode == "round_prefer_ceil") return ResizeNearest::RoundPreferCeil;
-  if (mode == "floor") return ResizeNearest::Floor;
-  if (mode == "ceil") return ResizeNearest::Ceil;
-  l.invalid("unknown nearest_mode '" + mode + "'", Error::BadAttribute);
-}
-
-ResizeAspect resize_aspect(Lowering& l) {
-  const std::string policy = l.string_attr("keep_aspect_ratio_policy", "stretch");
-  if (policy == "stretch") return ResizeAspect::Stretch;
-  if (policy == "not_larger") return ResizeAspect::NotLarger;
-  if (policy == "not_smaller") return ResizeAspect::NotSmaller;
-  l.invalid("unknown keep_aspect_ratio_policy '" + policy + "'", Error::BadAttribute);
+  if (l.string_attr("mode", "nearest") == "bilinear") return ResizeMode::Linear;  // before opset 10
+  return word_attr(l, "mode", kResizeModes, "nearest");
 }
 
 /// Scales and sizes of a resize on its way in: known numbers or an input.
@@ -146,9 +114,9 @@ void resize(Lowering& l) {
   refuse_strings(l);
   op::Resize::Attrs a;
   a.mode = resize_mode(l);
-  a.coordinates = resize_coordinates(l);
-  a.nearest = resize_nearest(l);
-  a.aspect = resize_aspect(l);
+  a.coordinates = word_attr(l, "coordinate_transformation_mode", kResizeCoordinates, "half_pixel");
+  a.nearest = word_attr(l, "nearest_mode", kResizeNearest, "round_prefer_floor");
+  a.aspect = word_attr(l, "keep_aspect_ratio_policy", kResizeAspects, "stretch");
   a.cubic_a = l.float_attr("cubic_coeff_a", -0.75f);
   a.extrapolation = l.float_attr("extrapolation_value", 0);
   a.exclude_outside = l.int_attr("exclude_outside", 0) != 0;
@@ -213,11 +181,7 @@ void grid_sample(Lowering& l) {
   else if (mode == "nearest") a.mode = GridMode::Nearest;
   else if (mode == "cubic" || mode == "bicubic") a.mode = GridMode::Cubic;
   else l.invalid("mode is '" + mode + "', must be linear, nearest or cubic", Error::BadAttribute);
-  const std::string padding = l.string_attr("padding_mode", "zeros");
-  if (padding == "zeros") a.padding = GridPadding::Zeros;
-  else if (padding == "border") a.padding = GridPadding::Border;
-  else if (padding == "reflection") a.padding = GridPadding::Reflection;
-  else l.invalid("padding_mode is '" + padding + "', must be zeros, border or reflection", Error::BadAttribute);
+  a.padding = word_attr(l, "padding_mode", kGridPaddings, "zeros");
   a.align_corners = l.int_attr("align_corners", 0) != 0;
   const ValueId x = l.b.to_channels_last(l.input(0));
   l.output(0, l.b.to_channels_first(l.b.add<op::GridSample>({x, l.input(1)}, a)));
@@ -277,20 +241,20 @@ constexpr ImportRow kRows[] = {
     {"", "Upsample", 7, upsample},
     {"", "Resize", 10, upsample},
     {"", "Resize", 11, resize},
-    {"", "NonMaxSuppression", 10, non_max_suppression},
+    {"", "NonMaxSuppression", 10, non_max_suppression, &op_def<op::NonMaxSuppression>},
     {"", "RoiAlign", 10, roi_align},
     {"", "MaxRoiPool", 1, max_roi_pool},
     {"", "GridSample", 16, grid_sample},
-    {"", "AffineGrid", 20, affine_grid},
-    {"", "Col2Im", 18, col2im},
+    {"", "AffineGrid", 20, affine_grid, &op_def<op::AffineGrid>},
+    {"", "Col2Im", 18, col2im, &op_def<op::Col2Im>},
     {"", "DFT", 17, dft},
-    {"", "STFT", 17, stft},
+    {"", "STFT", 17, stft, &op_def<op::Stft>},
     {"", "HannWindow", 17, window<WindowKind::Hann>},
     {"", "HammingWindow", 17, window<WindowKind::Hamming>},
     {"", "BlackmanWindow", 17, window<WindowKind::Blackman>},
     {"", "MelWeightMatrix", 17, mel_weight_matrix},
-    {"", "Det", 11, det},
-    {"", "Einsum", 12, einsum},
+    {"", "Det", 11, det, &op_def<op::Det>},
+    {"", "Einsum", 12, einsum, &op_def<op::Einsum>},
 };
 
 }  // namespace

@@ -20,15 +20,7 @@ void gather_nd(Lowering& l) {
   l.output(0, l.b.add<op::GatherNd>({l.input(0), l.input(1)}, {.batch_dims = l.int_attr("batch_dims", 0)}));
 }
 
-ScatterReduction reduction(Lowering& l) {
-  const std::string name = l.string_attr("reduction", "none");
-  if (name == "none") return ScatterReduction::None;
-  if (name == "add") return ScatterReduction::Add;
-  if (name == "mul") return ScatterReduction::Mul;
-  if (name == "max") return ScatterReduction::Max;
-  if (name == "min") return ScatterReduction::Min;
-  l.invalid("reduction is '" + name + "', must be none, add, mul, max or min", Error::BadAttribute);
-}
+ScatterReduction reduction(Lowering& l) { return word_attr(l, "reduction", kScatterReductions, "none"); }
 // Scatter-9 is ScatterElements without a reduction.
 void scatter_elements(Lowering& l) {
   refuse_strings(l);
@@ -76,18 +68,18 @@ void reverse_sequence(Lowering& l) {
 }
 
 constexpr ImportRow kRows[] = {
-    {"", "Gather", 1, gather},
-    {"", "GatherElements", 11, gather_elements},
-    {"", "GatherND", 11, gather_nd},
+    {"", "Gather", 1, gather, &op_def<op::Gather>},
+    {"", "GatherElements", 11, gather_elements, &op_def<op::GatherElements>},
+    {"", "GatherND", 11, gather_nd, &op_def<op::GatherNd>},
     {"", "Scatter", 9, scatter_elements},
     {"", "ScatterElements", 11, scatter_elements},
     {"", "ScatterND", 11, scatter_nd},
     {"", "TensorScatter", 24, tensor_scatter},
-    {"", "OneHot", 9, one_hot},
-    {"", "NonZero", 9, nonzero},
+    {"", "OneHot", 9, one_hot, &op_def<op::OneHot>},
+    {"", "NonZero", 9, nonzero, &op_def<op::NonZero>},
     {"", "Compress", 9, compress},
     {"", "Unique", 11, unique},
-    {"", "ReverseSequence", 10, reverse_sequence},
+    {"", "ReverseSequence", 10, reverse_sequence, &op_def<op::ReverseSequence>},
 };
 
 }  // namespace

@@ -155,10 +155,7 @@ void mean_variance(Lowering& l) {
 
 ClassLossAttrs loss_attrs(Lowering& l) {
   ClassLossAttrs a;
-  const std::string reduction = l.string_attr("reduction", "mean");
-  if (reduction == "none") a.reduction = Reduction::None;
-  else if (reduction == "sum") a.reduction = Reduction::Sum;
-  else if (reduction != "mean") l.invalid("reduction is '" + reduction + "', must be none, sum or mean", Error::BadAttribute);
+  a.reduction = word_attr(l, "reduction", kLossReductions, "mean");
   a.ignore_index = l.int_attr("ignore_index", kNoIgnoreIndex);
   return a;
 }
@@ -173,16 +170,16 @@ void softmax_cross_entropy(Lowering& l) {
 constexpr ImportRow kRows[] = {
     {"", "BatchNormalization", 1, batch_norm},
     {"", "GroupNormalization", 18, group_norm},
-    {"", "Hardmax", 1, softmax<op::Hardmax>},
+    {"", "Hardmax", 1, softmax<op::Hardmax>, &op_def<op::Hardmax>},
     {"", "InstanceNormalization", 1, instance_norm},
     {"", "LRN", 1, lrn},
-    {"", "LayerNormalization", 17, layer_norm},
-    {"", "LogSoftmax", 1, softmax<op::LogSoftmax>},
-    {"", "LpNormalization", 1, lp_normalization},
-    {"", "MeanVarianceNormalization", 1, mean_variance},
+    {"", "LayerNormalization", 17, layer_norm, &op_def<op::LayerNorm>},
+    {"", "LogSoftmax", 1, softmax<op::LogSoftmax>, &op_def<op::LogSoftmax>},
+    {"", "LpNormalization", 1, lp_normalization, &op_def<op::LpNormalization>},
+    {"", "MeanVarianceNormalization", 1, mean_variance, &op_def<op::MeanVarianceNormalization>},
     {"", "NegativeLogLikelihoodLoss", 12, nll_loss},
     {"", "RMSNormalization", 23, rms_norm},
-    {"", "Softmax", 1, softmax<op::Softmax>},
+    {"", "Softmax", 1, softmax<op::Softmax>, &op_def<op::Softmax>},
     {"", "SoftmaxCrossEntropyLoss", 12, softmax_cross_entropy},
     {"com.microsoft", "SimplifiedLayerNormalization", 1, rms_norm},
     {"", "SimplifiedLayerNormalization", 1, rms_norm},

@@ -104,10 +104,10 @@ void qlinear_conv(Lowering& l) { convolution<op::QLinearConv>(l, 0, 3); }
 constexpr ImportRow kRows[] = {
     {"", "QuantizeLinear", 10, quantize_linear},
     {"", "DequantizeLinear", 10, dequantize_linear},
-    {"", "DynamicQuantizeLinear", 11, dynamic_quantize_linear},
-    {"", "MatMulInteger", 10, matmul_integer},
+    {"", "DynamicQuantizeLinear", 11, dynamic_quantize_linear, &op_def<op::DynamicQuantizeLinear>},
+    {"", "MatMulInteger", 10, matmul_integer, &op_def<op::MatMulInteger>},
     {"", "ConvInteger", 10, conv_integer},
-    {"", "QLinearMatMul", 10, qlinear_matmul},
+    {"", "QLinearMatMul", 10, qlinear_matmul, &op_def<op::QLinearMatMul>},
     {"", "QLinearConv", 10, qlinear_conv},
 };
 

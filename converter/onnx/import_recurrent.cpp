@@ -12,27 +12,6 @@ namespace {
 using ir::kNoValue;
 using ir::ValueId;
 
-/// A cell activation as ONNX spells it, whether it takes alpha and beta, and their defaults.
-struct ActivationName {
-  const char* name;
-  CellActivation number;
-  bool has_alpha, has_beta;
-  float alpha, beta;
-};
-constexpr ActivationName kActivations[] = {
-    {"sigmoid", CellActivation::Sigmoid, false, false, 0, 0},
-    {"tanh", CellActivation::Tanh, false, false, 0, 0},
-    {"relu", CellActivation::Relu, false, false, 0, 0},
-    {"affine", CellActivation::Affine, true, true, 1, 0},
-    {"leakyrelu", CellActivation::LeakyRelu, true, false, 0.01f, 0},
-    {"thresholdedrelu", CellActivation::ThresholdedRelu, true, false, 1, 0},
-    {"scaledtanh", CellActivation::ScaledTanh, true, true, 1, 1},
-    {"hardsigmoid", CellActivation::HardSigmoid, true, true, 0.2f, 0.5f},
-    {"elu", CellActivation::Elu, true, false, 1, 0},
-    {"softsign", CellActivation::Softsign, false, false, 0, 0},
-    {"softplus", CellActivation::Softplus, false, false, 0, 0},
-};
-
 /// Owns the lists of a RecurrentAttrs while the node is made.
 struct CellAttrs {
   std::vector<int64_t> activations;
@@ -40,17 +19,21 @@ struct CellAttrs {
   RecurrentAttrs attrs;
 };
 
+// ONNX leaves the case of the names open.
+bool same_word(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
 // activation_alpha and activation_beta hold values for those activations only that take them, in order.
 void read_activations(Lowering& l, CellAttrs& cell) {
   const auto names = l.strings_attr("activations");
   const auto alphas = l.floats_attr("activation_alpha"), betas = l.floats_attr("activation_beta");
   size_t next_alpha = 0, next_beta = 0;
-  for (std::string name : names) {
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    const auto* known = std::find_if(std::begin(kActivations), std::end(kActivations),
-                                     [&](const ActivationName& a) { return name == a.name; });
-    if (known == std::end(kActivations)) l.unsupported("the activation '" + name + "'");
+  for (const std::string& name : names) {
+    const auto* known = std::find_if(std::begin(kCellActivations), std::end(kCellActivations),
+                                     [&](const CellActivationName& a) { return same_word(name, a.name); });
+    if (known == std::end(kCellActivations)) l.unsupported("the activation '" + name + "'");
     cell.activations.push_back(static_cast<int64_t>(known->number));
     cell.alpha.push_back(known->has_alpha && next_alpha < alphas.size() ? alphas[next_alpha++] : known->alpha);
     cell.beta.push_back(known->has_beta && next_beta < betas.size() ? betas[next_beta++] : known->beta);

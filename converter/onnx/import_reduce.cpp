@@ -51,8 +51,8 @@ void top_k(Lowering& l) {
 }
 
 constexpr ImportRow kRows[] = {
-    {"", "ArgMax", 1, arg_reduce<op::ArgMax>},
-    {"", "ArgMin", 1, arg_reduce<op::ArgMin>},
+    {"", "ArgMax", 1, arg_reduce<op::ArgMax>, &op_def<op::ArgMax>},
+    {"", "ArgMin", 1, arg_reduce<op::ArgMin>, &op_def<op::ArgMin>},
     {"", "CumProd", 26, scan_along<op::CumProd>},
     {"", "CumSum", 11, scan_along<op::CumSum>},
     {"", "ReduceL1", 1, reduce<op::ReduceL1>},
@@ -65,7 +65,7 @@ constexpr ImportRow kRows[] = {
     {"", "ReduceProd", 1, reduce<op::ReduceProd>},
     {"", "ReduceSum", 1, reduce<op::ReduceSum, 13>},
     {"", "ReduceSumSquare", 1, reduce<op::ReduceSumSquare>},
-    {"", "TopK", 1, top_k},
+    {"", "TopK", 1, top_k, &op_def<op::TopK>},
 };
 
 }  // namespace

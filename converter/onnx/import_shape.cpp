@@ -89,13 +89,7 @@ void slice(Lowering& l) {
 
 void pad(Lowering& l) {
   refuse_strings(l);
-  const std::string mode = l.string_attr("mode", "constant");
-  op::Pad::Attrs a;
-  if (mode == "constant") a.mode = PadMode::Constant;
-  else if (mode == "reflect") a.mode = PadMode::Reflect;
-  else if (mode == "edge") a.mode = PadMode::Edge;
-  else if (mode == "wrap") a.mode = PadMode::Wrap;
-  else l.invalid("mode is '" + mode + "', must be constant, reflect, edge or wrap", Error::BadAttribute);
+  const op::Pad::Attrs a{.mode = word_attr(l, "mode", kPadModes, "constant")};
   if (l.opset >= 11) {
     l.output(0, l.b.add<op::Pad>({l.input(0), l.input(1), l.optional_input(2), l.optional_input(3)}, a));
     return;
@@ -150,11 +144,6 @@ void trilu(Lowering& l) {
   l.output(0, l.b.add<op::Trilu>({l.input(0), l.optional_input(1)}, {.upper = l.int_attr("upper", 1) != 0}));
 }
 
-DepthOrder depth_order(Lowering& l) {
-  const std::string mode = l.string_attr("mode", "DCR");
-  if (mode != "DCR" && mode != "CRD") l.invalid("mode is '" + mode + "', must be DCR or CRD", Error::BadAttribute);
-  return mode == "DCR" ? DepthOrder::BlockFirst : DepthOrder::ChannelFirst;
-}
 template <class Op>
 void depth_space(Lowering& l) {
   refuse_strings(l);
@@ -162,7 +151,7 @@ void depth_space(Lowering& l) {
   const int64_t block = l.int_attr("blocksize", 0);
   if (block < 1 || block > 32767) l.invalid("blocksize is " + std::to_string(block), Error::BadAttribute);
   const ValueId x = l.b.to_channels_last(l.input(0));
-  l.output(0, l.b.to_channels_first(l.b.add<Op>({x}, {.block = block, .order = depth_order(l)})));
+  l.output(0, l.b.to_channels_first(l.b.add<Op>({x}, {.block = block, .order = word_attr(l, "mode", kDepthOrders, "DCR")})));
 }
 
 void center_crop_pad(Lowering& l) {
@@ -174,23 +163,23 @@ constexpr ImportRow kRows[] = {
     {"", "Reshape", 1, reshape},
     {"", "Squeeze", 1, squeeze<op::Squeeze>},
     {"", "Unsqueeze", 1, squeeze<op::Unsqueeze>},
-    {"", "Flatten", 1, flatten},
+    {"", "Flatten", 1, flatten, &op_def<op::Flatten>},
     {"", "Transpose", 1, transpose},
-    {"", "Concat", 1, concat},
+    {"", "Concat", 1, concat, &op_def<op::Concat>},
     {"", "Split", 2, split},
-    {"", "Slice", 1, slice},
-    {"", "Expand", 8, plain<op::Expand>},
-    {"", "Tile", 1, tile},
+    {"", "Slice", 1, slice, &op_def<op::Slice>},
+    {"", "Expand", 8, plain<op::Expand>, &op_def<op::Expand>},
+    {"", "Tile", 1, tile, &op_def<op::Tile>},
     {"", "Pad", 1, pad},
     {"", "Shape", 1, shape},
-    {"", "Size", 1, plain<op::Size>},
+    {"", "Size", 1, plain<op::Size>, &op_def<op::Size>},
     {"", "ConstantOfShape", 9, constant_of_shape},
-    {"", "Range", 11, plain<op::Range>},
+    {"", "Range", 11, plain<op::Range>, &op_def<op::Range>},
     {"", "EyeLike", 9, eye_like},
-    {"", "Trilu", 14, trilu},
+    {"", "Trilu", 14, trilu, &op_def<op::Trilu>},
     {"", "DepthToSpace", 1, depth_space<op::DepthToSpace>},
     {"", "SpaceToDepth", 1, depth_space<op::SpaceToDepth>},
-    {"", "CenterCropPad", 18, center_crop_pad},
+    {"", "CenterCropPad", 18, center_crop_pad, &op_def<op::CenterCropPad>},
 };
 
 }  // namespace

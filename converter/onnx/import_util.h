@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "converter/onnx/attribute_names.h"
 #include "converter/onnx/lowering.h"
 
 namespace gf::onnx {
@@ -20,6 +21,14 @@ inline DType dtype_attr(Lowering& l, std::string_view name, DType fallback) {
   const DType type = number > 0 && number < 1000 ? to_dtype(static_cast<TensorType>(number)) : DType::Invalid;
   if (type == DType::Invalid) l.unsupported("element type " + std::to_string(number));
   return type;
+}
+
+/// A string attribute that names one of `words`.
+template <class E, size_t N>
+E word_attr(Lowering& l, std::string_view name, const Word<E> (&words)[N], std::string_view fallback) {
+  const std::string text = l.string_attr(name, fallback);
+  if (const E* value = value_of(words, text)) return *value;
+  l.invalid(std::string(name) + " is '" + text + "', must be " + all_words(words), Error::BadAttribute);
 }
 
 /// Seed of a random operator: the bits of the attribute (a float or an int), or one of its own made from the first

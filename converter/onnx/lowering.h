@@ -86,6 +86,9 @@ struct ImportRow {
   const char* op;        ///< ONNX's spelling
   int since;
   void (*lower)(Lowering& l);
+  /// The op that the operator is, one to one: same inputs and outputs, attributes under the same names. The exporter then
+  /// needs no row of its own.
+  const OpDef* same = nullptr;
 };
 
 /// The tables, one per import_<family>.cpp; listed in import_rows.cpp.

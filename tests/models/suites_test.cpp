@@ -14,8 +14,10 @@ struct Outcome {
   std::set<std::string> wrong;   ///< failed, crashed or timed out
 };
 
-Outcome run_suite_at(const std::filesystem::path& folder, double rtol, double atol, const std::string& filter = "*") {
+Outcome run_suite_at(const std::filesystem::path& folder, double rtol, double atol, const std::string& filter = "*",
+                     bool round_trip = false) {
   cli::SuiteOptions o;
+  o.round_trip = round_trip;
   o.directory = folder.string();
   o.filter = filter;
   o.rtol = rtol;
@@ -43,6 +45,23 @@ TEST(Suites, OnnxNode) {
   // 1e-15, and atol is 1e-7.
   const std::set<std::string> noise = {"test_dft_inverse", "test_dft_inverse_opset19"};
   for (const std::string& name : o.wrong) EXPECT_TRUE(noise.contains(name)) << name;
+}
+
+// What passes still passes when the model was written as .gf, read, written as ONNX and converted again.
+TEST(Suites, OnnxNodeThereAndBack) {
+  GF_SKIP_WITHOUT_DATA("onnx-backend/node");
+  const Outcome o = run_suite_at(data_path("onnx-backend/node"), 1e-3, 1e-7, "*", true);
+  EXPECT_GE(o.passed, 1630);
+  const std::set<std::string> noise = {"test_dft_inverse", "test_dft_inverse_opset19"};  // see above
+  for (const std::string& name : o.wrong) EXPECT_TRUE(noise.contains(name)) << name;
+}
+TEST(Suites, NetsThereAndBack) {
+  const Outcome goldens = run_suite_at(source_path("tests/golden"), 1e-3, 1e-4, "*", true);
+  EXPECT_EQ(goldens.passed, 21);
+  EXPECT_TRUE(goldens.wrong.empty());
+  GF_SKIP_WITHOUT_DATA("onnx-backend/pytorch-operator");
+  EXPECT_EQ(run_suite_at(data_path("onnx-backend/pytorch-converted"), 1e-3, 1e-7, "*", true).passed, 82);
+  EXPECT_EQ(run_suite_at(data_path("onnx-backend/pytorch-operator"), 1e-3, 1e-7, "*", true).passed, 35);
 }
 
 TEST(Suites, PytorchConverted) {

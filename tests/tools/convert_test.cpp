@@ -188,8 +188,36 @@ TEST_F(Tools, ConvertListsEverythingUnsupportedAtOnce) {
   EXPECT_NE(list.out.find("com.example.Wobble  NOT SUPPORTED"), std::string::npos) << list.out;
 }
 
+TEST_F(Tools, ConvertBackToOnnx) {
+  const std::string onnx = path("again.onnx"), gf = path("again.gf");
+  const Json j = tool("gf-convert", digits() + " -o " + onnx + " --meta note=hello --json").json();
+  EXPECT_EQ(j["opset"], 17);
+  EXPECT_EQ(j["nodes"].get<size_t>() > 3, true);
+  EXPECT_FALSE(j["ops"].contains("Transpose")) << j.dump();
+  ASSERT_EQ(tool("gf-convert", onnx + " -o " + gf).code, 0);
+  EXPECT_EQ(tool("gf-info", gf + " --json").json()["metadata"]["note"], "hello");
+  const auto top = [&](const std::string& model) {
+    return tool("gf-run", model + " --input image=" + digit(4) + " --top 3 --json").json()["top"];
+  };
+  const Json before = top(digits()), after = top(gf);
+  ASSERT_EQ(before.size(), after.size());
+  for (size_t i = 0; i < before.size(); ++i) {
+    EXPECT_EQ(before[i]["index"], after[i]["index"]);
+    EXPECT_NEAR(before[i]["score"].get<double>(), after[i]["score"].get<double>(), 1e-5);
+  }
+}
+
+TEST_F(Tools, ConvertBackToOnnxAsksForAnEntry) {
+  ASSERT_EQ(tool("gf-convert", digits_onnx() + " batch=" + digits_onnx() + " -o " + path("two.gf") + " --entry single").code, 0);
+  expect_error("gf-convert", path("two.gf") + " -o " + path("two.onnx"), 2, "single, batch");
+  expect_error("gf-convert", path("two.gf") + " -o " + path("two.onnx") + " --entry third", 1, "single, batch");
+  EXPECT_EQ(tool("gf-convert", path("two.gf") + " -o " + path("two.onnx") + " --entry batch").code, 0);
+}
+
 TEST_F(Tools, ConvertWrongUsage) {
   expect_error("gf-convert", digits() + " -o " + path("x.gf"), 2, "gf-convert IN.gf -o OUT.onnx");
+  expect_error("gf-convert", digits() + " -o " + path("x.onnx") + " --shape image=1x1x28x28", 2, "come from ONNX");
+  expect_error("gf-convert", path("none.gf") + " -o " + path("x.onnx"), 1, "there is no file");
   expect_error("gf-convert", digits_onnx() + " -o " + path("x.onnx"), 2, "name a .gf");
   expect_error("gf-convert", "", 2, "give an ONNX file");
   expect_error("gf-convert", path("none.onnx"), 1, "there is no file");

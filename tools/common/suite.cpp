@@ -115,6 +115,15 @@ bool run_set(Model& model, const CaseSet& c, bool random, const SuiteOptions& o,
   return true;
 }
 
+// What comes back when the graph is written as .gf, read, written as ONNX and imported again.
+ir::Model there_and_back(ir::Model& model, const ConvertOptions& options) {
+  ir::Model read = read_gf(emit(model));
+  const onnx::Model again = onnx::read_model(onnx::Bytes::take(export_onnx(read, {})));
+  ConvertSource source;
+  source.model = &again;
+  return convert({source}, options, make_evaluator(default_tables(false)));
+}
+
 void run_sets(const Case& test, const SuiteOptions& o, Json& row) {
   const onnx::Model onnx_model = onnx::read_model_file(test.model.string());
   std::vector<CaseSet> sets;
@@ -132,6 +141,7 @@ void run_sets(const Case& test, const SuiteOptions& o, Json& row) {
       ConvertOptions convert_options;
       convert_options.optimize = o.optimize;
       ir::Model ir = convert_files({{test.model.string(), c.import}}, convert_options);
+      if (o.round_trip) ir = there_and_back(ir, convert_options);
       random = random || has_random(*ir.entries[0]);
       it = compiled.emplace(c.import.shapes, Model::from_bytes(emit(ir, {true}), o.model)).first;
     }

@@ -16,6 +16,7 @@ struct SuiteOptions {
   double timeout_seconds = 60;
   int jobs = 1;
   int optimize = 2;
+  bool round_trip = false;   ///< each model goes to .gf, to ONNX and back before it runs
   ModelOptions model;
 };
 

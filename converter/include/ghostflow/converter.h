@@ -3,6 +3,7 @@
 #pragma once
 
 #include "converter/convert.h"
+#include "converter/onnx/export.h"
 #include "converter/onnx/external_data.h"
 #include "converter/onnx/import.h"
 #include "converter/onnx/lowering.h"
