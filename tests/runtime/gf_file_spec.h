@@ -112,7 +112,7 @@ inline void reseal(std::vector<std::byte>& bytes) {
 }
 
 inline std::vector<std::byte> container(std::span<const uint8_t> header, std::span<const std::byte> data, uint64_t data_offset) {
-  std::vector<std::byte> file(data_offset + data.size() + format::kSealBytes);
+  std::vector<std::byte> file(static_cast<size_t>(data_offset) + data.size() + format::kSealBytes);
   std::memcpy(file.data(), header.data(), header.size());
   if (!data.empty()) std::memcpy(file.data() + data_offset, data.data(), data.size());
   reseal(file);
