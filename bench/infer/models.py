@@ -43,11 +43,14 @@ def token(rng, first):
 
 
 class Net:
-    """How a net is built and fed. `feeds`: one function per data set; the last set is the one that is timed."""
+    """How a net is built and fed. `feeds`: one function per data set; the last set is the one that is timed.
 
-    def __init__(self, build, parameters, inputs, outputs, shapes, *feeds, state=(), fold=True):
+    `units`: outputs that are compared in another unit than the net gives, {name: what to divide by}.
+    """
+
+    def __init__(self, build, parameters, inputs, outputs, shapes, *feeds, state=(), fold=True, units=None):
         self.build, self.parameters, self.inputs, self.outputs = build, parameters, inputs, outputs
-        self.shapes, self.feeds, self.state, self.fold = shapes, feeds, list(state), fold
+        self.shapes, self.feeds, self.state, self.fold, self.units = shapes, feeds, list(state), fold, units or {}
 
 
 def classifier(build, parameters, size=224, output="logits"):
@@ -68,7 +71,7 @@ ZOO = {
     "densenet121": classifier(nets.DenseNet121, 7_978_856),
     "unet": classifier(nets.UNet, 31_037_698, 256, "mask"),
     "yolo_nms": Net(nets.Yolo, 3_157_200, ["image"], ["boxes", "scores", "classes"], [(1, 3, 640, 640)],
-                    lambda rng: [floats(rng, 1, 3, 640, 640)]),
+                    lambda rng: [floats(rng, 1, 3, 640, 640)], units={"boxes": 640}),
     "vit_b_16": classifier(nets.ViT, 86_567_656),
     "bert_base": Net(nets.Bert, 109_482_240, BERT_IN, ["last_hidden_state", "pooler_output"], [(1, 128)] * 3, sentence),
     "minilm_6": Net(nets.MiniLM, 22_713_216, BERT_IN, ["embedding"], [(1, 128)] * 3, sentence),
@@ -127,7 +130,8 @@ def make(name, spec, folder):
         error = max(error, check_pytorch(name, net, feed, expected))
         cases.write_set(folder / f"test_data_set_{i}", zip(spec.inputs, feed), zip(spec.outputs, expected))
     about = {"name": name, "parameters": parameters, "file_bytes": path.stat().st_size, "state": spec.state,
-             "inputs": {n: list(s) for n, s in zip(spec.inputs, spec.shapes)}, "sets": len(feeds)}
+             "inputs": {n: list(s) for n, s in zip(spec.inputs, spec.shapes)}, "sets": len(feeds),
+             "units": spec.units}
     (folder / "net.json").write_text(json.dumps(about, indent=1) + "\n")
     agreement = ("not compared with PyTorch, which has no NonMaxSuppression" if isinstance(net, nets.Yolo) else
                  f"PyTorch and ONNX Runtime differ by {error:.3f} of the tolerance")
