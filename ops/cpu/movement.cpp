@@ -68,10 +68,17 @@ void copy_rows(const ParallelFor& parallel, const T* source, T* target, const Co
     return;
   }
   parallel.chunks(rows, row_grain(length), [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r) {
+    for (int64_t r = begin; r < end;) {
       int64_t from = 0, to = 0;
       offsets_of(b, 1U << last, r, from, to);
-      copy_row(source + from, b.source_strides[last], target + to, b.target_strides[last], length);
+      // rows up to the end of the dim before the last lie evenly: no division for each of them (concat of channels)
+      const int64_t run = last == 0 ? 1 : std::min(end - r, b.dims[last - 1] - r % b.dims[last - 1]);
+      const int64_t from_step = last == 0 ? 0 : b.source_strides[last - 1];
+      const int64_t to_step = last == 0 ? 0 : b.target_strides[last - 1];
+      for (int64_t k = 0; k < run; ++k)
+        copy_row(source + from + k * from_step, b.source_strides[last], target + to + k * to_step,
+                 b.target_strides[last], length);
+      r += run;
     }
   });
 }
