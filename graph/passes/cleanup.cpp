@@ -1,5 +1,6 @@
 // Clean-ups: dead nodes, constants, no-ops, common sub-expressions.
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "graph/passes/passes.h"
@@ -95,7 +96,60 @@ ir::ValueId passes_through(const ir::Entry& entry, const ir::Node& n) {
   return ir::kNoValue;
 }
 
+// Smaller constants are not worth a search.
+constexpr size_t kLargeConstant = size_t{1} << 16;
+
+// `b` is the matrix `a` transposed.
+bool is_transposed(const ir::Constant& a, const ir::Constant& b) {
+  if (a.splat || a.dims.size() != 2 || b.dtype != a.dtype || b.dims.size() != 2 || b.dims[0] != a.dims[1] ||
+      b.dims[1] != a.dims[0] || dtype_is_sub_byte(a.dtype))
+    return false;
+  const auto rows = static_cast<size_t>(a.dims[0]), cols = static_cast<size_t>(a.dims[1]);
+  const size_t size = dtype_bits(a.dtype) / 8;
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t c = 0; c < cols; ++c)
+      if (std::memcmp(a.data.data() + (r * cols + c) * size, b.data.data() + (c * rows + r) * size, size) != 0)
+        return false;
+  return true;
+}
+
+// A large constant that a product reads and that stands in the entry transposed as well: an embedding that gives the
+// logits too is stored once.
+int share_with_transposed(ir::Entry& entry, ir::Node& n, const std::vector<ir::ValueId>& constants) {
+  const ir::ValueId right = n.input(1);
+  if (!n.is<op::MatMul>() || right == ir::kNoValue || !entry.value(right).is_constant()) return 0;
+  const ir::Constant& b = *entry.value(right).constant;
+  if (b.splat || b.data.size() < kLargeConstant) return 0;
+  for (ir::ValueId v : constants) {
+    if (v == right || !is_transposed(*entry.value(v).constant, b)) continue;
+    auto attrs = ir::attrs_of<op::MatMul>(n);
+    attrs.transpose_b = !attrs.transpose_b;
+    n.attrs = ir::encode_attrs(*n.def, &attrs);
+    n.inputs[1] = v;
+    return 1;
+  }
+  return 0;
+}
+
 }  // namespace
+
+int share_transposed(ir::Model& model, const PassOptions&) {
+  int changes = 0;
+  for (auto& e : model.entries) {
+    std::vector<ir::ValueId> constants;  // large ones that something other than a product reads
+    for_each_block(e->body, [&](ir::Block& block) {
+      for (const auto& n : block.nodes)
+        for (ir::ValueId v : n->inputs)
+          if (!n->is<op::MatMul>() && v != ir::kNoValue && e->value(v).is_constant() &&
+              e->value(v).constant->data.size() >= kLargeConstant)
+            constants.push_back(v);
+    });
+    for_each_block(e->body, [&](ir::Block& block) {
+      for (const auto& n : block.nodes) changes += share_with_transposed(*e, *n, constants);
+    });
+  }
+  return changes;
+}
 
 int remove_dead(ir::Model& model, const PassOptions&) {
   int removed = 0;

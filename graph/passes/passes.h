@@ -9,6 +9,7 @@ int fold_all(ir::Model& model, const PassOptions& options);     // cleanup.cpp: 
 int remove_dead(ir::Model& model, const PassOptions& options);  // cleanup.cpp: nodes whose results nobody reads
 int remove_no_ops(ir::Model& model,
                   const PassOptions& options);  // cleanup.cpp: identity, x + 0, x * 1, reshape to itself
+int share_transposed(ir::Model& model, const PassOptions& options);  // cleanup.cpp: a matrix and its transpose
 int merge_common(ir::Model& model, const PassOptions& options);  // cleanup.cpp: equal nodes on equal inputs
 
 int move_transposes(ir::Model& model, const PassOptions& options);  // layout.cpp: NCHW leftovers cancel

@@ -36,6 +36,7 @@ constexpr Pass kPasses[] = {
     {"transposed_products", 2, absorb_transposes},
     {"fold_weights", 2, fold_weights},
     {"split_products", 2, split_products},
+    {"shared_transposes", 2, share_transposed},
     {"epilogues", 2, fuse_epilogues},
     {"pointwise_chains", 2, fuse_pointwise},
     {"common_subexpressions", 2, merge_common},

@@ -47,6 +47,28 @@ TEST(Pointwise, LongChainsAreCut) {
   EXPECT_GE(count_of(c, "pointwise"), 3);
 }
 
+// An embedding that gives the logits too, as GPT-2 has it: the importer folds the transpose, the file needs one table.
+TEST(Products, AMatrixThatOthersReadTransposedIsSharedWithThem) {
+  const std::vector<int64_t> dims{300, 80};
+  const std::vector<float> table = random_vector<float>(300 * 80, 3, -1, 1);
+  std::vector<float> turned(table.size());
+  for (size_t r = 0; r < 300; ++r)
+    for (size_t c = 0; c < 80; ++c) turned[c * 300 + r] = table[r * 80 + c];
+  const auto make = [&](Net& n) {
+    const ValueId words = n.entry.add_constant(ir::make_floats(table, dims));
+    const ValueId x = n.b.add<op::Gather>({words, n.b.ints({7, 299})});
+    n.output("y", n.b.add<op::MatMul>({x, n.entry.add_constant(ir::make_floats(turned, {80, 300}))}));
+    turned[5] += 1;  // almost the same is another matrix
+    n.output("z", n.b.add<op::MatMul>({x, n.entry.add_constant(ir::make_floats(turned, {80, 300}))}));
+    turned[5] -= 1;
+  };
+  optimised(make, {share_transposed});
+  Net net;
+  make(net);
+  EXPECT_EQ(share_transposed(net.model, {}), 1);
+  EXPECT_LT(emit(net.model).size(), 2 * table.size() * sizeof(float) + 4096);
+}
+
 TEST(Simplify, ViewsCastsConcatsAndSlices) {
   const auto c = optimised(
       [](Net& n) {
