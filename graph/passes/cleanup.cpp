@@ -77,6 +77,7 @@ ir::ValueId passes_through(const ir::Entry& entry, const ir::Node& n) {
     return i < n.inputs.size() && n.inputs[i] != ir::kNoValue && same_shape(entry.value(n.inputs[i]), out);
   };
   if (n.is<op::Identity>()) return n.inputs[0];
+  if (n.is<op::Dropout>() && n.output(1) == ir::kNoValue && !ir::attrs_of<op::Dropout>(n).training) return n.inputs[0];
   if ((n.def->info.flags & kOpView) != 0 || n.is<op::Cast>() || n.is<op::Expand>())
     return same(0) ? n.inputs[0] : ir::kNoValue;
   if (n.is<op::Mul>()) {

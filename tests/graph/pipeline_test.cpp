@@ -69,6 +69,21 @@ TEST(Products, AMatrixThatOthersReadTransposedIsSharedWithThem) {
   EXPECT_LT(emit(net.model).size(), 2 * table.size() * sizeof(float) + 4096);
 }
 
+// Older exporters name the mask though nobody reads it; the importer cannot know.
+TEST(NoOps, DropoutWhoseMaskNobodyReads) {
+  const auto c = optimised(
+      [](Net& n) {
+        const ValueId x = n.input("x", {4, 8});
+        const auto dropout = [&](ValueId v) { return n.b.node<op::Dropout>({v}, {}, 2).outputs; };
+        n.output("y", n.b.add<op::Neg>({dropout(x)[0]}));
+        const auto both = dropout(n.b.add<op::Abs>({x}));
+        n.output("z", n.b.add<op::Neg>({both[0]}));
+        n.output("mask", both[1]);
+      },
+      {remove_dead, remove_no_ops});
+  EXPECT_EQ(c, (std::map<std::string, int>{{"abs", 1}, {"dropout", 1}, {"neg", 2}}));
+}
+
 TEST(Simplify, ViewsCastsConcatsAndSlices) {
   const auto c = optimised(
       [](Net& n) {
