@@ -1,5 +1,5 @@
-// Time to open a .gf file for use: map it, verify its structure, read no weights. Prints the median, the fastest and the
-// first of many loads, and how much memory became resident.
+// Time to open a .gf file for use: map it, verify its structure, read no weights. Prints the median, the fastest and
+// the first of many loads, and how much memory became resident.
 // Usage: load_bench FILE.gf [loads]
 #include <algorithm>
 #include <cstdio>

@@ -137,7 +137,11 @@ const Exporter::Stored* Exporter::stored(ValueId v) {
   if (const auto it = stored_.find(v); it != stored_.end()) return &it->second;
   const ir::Value& value = entry_.value(v);
   const Perm plain = identity_form(value.shape.rank);
-  if (value.is_constant()) return &(stored_[v] = {constant(value.constant, value.name.empty() ? "constant" : value.name), plain});
+  if (value.is_constant()) {
+    ir::ConstantPtr c = value.constant;
+    if (c->dtype != value.dtype) c = ir::make_floats(ir::constant_floats(*c).value(), c->dims);  // float32 stored in 16 bits
+    return &(stored_[v] = {constant(c, value.name.empty() ? "constant" : value.name), plain});
+  }
   if (value.state >= 0) {
     auto& name = state_in_[value.state];
     if (name.empty()) {

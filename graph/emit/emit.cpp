@@ -54,18 +54,20 @@ void separate_outputs(ir::Entry& entry, ir::Block& block) {
 
 class ConstantStore {
  public:
-  /// Index of the constant in the file; equal bytes are stored once.
-  uint32_t add(const ir::ConstantPtr& c, const std::string& name) {
+  /// Index of the constant in the file; equal bytes are stored once. `dtype` is what readers see: the constant's own type,
+  /// or float32 over 16-bit floats.
+  uint32_t add(const ir::ConstantPtr& c, DType dtype, const std::string& name) {
     const auto known = by_pointer_.find(c.get());
     if (known != by_pointer_.end()) return known->second;
     const bool small_splat = c->splat && c->dense_bytes() <= kSmallConstant;
     Item item;
     item.constant = c;
+    item.dtype = dtype;
     item.name = name;
     item.splat = c->splat && !small_splat;
     if (small_splat) item.dense = c->dense();
     const std::span<const std::byte> bytes = item.bytes();
-    const Key key{c->dtype, c->dims, item.splat, bytes.size(), crc32c(bytes.data(), bytes.size())};
+    const Key key{c->dtype, dtype, c->dims, item.splat, bytes.size(), crc32c(bytes.data(), bytes.size())};
     const auto range = by_key_.equal_range(key);
     for (auto it = range.first; it != range.second; ++it) {
       const auto other = items_[it->second].bytes();
@@ -86,6 +88,7 @@ class ConstantStore {
     ir::ConstantPtr constant;
     std::string name;
     std::vector<std::byte> dense;
+    DType dtype = DType::Invalid;
     bool splat = false;
     uint64_t offset = 0;
     std::span<const std::byte> bytes() const { return dense.empty() ? constant->data : std::span<const std::byte>(dense); }
@@ -95,7 +98,7 @@ class ConstantStore {
 
  private:
   struct Key {
-    DType dtype;
+    DType stored, dtype;
     std::vector<int64_t> dims;
     bool splat;
     size_t size;
@@ -202,7 +205,7 @@ class EntryWriter {
     uint32_t index = 0;
     if (v.is_constant()) {
       kind = format::kConstant;
-      index = constants_.add(v.constant, v.name);
+      index = constants_.add(v.constant, v.dtype, v.name);
     } else if (v.state >= 0 || numbered.writes_state >= 0) {
       kind = format::kState;
       index = static_cast<uint32_t>(v.state >= 0 ? v.state : numbered.writes_state);
@@ -299,13 +302,14 @@ std::vector<uint8_t> header(ir::Model& model, const EmitOptions& options, Consta
   for (auto& e : model.entries) entries.push_back(EntryWriter(fbb, model, *e, constants, ops, options).write());
   std::vector<Offset<fb::State>> states;
   for (const ir::StateVar& s : model.states) {
-    const int32_t initial = s.initial != nullptr ? static_cast<int32_t>(constants.add(s.initial, s.name)) : -1;
+    const int32_t initial = s.initial != nullptr ? static_cast<int32_t>(constants.add(s.initial, s.dtype, s.name)) : -1;
     states.push_back(fb::CreateState(fbb, fbb.CreateString(s.name), static_cast<uint8_t>(s.dtype), fbb.CreateVector(s.dims), initial));
   }
   std::vector<Offset<fb::Constant>> items;
   for (const ConstantStore::Item& c : constants.items()) {
     const auto name = c.name.empty() ? Offset<flatbuffers::String>() : fbb.CreateString(c.name);
-    items.push_back(fb::CreateConstant(fbb, name, static_cast<uint8_t>(c.constant->dtype), fbb.CreateVector(c.constant->dims), 0, c.offset, c.bytes().size(), c.splat));
+    const DType stored = c.constant->dtype == c.dtype ? DType::Invalid : c.constant->dtype;
+    items.push_back(fb::CreateConstant(fbb, name, static_cast<uint8_t>(c.dtype), fbb.CreateVector(c.constant->dims), 0, c.offset, c.bytes().size(), c.splat, static_cast<uint8_t>(stored)));
   }
   std::vector<Offset<fb::Op>> op_rows;
   for (const OpDef* def : ops.defs()) op_rows.push_back(fb::CreateOp(fbb, def->info.id, fbb.CreateString(def->info.name)));

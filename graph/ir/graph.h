@@ -64,7 +64,7 @@ struct Value {
   bool shape_known = false;
   std::vector<Dim> values;              ///< integer contents where shape inference knows them
   bool values_known = false;
-  ConstantPtr constant;                 ///< set: the value is a constant
+  ConstantPtr constant;                 ///< the value is a constant; 16-bit floats of a float32 value: the file stores it so
   int32_t state = -1;                   ///< index into Model::states: the value is the state before this run
   std::optional<Quantization> quantization;
 

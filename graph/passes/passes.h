@@ -6,6 +6,8 @@
 namespace gf {
 
 int fold_all(ir::Model& model, const PassOptions& options);     // cleanup.cpp: constants computed now
+int widen_half(ir::Model& model, const PassOptions& options);   // half.cpp: float16 and bfloat16 graphs in float32
+int store_half(ir::Model& model, const PassOptions& options);   // half.cpp: their constants in 16 bits (last)
 int remove_dead(ir::Model& model, const PassOptions& options);  // cleanup.cpp: nodes whose results nobody reads
 int remove_no_ops(ir::Model& model,
                   const PassOptions& options);  // cleanup.cpp: identity, x + 0, x * 1, reshape to itself

@@ -21,6 +21,7 @@ int count_nodes(const ir::Model& model) {
 // between.
 constexpr Pass kPasses[] = {
     {"remove_dead", 0, remove_dead},
+    {"half_in_float32", 2, widen_half},
     {"fold_constants", 1, fold_all},
     {"remove_no_ops", 1, remove_no_ops},
     {"common_subexpressions", 1, merge_common},
@@ -42,6 +43,7 @@ constexpr Pass kPasses[] = {
     {"common_subexpressions", 2, merge_common},
     {"remove_dead", 1, remove_dead},
     {"order", 2, order_for_memory},
+    {"half_storage", 2, store_half},
 };
 
 }  // namespace
@@ -49,14 +51,16 @@ constexpr Pass kPasses[] = {
 PassReport run_passes(ir::Model& model, const PassOptions& options) {
   PassReport report;
   report.nodes_before = count_nodes(model);
+  bool widened = false;  // the weights came as 16-bit floats
   for (const Pass& pass : kPasses) {
-    if (pass.level > options.level) continue;
+    if (pass.level > options.level || (pass.run == store_half && !widened)) continue;
     PassResult r;
     r.pass = pass.name;
     r.nodes_before = count_nodes(model);
     PassOptions own = options;
     own.notes = &r.notes;
     r.changes = pass.run(model, own);
+    widened = widened || (pass.run == widen_half && r.changes > 0);
     r.nodes_after = count_nodes(model);
 #ifndef NDEBUG
     ir::check(model);

@@ -38,7 +38,7 @@ class Reader {
     for (uint32_t i = 0; i < file_.constants()->size(); ++i) {
       const fb::Constant& c = *file_.constants()->Get(i);
       auto constant = std::make_shared<ir::Constant>();
-      constant->dtype = static_cast<DType>(c.dtype());
+      constant->dtype = static_cast<DType>(c.stored() != 0 ? c.stored() : c.dtype());  // the value says what readers see
       constant->dims = list(c.dims());
       constant->data = {static_cast<const std::byte*>(program_.constant_data(i)), c.bytes()};
       constant->splat = c.splat();

@@ -83,7 +83,7 @@ class SessionBuilder {
       if (!bytes_checked(r.bound.count(), r.view.dtype, r.capacity)) return GF_FAIL(detail_, Error::BadGraph, -1, "a tensor is too large");
       if (r.kind == format::kConstant) {
         const fb::Constant& c = *p.raw().constants()->Get(r.index);
-        r.view.data = c.splat() && r.capacity != c.bytes() ? nullptr : const_cast<void*>(p.constant_data(r.index));
+        r.view.data = r.capacity != c.bytes() ? nullptr : const_cast<void*>(p.constant_data(r.index));
       }
     }
     for (int32_t id : *core_.graph(0).outputs()) core_.tensor(id).is_output = true;

@@ -125,6 +125,6 @@ void pool_clear(SessionCore& core);
 // --- run.cpp
 Error run_graph(SessionCore& core, uint32_t graph, ErrorDetail* detail);
 
-inline constexpr uint64_t kDenseKey = 1;        // pack key of "dense form of a splat"
+inline constexpr uint64_t kDenseKey = 1;        // pack key of "dense form of a constant that is stored shorter"
 
 }  // namespace gf

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/core/half.h"
 #include "runtime/exec/core.h"
 
 namespace gf {
@@ -12,7 +13,7 @@ struct PackEntry {
   uint32_t constant = 0;
   uint32_t entry = 0;      // entry and node that pack it
   uint32_t node = 0;
-  int32_t slot = -1;       // -1: dense form of a splat
+  int32_t slot = -1;       // -1: dense form of a splat or of 16-bit floats
   uint64_t key = 0;
   uint64_t bytes = 0;
   uint64_t offset = 0;     // from the start of the weights memory
@@ -86,12 +87,23 @@ Error place(PackList& list, uint64_t& total, ErrorDetail* detail) {
   return Error::Ok;
 }
 
-void expand_splat(const Program& program, uint32_t constant, uint64_t bytes, void* destination) {
+template <class Half>
+void widen(const void* source, uint64_t count, void* destination) {
+  const auto* from = static_cast<const Half*>(source);
+  auto* to = static_cast<float*>(destination);
+  for (uint64_t i = 0; i < count; ++i) to[i] = to_f32(from[i]);
+}
+
+// The dense form, `bytes` long, of a constant that is stored shorter.
+void expand_constant(const Program& program, uint32_t constant, uint64_t bytes, void* destination) {
   const fb::Constant& c = *program.raw().constants()->Get(constant);
-  const auto* element = static_cast<const std::byte*>(program.constant_data(constant));
+  const auto* stored = static_cast<const std::byte*>(program.constant_data(constant));
+  const auto type = static_cast<DType>(c.stored());
+  if (type == DType::F16) return widen<F16>(stored, bytes / sizeof(float), destination);
+  if (type == DType::BF16) return widen<BF16>(stored, bytes / sizeof(float), destination);
   auto* out = static_cast<std::byte*>(destination);
   const uint64_t size = c.bytes();
-  for (uint64_t i = 0; i < bytes; i += size) std::memcpy(out + i, element, static_cast<size_t>(size));
+  for (uint64_t i = 0; i < bytes; i += size) std::memcpy(out + i, stored, static_cast<size_t>(size));
 }
 
 // Runs one entry's requests of the list.
@@ -101,18 +113,18 @@ Error pack_entry(SessionCore& core, uint32_t entry, std::span<const PackEntry> l
     if (e.entry != entry) continue;
     NodeRecord& n = core.nodes[e.node];
     if (e.slot < 0) {
-      expand_splat(*core.program, e.constant, e.bytes, memory + e.offset);
+      expand_constant(*core.program, e.constant, e.bytes, memory + e.offset);
       continue;
     }
     NodeView view = node_view(core, n);
     const PackRequest& r = n.plan.packs[e.slot];
-    for (int32_t k = 0; k < n.in_count; ++k) {  // a splat that is packed gets its dense form for the moment
+    for (int32_t k = 0; k < n.in_count; ++k) {  // one that is stored shorter gets its dense form for the moment
       TensorInfo& info = core.info_in[static_cast<size_t>(k)];
       if (!info.present || !info.is_constant || info.constant_data != nullptr) continue;
       const TensorRecord& t = core.tensor(n.source->inputs()->Get(static_cast<uint32_t>(k)));
       if (k != r.input) continue;
       if (t.capacity > create_memory.size()) return GF_FAIL(detail, Error::BufferTooSmall, -1, "create memory has %zu bytes, %llu are needed", create_memory.size(), static_cast<unsigned long long>(t.capacity));
-      expand_splat(*core.program, t.index, t.capacity, create_memory.data());
+      expand_constant(*core.program, t.index, t.capacity, create_memory.data());
       info.constant_data = create_memory.data();
     }
     if (const Error err = r.pack(view, memory + e.offset); err != Error::Ok)

@@ -78,7 +78,7 @@ class Program {
   const OpTable& ops() const { return ops_; }
   std::span<const std::byte> bytes() const { return bytes_; }
   const Limits& limits() const { return limits_; }
-  /// Stored bytes of constant `index` (one element for splats).
+  /// Stored bytes of constant `index` (one element for splats; of type Constant.stored where that is set).
   const void* constant_data(uint32_t index) const;
 
  private:

@@ -347,6 +347,12 @@ Error check_constants(const fb::Model& model, const Limits& limits, ErrorDetail*
     if (size_of(c.dims()) != 0) GF_TRY(check_aligned(c.dims()->Data(), detail));
     GF_TRY(check_storage(dtype, {c.dims() != nullptr ? c.dims()->data() : nullptr, size_of(c.dims())}, limits, bytes, "constant", i, detail));
     if (c.splat()) bytes = (dtype_bits(dtype) + 7) / 8;
+    if (c.stored() != 0) {
+      const auto stored = static_cast<DType>(c.stored());
+      if ((stored != DType::F16 && stored != DType::BF16) || dtype != DType::F32 || c.splat())
+        return GF_FAIL(detail, Error::BadFile, -1, "constant %u: only dense float32 can be stored as float16 or bfloat16", i);
+      bytes /= 2;
+    }
     if (c.segment() >= size_of(model.segments()) || c.bytes() != bytes || c.offset() % format::kAlignment != 0 ||
         !add_checked(c.offset(), bytes, end) || end > model.segments()->Get(c.segment())->bytes())
       return GF_FAIL(detail, Error::BadFile, -1, "constant %u: its data lies outside its segment or has the wrong length", i);
@@ -369,7 +375,7 @@ Error validate_model(const fb::Model& model, uint64_t header_end, uint64_t data_
     if (s.initial() < -1 || s.initial() >= static_cast<int32_t>(size_of(model.constants()))) return GF_FAIL(detail, Error::BadFile, -1, "state %u has no initial constant", i);
     if (s.initial() >= 0) {
       const fb::Constant& c = *model.constants()->Get(static_cast<uint32_t>(s.initial()));
-      bool same = c.dtype() == s.dtype() && size_of(c.dims()) == size_of(s.dims());
+      bool same = c.dtype() == s.dtype() && c.stored() == 0 && size_of(c.dims()) == size_of(s.dims());
       for (uint32_t d = 0; same && d < size_of(s.dims()); ++d) same = c.dims()->Get(d) == s.dims()->Get(d);
       if (!same) return GF_FAIL(detail, Error::BadFile, -1, "state %u differs from its initial constant in type or shape", i);
     }

@@ -15,6 +15,7 @@
 #include "graph/ir/builder.h"
 #include "graph/passes/passes.h"
 #include "graph/passes/rewrite.h"
+#include "runtime/core/half.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
 
@@ -70,6 +71,10 @@ inline std::vector<std::pair<std::string, HostTensor>> run_net(Net& net, const S
     HostTensor t = HostTensor::zeros(value.dtype, dims);
     const auto n = static_cast<size_t>(t.count());
     if (value.dtype == DType::F32) fill_random<float>({reinterpret_cast<float*>(t.data.data()), n}, seed++, -2, 2);
+    if (value.dtype == DType::F16) {
+      const auto v = random_vector<float>(n, seed++, -2, 2);
+      for (size_t i = 0; i < n; ++i) reinterpret_cast<F16*>(t.data.data())[i] = to_f16(v[i]);
+    }
     if (value.dtype == DType::Bool)
       for (size_t i = 0; i < n; ++i) t.data[i] = static_cast<std::byte>(i % 3 != 1);
     inputs.emplace_back(value.name, std::move(t));

@@ -42,6 +42,20 @@ TEST(Read, NamesSymbolsMetadataAndQuantisation) {
   EXPECT_EQ(e.value(e.body.outputs[0]).name, "y");
 }
 
+TEST(Read, Float32StoredIn16BitsStaysSo) {
+  Net n;
+  const auto x = n.input("x", {3000});
+  const auto weights = n.entry.add_constant(ir::make_floats(std::vector<float>(3000, 1.5F), {3000}));
+  n.output("y", n.b.add<op::Add>({x, weights}));
+  ASSERT_EQ(store_half(n.model, {}), 1);
+  expect_same_file(n.model);
+  const ir::Model read = read_gf(emit(n.model));
+  const ir::Entry& e = *read.entries[0];
+  const ir::Value& c = e.value(e.body.nodes[0]->inputs[1]);
+  EXPECT_EQ(c.dtype, DType::F32);
+  EXPECT_EQ(c.constant->dtype, DType::F16);
+}
+
 TEST(Read, ConstantsShareTheFilesBytes) {
   Net n;
   const auto x = n.input("x", {3000});

@@ -100,6 +100,19 @@ TEST(SqueezeNet, KnowsTheFish) {
   EXPECT_EQ(std::vector<int>(order.begin(), order.begin() + 5), (std::vector<int>{0, 389, 395, 5, 390}));
 }
 
+// Weights of two bytes each stay so in the file, and no kernel is a reference one because of them.
+TEST(SqueezeNet, HalfPrecisionTakesHalfTheFileAndTunedKernels) {
+  GF_SKIP_WITHOUT_DATA("models/squeezenet");
+  const auto path = data_path("models/squeezenet/SqueezeNet_fp16.onnx");
+  ir::Model model = convert_files({{path.string(), {}}}, {});
+  const std::vector<std::byte> file = emit(model);
+  EXPECT_LT(static_cast<double>(file.size()), 1.02 * static_cast<double>(std::filesystem::file_size(path)));
+  ModelOptions options;
+  options.strict = true;
+  Model m = Model::from_bytes(file, options);
+  EXPECT_EQ(m.session().input(0).dtype, DType::F16);
+}
+
 // Streams the whole file, 512 new samples behind 64 old ones, the recurrent state kept as State.
 std::vector<float> speech(Model& m, const std::vector<float>& samples) {
   constexpr size_t kWindow = 512, kContext = 64;

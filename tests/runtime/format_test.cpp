@@ -80,6 +80,44 @@ TEST(Format, EqualConstantsAreStoredOnceAndSplatsStaySplats) {
   EXPECT_EQ(out[0].as<float>()[4095], 4.0F * 4095.0F);
 }
 
+TEST(Format, Float32StoredAs16BitFloatsIsWidened) {
+  const auto ramp = [](DType type) {
+    std::vector<std::byte> bytes(4096 * 2);
+    for (size_t i = 0; i < 4096; ++i) {
+      const float value = static_cast<float>(i % 32) - 16;
+      const uint16_t bits = type == DType::F16 ? to_f16(value * 0.25F).bits : to_bf16(value * 0x1p-40F).bits;
+      std::memcpy(bytes.data() + i * 2, &bits, 2);
+    }
+    return ir::make_constant(type, {4096}, std::move(bytes));
+  };
+  const auto file = emit_graph([&](ir::Model&, ir::Entry& e) {
+    const auto x = e.add_input("x", DType::F32, shape_of({4096}));
+    ir::Builder build(e, e.body);
+    auto y = x;
+    for (DType type : {DType::F16, DType::BF16}) {
+      const auto weights = e.add_constant(ramp(type));
+      e.value(weights).dtype = DType::F32;
+      y = build.add<op::Add>({y, weights});
+    }
+    e.value(y).name = "y";
+    e.body.outputs = {y};
+  });
+  const fb::Model& m = *fb::GetSizePrefixedModel(file.data());
+  ASSERT_EQ(m.constants()->size(), 2U);
+  for (const fb::Constant* c : *m.constants()) {
+    EXPECT_EQ(c->dtype(), static_cast<uint8_t>(DType::F32));
+    EXPECT_NE(c->stored(), 0);
+    EXPECT_EQ(c->bytes(), 8192U);
+  }
+  Loaded l(file);
+  Running r(l);
+  const auto out = run(r.session, {{"x", HostTensor::zeros(DType::F32, {4096})}});
+  for (size_t i = 0; i < 4096; ++i) {
+    const double k = static_cast<double>(i % 32) - 16;
+    ASSERT_FLOAT_EQ(out[0].as<float>()[i], static_cast<float>(k * 0.25 + k * 0x1p-40)) << i;
+  }
+}
+
 TEST(Format, EntriesShareConstantsAndAreFoundByName) {
   ConvertOptions options;
   onnx::ImportOptions one, four;

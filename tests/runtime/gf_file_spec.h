@@ -69,6 +69,7 @@ struct ConstantSpec {
   uint32_t segment = 0;
   bool splat = false;
   uint8_t dtype = static_cast<uint8_t>(DType::F32);
+  uint8_t stored = 0;
 };
 struct StateSpec {
   std::string name = {};
@@ -170,7 +171,7 @@ class SpecWriter {
     Offsets<fb::Op> ops;
     for (const auto& [id, name] : f.ops) ops.push_back(fb::CreateOp(fbb_, id, fbb_.CreateString(name)));
     Offsets<fb::Constant> constants;
-    for (const ConstantSpec& c : f.constants) constants.push_back(fb::CreateConstant(fbb_, 0, c.dtype, fbb_.CreateVector(c.dims), c.segment, c.offset, c.bytes, c.splat));
+    for (const ConstantSpec& c : f.constants) constants.push_back(fb::CreateConstant(fbb_, 0, c.dtype, fbb_.CreateVector(c.dims), c.segment, c.offset, c.bytes, c.splat, c.stored));
     Offsets<fb::State> states;
     for (const StateSpec& s : f.states) states.push_back(fb::CreateState(fbb_, fbb_.CreateString(s.name), s.dtype, fbb_.CreateVector(s.dims), s.initial));
     Offsets<fb::Entry> entries;
