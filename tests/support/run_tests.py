@@ -21,7 +21,7 @@ from fuzz_seeds import write_seeds
 ROOT = Path(__file__).resolve().parents[2]
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # Groups with many independent tests run as one process per core.
-SHARDED = {"ops", "simd", "models", "runtime", "graph", "converter", "conformance"}
+SHARDED = {"ops", "simd", "models", "runtime", "converter", "conformance"}
 EXIT_SKIP = 77  # a test script that cannot run here says so with this status and a last line with the reason
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1",
