@@ -39,6 +39,14 @@ class NodeAttrs {
   std::vector<std::max_align_t> bytes_;
 };
 
+// Absent inputs have rank 0, as in NodeShapes.
+std::vector<Shape> fixed_shapes(const std::vector<std::vector<int64_t>>& shapes) {
+  std::vector<Shape> fixed(shapes.size());
+  for (size_t i = 0; i < shapes.size(); ++i)
+    for (const int64_t d : shapes[i]) fixed[i].dims[fixed[i].rank++] = d;
+  return fixed;
+}
+
 void add_values(const fb::Entry& entry, const flatbuffers::Vector<int32_t>* ids,
                 std::vector<std::vector<int64_t>>& shapes, std::set<DType>& types) {
   for (uint32_t i = 0; i < size_of(ids); ++i) {
@@ -66,9 +74,10 @@ NodeInfo node_info(const Program& program, const fb::Entry& entry, const fb::Nod
   add_values(entry, node.inputs(), n.inputs, types);
   add_values(entry, node.outputs(), n.outputs, types);
   n.dtypes.assign(types.begin(), types.end());
-  if (n.def != nullptr) {
+  if (n.def != nullptr && n.def->macs != nullptr) {
     const NodeAttrs attrs(node, *n.def);
-    n.macs = count_macs(*n.def, attrs.get(), n.inputs, n.outputs);
+    const std::vector<Shape> inputs = fixed_shapes(n.inputs), outputs = fixed_shapes(n.outputs);
+    n.macs = n.def->macs({inputs, outputs}, attrs.get());
   }
   n.nested = nested;
   return n;

@@ -18,16 +18,12 @@ struct NodeInfo {
   std::string op;
   std::vector<DType> dtypes;                          ///< of inputs and outputs, each once, ascending
   std::vector<std::vector<int64_t>> inputs, outputs;  ///< shapes; absent ones are empty
-  uint64_t macs = 0;                                  ///< multiply-accumulates of one execution
+  uint64_t macs = 0;                                  ///< multiply-accumulates of one execution (schema/macs.h)
   bool nested = false;                                ///< inside If or Loop: runs 0 or more times
 };
 
 /// All nodes of an entry, sub-graphs behind the entry's own nodes, exactly as Session numbers them.
 std::vector<NodeInfo> list_nodes(const Program& program, int entry);
-/// Multiply-accumulates of matrix products, convolutions, recurrent cells, attention and einsum; 0 for other ops.
-/// `attrs`: the op's attribute struct.
-uint64_t count_macs(const OpDef& def, const void* attrs, const std::vector<std::vector<int64_t>>& inputs,
-                    const std::vector<std::vector<int64_t>>& outputs);
 /// Sum over the nodes; nodes inside If and Loop count once.
 uint64_t total_macs(const std::vector<NodeInfo>& nodes);
 /// States that the entry reads or writes, as indices of Program::state.

@@ -2,6 +2,7 @@
 // their bytes belong to the file (runtime) or to the graph node (converter) and outlive the struct.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -24,9 +25,9 @@ struct AttrValue {
   AttrType type = AttrType::None;
   int64_t i = 0;
   double f = 0;
-  std::string_view s;
-  IntList ints;
-  FloatList floats;
+  std::string_view s = {};
+  IntList ints = {};
+  FloatList floats = {};
 };
 
 /// Longest list a definition may read from a file; longer ones are a LimitExceeded at load.
@@ -65,11 +66,12 @@ consteval AttrType attr_type() {
 }
 }  // namespace detail
 
-/// Declares one field: `field<&Attrs::axis>(1, "axis")`; for ints and enums optionally the allowed range.
-template <auto Member>
+/// Declares one field: `field<&Attrs::axis>(1, "axis")`; for ints and enums optionally the allowed range. A member that
+/// Attrs inherits needs its struct named: `field<&Attrs::axis, Attrs>`.
+template <auto Member, class Struct = typename detail::MemberOf<decltype(Member)>::Struct>
 consteval AttrField field(uint16_t number, const char* name, int64_t min = std::numeric_limits<int64_t>::min(),
                           int64_t max = std::numeric_limits<int64_t>::max()) {
-  using S = typename detail::MemberOf<decltype(Member)>::Struct;
+  using S = Struct;
   using M = typename detail::MemberOf<decltype(Member)>::Type;
   AttrField f;
   f.number = number;
@@ -105,6 +107,18 @@ consteval AttrField field(uint16_t number, const char* name, int64_t min = std::
     return v;
   };
   return f;
+}
+
+/// The fields of an op out of the blocks that ops of its family share.
+template <size_t... N>
+consteval std::array<AttrField, (N + ...)> join_fields(const std::array<AttrField, N>&... blocks) {
+  std::array<AttrField, (N + ...)> joined;
+  size_t at = 0;
+  const auto append = [&](const auto& block) {
+    for (const AttrField& f : block) joined[at++] = f;
+  };
+  (append(blocks), ...);
+  return joined;
 }
 
 /// Checks `value` against `field` (type, range, list length). `detail` names field and reason.

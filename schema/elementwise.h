@@ -39,6 +39,28 @@ namespace detail {
 struct ElementwiseBase {
   using Attrs = NoAttrs;
 };
+
+/// Integer contents of output 0 from those of inputs 0 and 1, when both are known: f(a, b, out), false where it cannot
+/// tell. Rank <= 1 only: a shape vector against a vector of the same length or a scalar.
+template <class F>
+void combine_contents(InferContext& c, F&& f) {
+  const int n0 = c.value_count(0), n1 = c.value_count(1);
+  if (n0 < 0 || n1 < 0 || c.rank(0) > 1 || c.rank(1) > 1) return;
+  const int n = n0 == 1 ? n1 : n0;
+  if ((n1 != n && n1 != 1) || n > kMaxTrackedValues) return;
+  Dim out[kMaxTrackedValues];
+  for (int k = 0; k < n; ++k)
+    if (!f(c.value(0, n0 == 1 ? 0 : k), c.value(1, n1 == 1 ? 0 : k), out[k])) return;
+  c.set_values(0, {out, static_cast<size_t>(n)});
+}
+
+/// Types and shape of an op on two inputs that broadcast.
+template <class Op>
+Error broadcast_inputs(InferContext& c, DimShape& shape) {
+  GF_TRY(c.expect_type(0, Op::kTypes));
+  GF_TRY(c.expect_same_type(0, 1));
+  return c.broadcast(c.shape(0), c.shape(1), shape);
+}
 }  // namespace detail
 
 /// y = apply(x), same type and shape. `Op::kTypes` may narrow the default.
@@ -58,28 +80,15 @@ struct BinaryOp : detail::ElementwiseBase {
   static constexpr ElementwiseKind kKind = ElementwiseKind::Binary;
   static constexpr DTypeSet kTypes = kNumbers;
   static Error infer(InferContext& c, const auto&) {
-    GF_TRY(c.expect_type(0, Op::kTypes));
-    GF_TRY(c.expect_same_type(0, 1));
     DimShape shape;
-    GF_TRY(c.broadcast(c.shape(0), c.shape(1), shape));
-    if constexpr (requires { Op::kDimOp; }) binary_values(c, Op::kDimOp);
+    GF_TRY(detail::broadcast_inputs<Op>(c, shape));
+    if constexpr (requires { Op::kDimOp; })
+      if (dtype_is_int(c.dtype(0)))
+        detail::combine_contents(c, [&c](Dim a, Dim b, Dim& out) {
+          if (Op::kDimOp == DimOp::FloorDiv && (b.lo <= 0 || a.lo < 0)) return false;  // truncation differs there
+          return c.combine_values(Op::kDimOp, a, b, c.dtype(0), out);
+        });
     return c.set(0, c.dtype(0), shape);
-  }
-
- private:
-  // rank <= 1 only: a shape vector against a vector of the same length or a scalar
-  static void binary_values(InferContext& c, DimOp op) {
-    const int n0 = c.value_count(0), n1 = c.value_count(1);
-    if (!dtype_is_int(c.dtype(0)) || n0 < 0 || n1 < 0 || c.rank(0) > 1 || c.rank(1) > 1) return;
-    const int n = n0 == 1 ? n1 : n0;
-    if ((n1 != n && n1 != 1) || n > kMaxTrackedValues) return;
-    Dim out[kMaxTrackedValues];
-    for (int k = 0; k < n; ++k) {
-      const Dim b = c.value(1, n1 == 1 ? 0 : k);
-      if (op == DimOp::FloorDiv && (b.lo <= 0 || c.value(0, n0 == 1 ? 0 : k).lo < 0)) return;  // truncation differs there
-      if (!c.combine_values(op, c.value(0, n0 == 1 ? 0 : k), b, c.dtype(0), out[k])) return;
-    }
-    c.set_values(0, {out, static_cast<size_t>(n)});
   }
 };
 
@@ -89,29 +98,15 @@ struct CompareOp : detail::ElementwiseBase {
   static constexpr ElementwiseKind kKind = ElementwiseKind::Compare;
   static constexpr DTypeSet kTypes = kNumbersAndBool;
   static Error infer(InferContext& c, const auto&) {
-    GF_TRY(c.expect_type(0, Op::kTypes));
-    GF_TRY(c.expect_same_type(0, 1));
     DimShape shape;
-    GF_TRY(c.broadcast(c.shape(0), c.shape(1), shape));
-    compare_values(c);
-    return c.set(0, DType::Bool, shape);
-  }
-
- private:
-  static void compare_values(InferContext& c) {
-    const int n0 = c.value_count(0), n1 = c.value_count(1);
-    if (n0 < 0 || n1 < 0 || c.rank(0) > 1 || c.rank(1) > 1) return;
-    const int n = n0 == 1 ? n1 : n0;
-    if ((n1 != n && n1 != 1) || n > kMaxTrackedValues) return;
-    Dim out[kMaxTrackedValues];
-    for (int k = 0; k < n; ++k) {
-      const Dim a = c.value(0, n0 == 1 ? 0 : k), b = c.value(1, n1 == 1 ? 0 : k);
+    GF_TRY(detail::broadcast_inputs<Op>(c, shape));
+    detail::combine_contents(c, [](Dim a, Dim b, Dim& out) {
       // disjoint intervals decide the comparison (exporters compare dimensions with -1)
       const bool decided = (a.is_const() && b.is_const()) || a.hi < b.lo || b.hi < a.lo;
-      if (!decided) return;
-      out[k] = Op::apply(a.lo, b.lo, typename Op::Attrs{}) ? 1 : 0;
-    }
-    c.set_values(0, {out, static_cast<size_t>(n)});
+      if (decided) out = Op::apply(a.lo, b.lo, typename Op::Attrs{}) ? 1 : 0;
+      return decided;
+    });
+    return c.set(0, DType::Bool, shape);
   }
 };
 

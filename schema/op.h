@@ -13,6 +13,7 @@
 
 #include "schema/attr.h"
 #include "schema/infer.h"
+#include "schema/macs.h"
 
 namespace gf {
 
@@ -26,6 +27,8 @@ enum OpFlags : uint32_t {
   kOpFused = 1U << 5,         ///< made by a pass, never imported; needs expand() (schema/rules.h)
   kOpCommutative = 1U << 6,
   kOpQuantized = 1U << 7,     ///< works on integers with scales
+  kOpDataErrors = 1U << 8,    ///< the kernel may end a run for what its data are (an index outside, a length, ...)
+  kOpIntegerErrors = 1U << 9, ///< the same on integers only (division by zero); set for every op with a `hazard`
 };
 
 /// Identity card of an op. Ids are written numbers, never reused; >= kFirstCustomOpId belongs to users.
@@ -58,12 +61,17 @@ struct OpDef {
   void (*construct)(void* attrs) = nullptr;                             ///< writes the defaults
   Error (*infer)(InferContext& context, const void* attrs) = nullptr;   ///< types and shapes of the outputs
   const char* gradient = "pending";                                     ///< "pending", "rule" or the reason for none
+  uint64_t (*macs)(const NodeShapes& shapes, const void* attrs) = nullptr;  ///< ops whose work is products; see macs.h
 };
 
 /// Attributes of ops that have none.
 struct NoAttrs {};
 
 namespace detail {
+template <class Op>
+concept HasMacs = requires(const NodeShapes& s, const typename Op::Attrs& a) {
+  { Op::macs(s, a) } -> std::same_as<uint64_t>;
+};
 template <class Op>
 concept HasFields = requires { Op::fields; };
 
@@ -90,11 +98,14 @@ constexpr OpDef make_op_def() {
   static_assert(Op::info.id != 0 && Op::info.name[0] != '\0', "an op needs an id and a name");
   OpDef def;
   def.info = Op::info;
+  if constexpr (requires { Op::kHazard; }) def.info.flags |= kOpIntegerErrors;
   def.fields = detail::fields_of<Op>();
   def.attrs_bytes = sizeof(Attrs);
   def.attrs_alignment = alignof(Attrs);
   def.construct = [](void* p) { *static_cast<Attrs*>(p) = Attrs{}; };
   def.infer = [](InferContext& c, const void* a) { return Op::infer(c, *static_cast<const Attrs*>(a)); };
+  if constexpr (detail::HasMacs<Op>)
+    def.macs = [](const NodeShapes& s, const void* a) { return Op::macs(s, *static_cast<const Attrs*>(a)); };
   def.gradient = detail::gradient_of<Op>();
   return def;
 }

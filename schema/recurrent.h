@@ -45,9 +45,9 @@ struct RecurrentAttrs {
   int64_t hidden = 0;
   RecurrentDirection direction = RecurrentDirection::Forward;
   /// CellActivation numbers, as many per direction as the cell has (lstm 3, gru 2, rnn 1); empty: the cell's usual ones.
-  IntList activations;
-  FloatList activation_alpha;  ///< one per activation; empty: 0
-  FloatList activation_beta;   ///< same
+  IntList activations = {};
+  FloatList activation_alpha = {};  ///< one per activation; empty: 0
+  FloatList activation_beta = {};   ///< same
   float clip = 0;              ///< > 0: inputs of the activations are kept in [-clip, clip]
   bool option = false;         ///< lstm: input_forget; gru: linear_before_reset
 

@@ -14,9 +14,9 @@ enum class AutoPad : uint8_t { NotSet = 0, SameUpper = 1, SameLower = 2 };
 
 /// The attributes of a window as plain views, whatever op they come from.
 struct WindowAttrs {
-  IntList strides;    ///< empty: 1
-  IntList dilations;  ///< empty: 1
-  IntList pads;       ///< empty: 0; ignored with auto_pad
+  IntList strides = {};    ///< empty: 1
+  IntList dilations = {};  ///< empty: 1
+  IntList pads = {};       ///< empty: 0; ignored with auto_pad
   AutoPad auto_pad = AutoPad::NotSet;
   bool ceil_mode = false;
 
@@ -25,6 +25,14 @@ struct WindowAttrs {
   int64_t pad_begin(int d) const { return pads.empty() ? 0 : pads[static_cast<size_t>(d)]; }
   int64_t pad_end(int d) const { return pads.empty() ? 0 : pads[static_cast<size_t>(d) + pads.size() / 2]; }
 };
+
+/// Fields strides, dilations and pads, numbered from `number`, of a struct that has them.
+template <class Attrs>
+consteval std::array<AttrField, 3> window_fields(uint16_t number) {
+  return {field<&Attrs::strides, Attrs>(number, "strides"),
+          field<&Attrs::dilations, Attrs>(static_cast<uint16_t>(number + 1), "dilations"),
+          field<&Attrs::pads, Attrs>(static_cast<uint16_t>(number + 2), "pads")};
+}
 
 /// One spatial axis with everything known.
 struct Window {

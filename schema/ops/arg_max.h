@@ -6,7 +6,7 @@
 namespace gf::op {
 
 struct ArgMax : ArgReduceOp<ArgMax> {
-  static constexpr OpInfo info{.id = 263, .name = "arg_max"};
+  static constexpr OpInfo info{.id = 263, .name = "arg_max", .flags = kOpDataErrors};
 };
 
 }  // namespace gf::op

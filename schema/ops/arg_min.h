@@ -6,7 +6,7 @@
 namespace gf::op {
 
 struct ArgMin : ArgReduceOp<ArgMin> {
-  static constexpr OpInfo info{.id = 264, .name = "arg_min"};
+  static constexpr OpInfo info{.id = 264, .name = "arg_min", .flags = kOpDataErrors};
 };
 
 }  // namespace gf::op

@@ -82,6 +82,12 @@ struct Attention {
     GF_TRY(c.set(0, c.dtype(0), out));
     return c.set(1, c.dtype(0), scores);
   }
+  /// Every query meets every key, whatever the mask says: q k^T and p v.
+  static uint64_t macs(const NodeShapes& s, const Attrs& a) {
+    const int heads = a.layout == AttentionLayout::HeadsFirst ? 1 : 2, length = 3 - heads;
+    const uint64_t rows = saturating_product(saturating_product(s.size(0, 0), s.size(0, heads)), s.size(0, length));
+    return saturating_product(saturating_product(rows, s.size(1, length)), s.size(0, 3) + s.size(2, 3));
+  }
   // with p = softmax(s): dv = p^T dy, ds = p * (dy v^T - rowsum(dy * y)), dq = scale ds k, dk = scale ds^T q
   static constexpr PendingGradient grad{};
 

@@ -9,7 +9,7 @@ namespace gf::op {
 struct CenterCropPad {
   static constexpr OpInfo info{.id = 180, .name = "center_crop_pad", .min_inputs = 2, .max_inputs = 2};
   struct Attrs {
-    IntList axes;  ///< axes the lengths are for; empty: all
+    IntList axes = {};  ///< axes the lengths are for; empty: all
   };
   static constexpr AttrField fields[] = {field<&Attrs::axes>(1, "axes")};
 

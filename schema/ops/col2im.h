@@ -10,9 +10,9 @@ namespace gf::op {
 struct Col2Im {
   static constexpr OpInfo info{.id = 181, .name = "col2im", .min_inputs = 3, .max_inputs = 3};
   struct Attrs {
-    IntList dilations;  ///< empty: 1
-    IntList pads;       ///< befores, then afters; empty: 0
-    IntList strides;    ///< empty: 1
+    IntList dilations = {};  ///< empty: 1
+    IntList pads = {};       ///< befores, then afters; empty: 0
+    IntList strides = {};    ///< empty: 1
   };
   static constexpr AttrField fields[] = {field<&Attrs::dilations>(1, "dilations"), field<&Attrs::pads>(2, "pads"),
                                          field<&Attrs::strides>(3, "strides")};

@@ -18,7 +18,7 @@ struct ConvInteger {
     GF_TRY(c.expect_type(0, kBytes));
     GF_TRY(c.expect_type(1, kBytes));
     DimShape out;
-    GF_TRY(quant_conv_shape(c, a, 0, 1, out));
+    GF_TRY(conv_shape(c, a.window(), a.group, 0, 1, out));
     if (c.has_input(2)) {
       GF_TRY(c.expect_same_type(0, 2));
       GF_TRY(expect_single(c, 2, "the zero point of x"));
@@ -29,6 +29,7 @@ struct ConvInteger {
     }
     return c.set(0, DType::I32, out);
   }
+  static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.conv(s.output_volume(), 1); }
   static constexpr NoGradient grad{"the output is integer"};
 };
 

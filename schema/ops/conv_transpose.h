@@ -4,39 +4,23 @@
 // in * stride with auto_pad; the last two choose the pads, and what no input reaches holds the bias.
 #pragma once
 
-#include "schema/epilogue.h"
+#include "schema/conv_infer.h"
 #include "schema/formula.h"
-#include "schema/spatial.h"
 
 namespace gf::op {
 
 struct ConvTranspose {
   static constexpr OpInfo info{.id = 302, .name = "conv_transpose", .min_inputs = 2, .max_inputs = 4};
-  struct Attrs {
-    IntList strides;         ///< one per spatial axis; empty: 1
-    IntList dilations;       ///< empty: 1
-    IntList pads;            ///< befores, then afters; empty: 0; ignored with output_shape or auto_pad
-    IntList output_padding;  ///< empty: 0
-    IntList output_shape;    ///< spatial axes; empty: computed
-    int64_t groups = 1;
-    AutoPad auto_pad = AutoPad::NotSet;
-    Activation activation = Activation::None;
-    float activation_a = 0;
-    float activation_b = 0;
+  struct Attrs : ConvAttrs {   // pads are ignored with output_shape or auto_pad
+    IntList output_padding = {};  ///< empty: 0
+    IntList output_shape = {};    ///< spatial axes; empty: computed
 
-    WindowAttrs window() const { return {strides, dilations, pads, auto_pad, false}; }
     int64_t extra(int d) const { return output_padding.empty() ? 0 : output_padding[static_cast<size_t>(d)]; }
   };
-  static constexpr AttrField fields[] = {field<&Attrs::strides>(1, "strides"),
-                                         field<&Attrs::dilations>(2, "dilations"),
-                                         field<&Attrs::pads>(3, "pads"),
-                                         field<&Attrs::output_padding>(4, "output_padding"),
-                                         field<&Attrs::output_shape>(5, "output_shape"),
-                                         field<&Attrs::groups>(6, "groups", 1, int64_t{1} << 30),
-                                         field<&Attrs::auto_pad>(7, "auto_pad", 0, 2),
-                                         field<&Attrs::activation>(8, "activation", 0, kLastActivation),
-                                         field<&Attrs::activation_a>(9, "activation_a"),
-                                         field<&Attrs::activation_b>(10, "activation_b")};
+  static constexpr auto fields =
+      join_fields(window_fields<Attrs>(1),
+                  std::array{field<&Attrs::output_padding>(4, "output_padding"), field<&Attrs::output_shape>(5, "output_shape")},
+                  conv_tail_fields<Attrs>(6));
 
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kFloats));
@@ -48,11 +32,8 @@ struct ConvTranspose {
     GF_TRY(check_window(c, a.window(), spatial));
     GF_TRY(check_window_list(c, a.output_padding, spatial, 0, "output_padding"));
     GF_TRY(check_window_list(c, a.output_shape, spatial, 1, "output_shape"));
-    if (a.groups < 1) return c.fail(Error::BadAttribute, "groups is %lld", static_cast<long long>(a.groups));
+    GF_TRY(check_groups(c, a.groups, w[0], "channels"));
     GF_TRY(c.expect_equal(x[x.rank - 1], w[0], "w does not start with the channels of x"));
-    if (w[0].is_const() && w[0].lo % a.groups != 0)
-      return c.fail(Error::ShapeMismatch, "%lld channels do not divide by %lld groups", static_cast<long long>(w[0].lo),
-                    static_cast<long long>(a.groups));
     DimShape out;
     out.push(x[0]);
     for (int d = 0; d < spatial; ++d) {
@@ -63,6 +44,7 @@ struct ConvTranspose {
     GF_TRY(check_epilogue(c, a.activation, a.activation_a, a.activation_b, 2, 3, out[out.rank - 1], out));
     return c.set(0, c.dtype(0), out);
   }
+  static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.conv(s.input_volume(0), 1); }
   // ds as in conv: dx = conv(ds, w), dw = correlation of ds and x, dbias = sum of ds, dresidual = ds
   static constexpr PendingGradient grad{};
 

@@ -4,47 +4,34 @@
 // (optional). Samples outside the image are 0.
 #pragma once
 
-#include "schema/spatial.h"
+#include "schema/conv_infer.h"
 
 namespace gf::op {
 
 struct DeformConv {
   static constexpr OpInfo info{.id = 330, .name = "deform_conv", .min_inputs = 3, .max_inputs = 5};
   struct Attrs {
-    IntList strides;    ///< empty: 1
-    IntList dilations;  ///< empty: 1
-    IntList pads;       ///< befores, then afters; empty: 0
+    IntList strides = {};    ///< empty: 1
+    IntList dilations = {};  ///< empty: 1
+    IntList pads = {};       ///< befores, then afters; empty: 0
     int64_t groups = 1;
     int64_t offset_groups = 1;
 
     WindowAttrs window() const { return {strides, dilations, pads, AutoPad::NotSet, false}; }
   };
-  static constexpr AttrField fields[] = {field<&Attrs::strides>(1, "strides"), field<&Attrs::dilations>(2, "dilations"),
-                                         field<&Attrs::pads>(3, "pads"),
-                                         field<&Attrs::groups>(4, "groups", 1, int64_t{1} << 30),
-                                         field<&Attrs::offset_groups>(5, "offset_groups", 1, int64_t{1} << 30)};
+  static constexpr auto fields =
+      join_fields(window_fields<Attrs>(1), std::array{field<&Attrs::groups>(4, "groups", 1, int64_t{1} << 30),
+                                                      field<&Attrs::offset_groups>(5, "offset_groups", 1, int64_t{1} << 30)});
 
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kFloats));
     for (int i = 0; i < 3; ++i) GF_TRY(c.expect_rank(i, 4));
     for (int i = 1; i < 5; ++i)
       if (c.has_input(i)) GF_TRY(c.expect_same_type(0, i));
-    GF_TRY(check_window(c, a.window(), 2));
     const DimShape &x = c.shape(0), &w = c.shape(1);
-    if (a.groups < 1 || a.offset_groups < 1)
-      return c.fail(Error::BadAttribute, "groups and offset_groups must be at least 1");
-    GF_TRY(c.expect_equal(x[3], c.mul(w[1], a.groups), "the channels of x are not groups times those of w"));
-    if ((w[0].is_const() && w[0].lo % a.groups != 0) || (x[3].is_const() && x[3].lo % a.offset_groups != 0))
-      return c.fail(Error::ShapeMismatch, "channels do not divide by groups %lld and offset_groups %lld",
-                    static_cast<long long>(a.groups), static_cast<long long>(a.offset_groups));
     DimShape out;
-    out.push(x[0]);
-    for (int d = 0; d < 2; ++d) {
-      Dim length;
-      GF_TRY(window_out(c, a.window(), d, x[d + 1], w[d + 2], length));
-      out.push(length);
-    }
-    out.push(w[0]);
+    GF_TRY(conv_shape(c, a.window(), a.groups, 0, 1, out));
+    GF_TRY(check_groups(c, a.offset_groups, x[3], "channels of x (by offset_groups)"));
     const Dim taps = c.mul(c.mul(w[2], w[3]), a.offset_groups);
     GF_TRY(check_map(c, 2, out, c.mul(taps, 2), "offset"));
     if (c.has_input(3)) {
@@ -54,6 +41,7 @@ struct DeformConv {
     if (c.has_input(4)) GF_TRY(check_map(c, 4, out, taps, "mask"));
     return c.set(0, c.dtype(0), out);
   }
+  static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.conv(s.output_volume(), 1); }
   // chain rule through the bilinear reads, as torchvision.ops.deform_conv2d
   static constexpr PendingGradient grad{};
 

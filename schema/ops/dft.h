@@ -8,7 +8,7 @@
 namespace gf::op {
 
 struct Dft {
-  static constexpr OpInfo info{.id = 207, .name = "dft", .min_inputs = 1, .max_inputs = 3};
+  static constexpr OpInfo info{.id = 207, .name = "dft", .min_inputs = 1, .max_inputs = 3, .flags = kOpDataErrors};
   struct Attrs {
     int64_t axis = -2;      ///< used when input 2 is absent; not the last axis
     bool inverse = false;   ///< positive exponent, divided by the length

@@ -9,7 +9,8 @@ namespace gf::op {
 
 struct DynamicQuantizeLinear {
   static constexpr OpInfo info{
-      .id = 402, .name = "dynamic_quantize_linear", .min_outputs = 3, .max_outputs = 3, .flags = kOpQuantized};
+      .id = 402, .name = "dynamic_quantize_linear", .min_outputs = 3, .max_outputs = 3,
+      .flags = kOpQuantized | kOpDataErrors};
   using Attrs = NoAttrs;
 
   static Error infer(InferContext& c, const Attrs&) {

@@ -108,7 +108,7 @@ namespace op {
 struct Einsum {
   static constexpr OpInfo info{.id = 211, .name = "einsum", .min_inputs = 1, .max_inputs = EinsumPlan::kMaxOperands};
   struct Attrs {
-    std::string_view equation;
+    std::string_view equation = {};
   };
   static constexpr AttrField fields[] = {field<&Attrs::equation>(1, "equation")};
 
@@ -142,6 +142,25 @@ struct Einsum {
     DimShape out;
     for (int d = 0; d < plan.output_rank; ++d) out.push(sizes[plan.output[d]]);
     return c.set(0, c.dtype(0), out);
+  }
+  /// Product of the sizes of all labels; one multiplication per further operand.
+  static uint64_t macs(const NodeShapes& s, const Attrs& a) {
+    const auto count = static_cast<int>(s.inputs.size());
+    int ranks[EinsumPlan::kMaxOperands] = {};
+    for (int i = 0; i < count && i < EinsumPlan::kMaxOperands; ++i) ranks[i] = s.input_rank(i);
+    EinsumPlan plan;
+    if (count < 2 || plan.parse(a.equation, ranks, count) != nullptr) return 0;
+    uint64_t sizes[EinsumPlan::kLabels] = {}, total = static_cast<uint64_t>(count) - 1;
+    bool used[EinsumPlan::kLabels] = {};
+    for (int i = 0; i < count; ++i)
+      for (int d = 0; d < ranks[i]; ++d) {
+        const int label = plan.axes[i][d];
+        sizes[label] = std::max(sizes[label], s.size(i, d));
+        used[label] = true;
+      }
+    for (int l = 0; l < EinsumPlan::kLabels; ++l)
+      if (used[l]) total = saturating_product(total, sizes[l]);
+    return total;
   }
   static constexpr PendingGradient grad{};  // d operand i = einsum of dy and the other operands, with the terms swapped
 };

@@ -7,7 +7,7 @@
 namespace gf::op {
 
 struct Gather {
-  static constexpr OpInfo info{.id = 158, .name = "gather", .min_inputs = 2, .max_inputs = 2};
+  static constexpr OpInfo info{.id = 158, .name = "gather", .min_inputs = 2, .max_inputs = 2, .flags = kOpDataErrors};
   struct Attrs {
     int64_t axis = 0;
   };

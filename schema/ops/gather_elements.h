@@ -7,7 +7,8 @@
 namespace gf::op {
 
 struct GatherElements {
-  static constexpr OpInfo info{.id = 159, .name = "gather_elements", .min_inputs = 2, .max_inputs = 2};
+  static constexpr OpInfo info{
+      .id = 159, .name = "gather_elements", .min_inputs = 2, .max_inputs = 2, .flags = kOpDataErrors};
   struct Attrs {
     int64_t axis = 0;
   };

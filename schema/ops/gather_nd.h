@@ -7,7 +7,8 @@
 namespace gf::op {
 
 struct GatherNd {
-  static constexpr OpInfo info{.id = 160, .name = "gather_nd", .min_inputs = 2, .max_inputs = 2};
+  static constexpr OpInfo info{
+      .id = 160, .name = "gather_nd", .min_inputs = 2, .max_inputs = 2, .flags = kOpDataErrors};
   struct Attrs {
     int64_t batch_dims = 0;  ///< leading axes shared by data and indices
   };

@@ -10,7 +10,8 @@ namespace gf::op {
 
 struct Gru {
   static constexpr OpInfo info{
-      .id = 311, .name = "gru", .min_inputs = 3, .max_inputs = 6, .min_outputs = 1, .max_outputs = 2};
+      .id = 311, .name = "gru", .min_inputs = 3, .max_inputs = 6, .min_outputs = 1, .max_outputs = 2,
+      .flags = kOpDataErrors};
   using Attrs = RecurrentAttrs;
   static constexpr AttrField fields[] = {field<&Attrs::hidden>(1, "hidden", 1, int64_t{1} << 30),
                                          field<&Attrs::direction>(2, "direction", 0, 2),
@@ -21,6 +22,7 @@ struct Gru {
                                          field<&Attrs::option>(7, "linear_before_reset")};
 
   static Error infer(InferContext& c, const Attrs& a) { return infer_recurrent(c, a, 3, 2); }
+  static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.recurrent(); }
   // back-propagation through time; the gates come back as optional outputs when it is written
   static constexpr PendingGradient grad{};
 };

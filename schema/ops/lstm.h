@@ -11,7 +11,8 @@ namespace gf::op {
 
 struct Lstm {
   static constexpr OpInfo info{
-      .id = 310, .name = "lstm", .min_inputs = 3, .max_inputs = 8, .min_outputs = 1, .max_outputs = 3};
+      .id = 310, .name = "lstm", .min_inputs = 3, .max_inputs = 8, .min_outputs = 1, .max_outputs = 3,
+      .flags = kOpDataErrors};
   using Attrs = RecurrentAttrs;
   static constexpr AttrField fields[] = {field<&Attrs::hidden>(1, "hidden", 1, int64_t{1} << 30),
                                          field<&Attrs::direction>(2, "direction", 0, 2),
@@ -41,6 +42,7 @@ struct Lstm {
     }
     return c.set(2, c.dtype(0), state);
   }
+  static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.recurrent(); }
   // back-propagation through time; the gates come back as optional outputs when it is written
   static constexpr PendingGradient grad{};
 };

@@ -41,6 +41,7 @@ struct MatMul {
     GF_TRY(check_epilogue(c, a.activation, a.activation_a, a.activation_b, 2, 3, columns, out));
     return c.set(0, c.dtype(0), out);
   }
+  static uint64_t macs(const NodeShapes& s, const Attrs& a) { return s.matmul(a.transpose_a); }
   // with s the value before the activation: ds = dy * f'(s); da = alpha * ds x b^T, db = alpha * a^T x ds, summed over
   // broadcast axes; dbias = sum of ds over rows and batches; dresidual = residual_scale * ds
   static constexpr PendingGradient grad{};

@@ -24,6 +24,7 @@ struct MatMulInteger {
     GF_TRY(matmul_shape(c, c.shape(0), c.shape(1), out));
     return c.set(0, DType::I32, out);
   }
+  static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.matmul(false); }
   static constexpr NoGradient grad{"the output is integer"};
 
  private:

@@ -10,29 +10,15 @@ namespace gf::op {
 struct MaxPool {
   static constexpr OpInfo info{
       .id = 303, .name = "max_pool", .min_inputs = 1, .max_inputs = 1, .min_outputs = 1, .max_outputs = 2};
-  struct Attrs {
-    IntList kernel;     ///< one per spatial axis
-    IntList strides;    ///< empty: 1
-    IntList dilations;  ///< empty: 1
-    IntList pads;       ///< befores, then afters; empty: 0
-    AutoPad auto_pad = AutoPad::NotSet;
-    bool ceil_mode = false;
+  struct Attrs : PoolAttrs {
     bool column_major = false;
-
-    WindowAttrs window() const { return {strides, dilations, pads, auto_pad, ceil_mode}; }
   };
-  static constexpr AttrField fields[] = {field<&Attrs::kernel>(1, "kernel"),
-                                         field<&Attrs::strides>(2, "strides"),
-                                         field<&Attrs::dilations>(3, "dilations"),
-                                         field<&Attrs::pads>(4, "pads"),
-                                         field<&Attrs::auto_pad>(5, "auto_pad", 0, 2),
-                                         field<&Attrs::ceil_mode>(6, "ceil_mode"),
-                                         field<&Attrs::column_major>(7, "column_major")};
+  static constexpr auto fields = pool_fields<Attrs>(field<&Attrs::column_major>(7, "column_major"));
 
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kNumbers));
     DimShape out;
-    GF_TRY(pool_shape(c, a.kernel, a.window(), out));
+    GF_TRY(pool_shape(c, a, out));
     GF_TRY(c.set(0, c.dtype(0), out));
     return c.set(1, DType::I64, out);
   }

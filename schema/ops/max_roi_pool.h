@@ -8,7 +8,8 @@
 namespace gf::op {
 
 struct MaxRoiPool {
-  static constexpr OpInfo info{.id = 203, .name = "max_roi_pool", .min_inputs = 2, .max_inputs = 2};
+  static constexpr OpInfo info{
+      .id = 203, .name = "max_roi_pool", .min_inputs = 2, .max_inputs = 2, .flags = kOpDataErrors};
   struct Attrs {
     int64_t pooled_height = 1;
     int64_t pooled_width = 1;

@@ -9,11 +9,12 @@
 namespace gf::op {
 
 struct MaxUnpool {
-  static constexpr OpInfo info{.id = 306, .name = "max_unpool", .min_inputs = 2, .max_inputs = 3};
+  static constexpr OpInfo info{
+      .id = 306, .name = "max_unpool", .min_inputs = 2, .max_inputs = 3, .flags = kOpDataErrors};
   struct Attrs {
-    IntList kernel;   ///< one per spatial axis
-    IntList strides;  ///< empty: 1
-    IntList pads;     ///< befores, then afters; empty: 0
+    IntList kernel = {};   ///< one per spatial axis
+    IntList strides = {};  ///< empty: 1
+    IntList pads = {};     ///< befores, then afters; empty: 0
 
     WindowAttrs window() const { return {strides, {}, pads, AutoPad::NotSet, false}; }
   };

@@ -10,7 +10,7 @@ namespace gf::op {
 struct MeanVarianceNormalization {
   static constexpr OpInfo info{.id = 268, .name = "mean_variance_normalization"};
   struct Attrs {
-    IntList axes;             ///< axes to normalise over; empty: all of them
+    IntList axes = {};             ///< axes to normalise over; empty: all of them
   };
   static constexpr AttrField fields[] = {field<&Attrs::axes>(1, "axes")};
 

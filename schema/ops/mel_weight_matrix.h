@@ -8,7 +8,8 @@
 namespace gf::op {
 
 struct MelWeightMatrix {
-  static constexpr OpInfo info{.id = 210, .name = "mel_weight_matrix", .min_inputs = 5, .max_inputs = 5};
+  static constexpr OpInfo info{
+      .id = 210, .name = "mel_weight_matrix", .min_inputs = 5, .max_inputs = 5, .flags = kOpDataErrors};
   struct Attrs {
     DType dtype = DType::F32;
   };

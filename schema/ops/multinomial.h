@@ -8,7 +8,8 @@
 namespace gf::op {
 
 struct Multinomial {
-  static constexpr OpInfo info{.id = 93, .name = "multinomial", .min_inputs = 1, .max_inputs = 2, .flags = kOpRandom};
+  static constexpr OpInfo info{
+      .id = 93, .name = "multinomial", .min_inputs = 1, .max_inputs = 2, .flags = kOpRandom | kOpDataErrors};
   struct Attrs {
     DType dtype = DType::I32;  ///< int32 or int64
     int64_t sample_size = 1;  ///< samples per row, drawn with replacement

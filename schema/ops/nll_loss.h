@@ -8,7 +8,7 @@
 namespace gf::op {
 
 struct NllLoss {
-  static constexpr OpInfo info{.id = 269, .name = "nll_loss", .min_inputs = 2, .max_inputs = 3};
+  static constexpr OpInfo info{.id = 269, .name = "nll_loss", .min_inputs = 2, .max_inputs = 3, .flags = kOpDataErrors};
   using Attrs = ClassLossAttrs;
   static constexpr auto& fields = kClassLossFields;
   static Error infer(InferContext& c, const Attrs& a) { return infer_class_loss(c, a); }

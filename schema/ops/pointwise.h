@@ -17,8 +17,8 @@ struct Pointwise {
 
   static constexpr OpInfo info{.id = 140, .name = "pointwise", .min_inputs = 1, .max_inputs = kMaxInputs, .flags = kOpFused};
   struct Attrs {
-    IntList program;
-    FloatList parameters;
+    IntList program = {};
+    FloatList parameters = {};
   };
   static constexpr AttrField fields[] = {field<&Attrs::program>(1, "program"),
                                          field<&Attrs::parameters>(2, "parameters")};

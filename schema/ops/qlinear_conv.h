@@ -27,7 +27,7 @@ struct QLinearConv {
     GF_TRY(c.expect_same_type(3, 5));
     for (const int i : {1, 2, 6, 7}) GF_TRY(expect_single(c, i, "scale and zero point of x and y"));
     DimShape out;
-    GF_TRY(quant_conv_shape(c, a, 0, 3, out));
+    GF_TRY(conv_shape(c, a.window(), a.group, 0, 3, out));
     GF_TRY(expect_per_channel(c, 4, c.shape(3)[0], "the scale of w"));
     GF_TRY(expect_per_channel(c, 5, c.shape(3)[0], "the zero point of w"));
     if (c.has_input(8)) {
@@ -37,6 +37,7 @@ struct QLinearConv {
     }
     return c.set(0, c.dtype(7), out);
   }
+  static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.conv(s.output_volume(), 3); }
   static constexpr NoGradient grad{"the output is integer"};
 };
 

@@ -38,6 +38,7 @@ struct QLinearMatMul {
     GF_TRY(matmul_shape(c, c.shape(0), c.shape(3), out));
     return c.set(0, c.dtype(7), out);
   }
+  static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.matmul(false); }
   static constexpr NoGradient grad{"the output is integer"};
 };
 

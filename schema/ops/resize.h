@@ -27,7 +27,7 @@ enum class ResizeAspect : uint8_t { Stretch = 0, NotLarger = 1, NotSmaller = 2 }
 namespace op {
 
 struct Resize {
-  static constexpr OpInfo info{.id = 200, .name = "resize", .min_inputs = 1, .max_inputs = 4};
+  static constexpr OpInfo info{.id = 200, .name = "resize", .min_inputs = 1, .max_inputs = 4, .flags = kOpDataErrors};
   struct Attrs {
     ResizeMode mode = ResizeMode::Nearest;
     ResizeCoordinates coordinates = ResizeCoordinates::HalfPixel;
@@ -37,9 +37,9 @@ struct Resize {
     float extrapolation = 0;
     bool exclude_outside = false;                 ///< weights outside the input are dropped, the others scaled up
     bool antialias = false;                       ///< widens the filter when shrinking
-    IntList axes;                                 ///< axes that scales, sizes and roi speak of; empty: all
-    FloatList scales;
-    IntList sizes;
+    IntList axes = {};                                 ///< axes that scales, sizes and roi speak of; empty: all
+    FloatList scales = {};
+    IntList sizes = {};
   };
   static constexpr AttrField fields[] = {field<&Attrs::mode>(1, "mode", 0, 2),
                                          field<&Attrs::coordinates>(2, "coordinates", 0, 6),

@@ -7,7 +7,8 @@
 namespace gf::op {
 
 struct ReverseSequence {
-  static constexpr OpInfo info{.id = 179, .name = "reverse_sequence", .min_inputs = 2, .max_inputs = 2};
+  static constexpr OpInfo info{
+      .id = 179, .name = "reverse_sequence", .min_inputs = 2, .max_inputs = 2, .flags = kOpDataErrors};
   struct Attrs {
     int64_t batch_axis = 1;
     int64_t time_axis = 0;

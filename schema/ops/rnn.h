@@ -8,7 +8,8 @@ namespace gf::op {
 
 struct Rnn {
   static constexpr OpInfo info{
-      .id = 312, .name = "rnn", .min_inputs = 3, .max_inputs = 6, .min_outputs = 1, .max_outputs = 2};
+      .id = 312, .name = "rnn", .min_inputs = 3, .max_inputs = 6, .min_outputs = 1, .max_outputs = 2,
+      .flags = kOpDataErrors};
   using Attrs = RecurrentAttrs;
   static constexpr AttrField fields[] = {field<&Attrs::hidden>(1, "hidden", 1, int64_t{1} << 30),
                                          field<&Attrs::direction>(2, "direction", 0, 2),
@@ -18,6 +19,7 @@ struct Rnn {
                                          field<&Attrs::clip>(6, "clip")};
 
   static Error infer(InferContext& c, const Attrs& a) { return infer_recurrent(c, a, 1, 1); }
+  static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.recurrent(); }
   // back-propagation through time; the gates come back as optional outputs when it is written
   static constexpr PendingGradient grad{};
 };

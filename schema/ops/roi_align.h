@@ -8,7 +8,8 @@
 namespace gf::op {
 
 struct RoiAlign {
-  static constexpr OpInfo info{.id = 202, .name = "roi_align", .min_inputs = 3, .max_inputs = 3};
+  static constexpr OpInfo info{
+      .id = 202, .name = "roi_align", .min_inputs = 3, .max_inputs = 3, .flags = kOpDataErrors};
   struct Attrs {
     int64_t output_height = 1;
     int64_t output_width = 1;

@@ -12,7 +12,8 @@ enum class ScatterReduction : uint8_t { None = 0, Add = 1, Mul = 2, Max = 3, Min
 namespace op {
 
 struct ScatterElements {
-  static constexpr OpInfo info{.id = 161, .name = "scatter_elements", .min_inputs = 3, .max_inputs = 3};
+  static constexpr OpInfo info{
+      .id = 161, .name = "scatter_elements", .min_inputs = 3, .max_inputs = 3, .flags = kOpDataErrors};
   struct Attrs {
     int64_t axis = 0;
     ScatterReduction reduction = ScatterReduction::None;

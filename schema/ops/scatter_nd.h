@@ -8,7 +8,8 @@
 namespace gf::op {
 
 struct ScatterNd {
-  static constexpr OpInfo info{.id = 162, .name = "scatter_nd", .min_inputs = 3, .max_inputs = 3};
+  static constexpr OpInfo info{
+      .id = 162, .name = "scatter_nd", .min_inputs = 3, .max_inputs = 3, .flags = kOpDataErrors};
   struct Attrs {
     ScatterReduction reduction = ScatterReduction::None;
   };

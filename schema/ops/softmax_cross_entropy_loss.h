@@ -8,7 +8,7 @@ namespace gf::op {
 
 struct SoftmaxCrossEntropyLoss {
   static constexpr OpInfo info{.id = 270, .name = "softmax_cross_entropy_loss", .min_inputs = 2, .max_inputs = 3,
-                               .min_outputs = 1, .max_outputs = 2};
+                               .min_outputs = 1, .max_outputs = 2, .flags = kOpDataErrors};
   using Attrs = ClassLossAttrs;
   static constexpr auto& fields = kClassLossFields;
   static Error infer(InferContext& c, const Attrs& a) {

@@ -12,7 +12,7 @@ struct Split {
   struct Attrs {
     int64_t axis = 0;
     int64_t num_outputs = 0;  ///< 0: as many as the node has; used when no sizes are given
-    IntList sizes;            ///< used when input 1 is absent
+    IntList sizes = {};            ///< used when input 1 is absent
   };
   static constexpr AttrField fields[] = {field<&Attrs::axis>(1, "axis"),
                                          field<&Attrs::num_outputs>(2, "num_outputs", 0, 1 << 20),

@@ -9,7 +9,7 @@ namespace gf::op {
 struct Squeeze {
   static constexpr OpInfo info{.id = 152, .name = "squeeze", .min_inputs = 1, .max_inputs = 2, .flags = kOpView};
   struct Attrs {
-    IntList axes;  ///< used when input 1 is absent
+    IntList axes = {};  ///< used when input 1 is absent
   };
   static constexpr AttrField fields[] = {field<&Attrs::axes>(1, "axes")};
 

@@ -8,7 +8,7 @@
 namespace gf::op {
 
 struct Stft {
-  static constexpr OpInfo info{.id = 208, .name = "stft", .min_inputs = 2, .max_inputs = 4};
+  static constexpr OpInfo info{.id = 208, .name = "stft", .min_inputs = 2, .max_inputs = 4, .flags = kOpDataErrors};
   struct Attrs {
     bool onesided = true;
   };

@@ -7,7 +7,8 @@
 namespace gf::op {
 
 struct TensorScatter {
-  static constexpr OpInfo info{.id = 163, .name = "tensor_scatter", .min_inputs = 2, .max_inputs = 3};
+  static constexpr OpInfo info{
+      .id = 163, .name = "tensor_scatter", .min_inputs = 2, .max_inputs = 3, .flags = kOpDataErrors};
   struct Attrs {
     int64_t axis = -2;      ///< sequence axis, not the batch axis 0
     bool circular = false;  ///< positions wrap around the end of the cache

@@ -8,7 +8,7 @@ namespace gf::op {
 struct Transpose {
   static constexpr OpInfo info{.id = 150, .name = "transpose"};
   struct Attrs {
-    IntList perm;  ///< output axis d is input axis perm[d]; empty: reversed
+    IntList perm = {};  ///< output axis d is input axis perm[d]; empty: reversed
   };
   static constexpr AttrField fields[] = {field<&Attrs::perm>(1, "perm")};
 

@@ -1,10 +1,6 @@
 // gf-diff: references, layers, suites; and the quick start's answer.
 #include "facade/evaluate.h"
-#include "facade/inspect.h"
 #include "io/npy.h"
-#include "schema/ops/conv.h"
-#include "schema/ops/lstm.h"
-#include "schema/ops/matmul.h"
 #include "tests/tools/tool_support.h"
 
 namespace gf::test {
@@ -120,20 +116,6 @@ TEST_F(Tools, QuickstartGivesAReadableAnswer) {
     EXPECT_NE(r.out.find("tench, Tinca tinca", fish), std::string::npos);
   }
   EXPECT_EQ(run_command("sh " + source_path("examples/quickstart.sh").string() + " --wrong", folder_).code, 2);
-}
-
-// Multiply-accumulates, counted by hand.
-TEST(Macs, FollowTheShapes) {
-  op::Conv::Attrs conv;
-  EXPECT_EQ(count_macs(op_def<op::Conv>, &conv, {{2, 8, 8, 6}, {4, 3, 3, 3}}, {{2, 8, 8, 4}}), 2u * 8 * 8 * 4 * 27);
-  op::MatMul::Attrs matmul;
-  EXPECT_EQ(count_macs(op_def<op::MatMul>, &matmul, {{5, 3, 7}, {7, 2}}, {{5, 3, 2}}), 5u * 3 * 2 * 7);
-  matmul.transpose_a = true;
-  EXPECT_EQ(count_macs(op_def<op::MatMul>, &matmul, {{7, 3}, {7, 2}}, {{3, 2}}), 3u * 2 * 7);
-  op::Lstm::Attrs lstm;
-  lstm.hidden = 16;
-  EXPECT_EQ(count_macs(op_def<op::Lstm>, &lstm, {{10, 3, 8}, {1, 64, 8}, {1, 64, 16}}, {{10, 1, 3, 16}}),
-            10u * 3 * 64 * (8 + 16));
 }
 
 }  // namespace
