@@ -7,19 +7,18 @@
 namespace gf {
 namespace {
 
-// slicing by 4: table[k][b] is the CRC of byte b followed by k zero bytes
-constexpr std::array<std::array<uint32_t, 256>, 4> make_tables() {
-  std::array<std::array<uint32_t, 256>, 4> t{};
-  for (uint32_t b = 0; b < 256; ++b) {
+// table[b]: the CRC of the four bits b. Two look-ups per byte: most machines have an instruction for this sum, and to those
+// without one 64 bytes matter more than speed (about 200 MB/s).
+constexpr std::array<uint32_t, 16> make_table() {
+  std::array<uint32_t, 16> t{};
+  for (uint32_t b = 0; b < t.size(); ++b) {
     uint32_t c = b;
-    for (int k = 0; k < 8; ++k) c = (c >> 1) ^ ((c & 1U) != 0 ? 0x82F63B78U : 0U);
-    t[0][b] = c;
+    for (int k = 0; k < 4; ++k) c = (c >> 1) ^ ((c & 1U) != 0 ? 0x82F63B78U : 0U);
+    t[b] = c;
   }
-  for (size_t k = 1; k < 4; ++k)
-    for (size_t b = 0; b < 256; ++b) t[k][b] = (t[k - 1][b] >> 8) ^ t[0][t[k - 1][b] & 0xffU];
   return t;
 }
-constexpr auto kTables = make_tables();
+constexpr auto kTable = make_table();
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define GF_CRC32C_HARDWARE 1
@@ -58,12 +57,11 @@ bool has_sse42() {
 uint32_t crc32c_portable(const void* data, size_t size, uint32_t crc) {
   const auto* p = static_cast<const unsigned char*>(data);
   uint32_t c = ~crc;
-  for (; size >= 4; size -= 4, p += 4) {
-    c ^= static_cast<uint32_t>(p[0]) | (static_cast<uint32_t>(p[1]) << 8) | (static_cast<uint32_t>(p[2]) << 16) |
-         (static_cast<uint32_t>(p[3]) << 24);
-    c = kTables[3][c & 0xffU] ^ kTables[2][(c >> 8) & 0xffU] ^ kTables[1][(c >> 16) & 0xffU] ^ kTables[0][c >> 24];
+  for (; size > 0; --size, ++p) {
+    c ^= *p;
+    c = (c >> 4) ^ kTable[c & 15U];
+    c = (c >> 4) ^ kTable[c & 15U];
   }
-  for (; size > 0; --size, ++p) c = (c >> 8) ^ kTables[0][(c ^ *p) & 0xffU];
   return ~c;
 }
 

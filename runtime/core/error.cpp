@@ -21,16 +21,34 @@ const char* error_name(Error error) {
   return "UnknownError";
 }
 
-Error ErrorDetail::set(Error code, int32_t node_index, const char* format, ...) {
-  error = code;
-  node = node_index;
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  for (char* c = text; *c != '\0'; ++c)  // names from untrusted files must not reach a terminal as escape codes
+namespace {
+
+Error fill(ErrorDetail& detail, Error code, int32_t node, const char* format, va_list arguments) {
+  detail.error = code;
+  detail.node = node;
+  std::vsnprintf(detail.text, sizeof detail.text, format, arguments);
+  for (char* c = detail.text; *c != '\0'; ++c)  // names from untrusted files must not reach a terminal as escape codes
     if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f) *c = '?';
   return code;
+}
+
+}  // namespace
+
+Error ErrorDetail::set(Error code, int32_t node_index, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  const Error e = fill(*this, code, node_index, format, arguments);
+  va_end(arguments);
+  return e;
+}
+
+Error report_error(ErrorDetail* detail, Error code, int32_t node, const char* format, ...) {
+  if (detail == nullptr) return code;
+  va_list arguments;
+  va_start(arguments, format);
+  const Error e = fill(*detail, code, node, format, arguments);
+  va_end(arguments);
+  return e;
 }
 
 }  // namespace gf

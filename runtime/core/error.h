@@ -67,9 +67,14 @@ struct ErrorDetail {
       ;
 };
 
-/// Writes to `detail` if there is one; returns `code` in every case. For functions with an optional detail.
-#define GF_FAIL(detail, code, node, ...) \
-  ((detail) != nullptr ? (detail)->set((code), (node), __VA_ARGS__) : (code))
+/// Fills `detail` if there is one (see ErrorDetail::set) and returns `code` in every case.
+Error report_error(ErrorDetail* detail, Error code, int32_t node, const char* format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 4, 5), cold))
+#endif
+    ;
+/// The same, as the core writes it. (One call without a branch at each of its hundreds of places keeps code small.)
+#define GF_FAIL(detail, code, node, ...) ::gf::report_error((detail), (code), (node), __VA_ARGS__)
 
 /// Returns from the calling function (which returns Error) when `expression` is not Ok.
 #define GF_TRY(expression)                                       \

@@ -87,6 +87,9 @@ class SessionBuilder {
       }
     }
     for (int32_t id : *core_.graph(0).outputs()) core_.tensor(id).is_output = true;
+    for (uint32_t g = 1; g < core_.graphs.size(); ++g)
+      for (const auto* ids : {core_.graph(g).inputs(), core_.graph(g).outputs()})
+        for (uint32_t i = 0; i < size_of(ids); ++i) core_.tensor(ids->Get(i)).handed_over = true;
     return Error::Ok;
   }
 
@@ -104,6 +107,7 @@ class SessionBuilder {
 
   Error decode_graph(uint32_t g, int32_t& step) {
     const GraphRecord graph = core_.graphs[g];
+    bool writes = false;
     for (uint32_t i = 0; i < graph.node_count; ++i) {
       const size_t index = graph.first_node + i;
       NodeRecord& n = core_.nodes[index];
@@ -127,6 +131,8 @@ class SessionBuilder {
         n.out[k] = id < 0 ? nullptr : &core_.tensor(id).view;
         n.writes_state = n.writes_state || (id >= 0 && core_.tensor(id).kind == format::kState);
       }
+      n.after_write = writes;
+      writes = writes || n.writes_state;
     }
     return Error::Ok;
   }
@@ -220,25 +226,14 @@ class SessionBuilder {
     return !(t.is_output && core_.options.external_outputs);
   }
 
-  // A hand-over tensor of a sub-graph is copied into or out of by the session and must keep memory of its own.
-  bool handed_over(int32_t id) const {
-    const uint32_t g = core_.tensor(id).graph;
-    if (g == 0) return false;
-    const fb::Graph& graph = core_.graph(g);
-    for (uint32_t i = 0; i < size_of(graph.inputs()); ++i)
-      if (graph.inputs()->Get(i) == id) return true;
-    for (uint32_t i = 0; i < size_of(graph.outputs()); ++i)
-      if (graph.outputs()->Get(i) == id) return true;
-    return false;
-  }
-
   // Views take over the memory of what they view, elementwise kernels that of a dying input.
   void share_memory() {
     for (NodeRecord& n : core_.nodes) {
       if ((n.def->info.flags & kOpControlFlow) != 0 || n.out_count == 0 || n.in_count == 0) continue;
       const int32_t out = n.source->outputs()->Get(0);
-      if (out < 0 || !arena_tensor(core_.tensor(out)) || handed_over(out)) continue;
+      if (out < 0) continue;
       TensorRecord& o = core_.tensor(out);
+      if (!arena_tensor(o) || o.handed_over) continue;
       for (int32_t k = 0; k < n.in_count; ++k) {
         const int32_t in = n.source->inputs()->Get(static_cast<uint32_t>(k));
         const bool is_view = (n.def->info.flags & kOpView) != 0 && k == 0;
@@ -246,7 +241,7 @@ class SessionBuilder {
         if (in < 0 || (!is_view && !in_place)) continue;
         const int32_t root = core_.tensor(in).root;
         TensorRecord& r = core_.tensor(root);
-        if (!arena_tensor(r) || handed_over(root) || r.graph != o.graph) continue;
+        if (!arena_tensor(r) || r.handed_over || r.graph != o.graph) continue;
         // overwriting needs the memory to die here; a caller's input may be read again by the next run
         if (in_place && !is_view && (r.kind == format::kInput || r.last != n.begin || o.capacity > r.capacity)) continue;
         if (in_place && !is_view && reads_twice(n, root, k)) continue;
@@ -282,7 +277,7 @@ class SessionBuilder {
       core_.plan_items[count++] = item;
     }
     ArenaPlan result;
-    if (plan_arena(core_.plan_items.first(count), core_.plan_order.first(count), result) != Error::Ok ||
+    if (plan_arena(core_.plan_items.first(count), core_.plan_order.first(3 * count), result) != Error::Ok ||
         result.arena_bytes > core_.program->limits().planned_bytes)
       return GF_FAIL(detail_, Error::LimitExceeded, -1, "planned memory exceeds the limit");
     for (size_t i = 0; i < count; ++i) core_.tensors[core_.plan_items[i].id].offset = core_.plan_items[i].offset;
@@ -358,7 +353,7 @@ SessionCore* carve_session(const Program& program, int entry_index, const Tables
   const auto info_in = memory.array<TensorInfo>(max_in);
   const auto info_out = memory.array<TensorInfo>(max_out);
   const auto plan_items = memory.array<PlanItem>(size_of(entry.tensors()));
-  const auto plan_order = memory.array<uint32_t>(size_of(entry.tensors()));
+  const auto plan_order = memory.array<uint32_t>(3 * uint64_t{size_of(entry.tensors())});
   uint64_t unbounded = 0;
   for (uint32_t i = 0; i < size_of(entry.tensors()); ++i) unbounded += entry.tensors()->Get(i)->unbounded() ? 1 : 0;
   const auto pool_order = memory.array<uint32_t>(unbounded == 0 ? 0 : unbounded + 1);

@@ -27,6 +27,7 @@ struct TensorRecord {
   bool is_static = true;
   bool shape_known = true;          // now, without looking at data
   bool is_output = false;           // of the entry
+  bool handed_over = false;         // copied into or out of a sub-graph by the session: keeps memory of its own
   bool planned = false;             // lives in the arena
   bool unbounded = false;           // lives in the pool, from its making to its last reader
   bool pooled = false;              // has a block of the pool now: [offset, offset + capacity)
@@ -49,6 +50,7 @@ struct NodeRecord {
   int32_t begin = 0, end = 0;       // steps: equal for plain nodes, around the sub-graphs for control flow
   bool late = false;                // shapes known only while running
   bool writes_state = false;
+  bool after_write = false;         // stands behind a node that writes State: nothing may stop it
   bool pool = false;                // reads or writes a value without a bound: sized anew in every run
 };
 

@@ -116,6 +116,8 @@ Error resolve_graph(SessionCore& core, uint32_t g, ErrorDetail* detail) {
       continue;
     }
     n.late = !inputs_known(core, n);
+    if (n.late && n.after_write)
+      return blame(core, index, GF_FAIL(detail, Error::BadGraph, static_cast<int32_t>(index), "only a run can tell its sizes, but it stands behind a node that writes State, where nothing may stop"), detail);
     if (n.late) {
       outputs_unknown(core, n);
       continue;

@@ -105,6 +105,7 @@ Result<Session> Session::create(const Program& program, std::string_view entry, 
                                 ErrorDetail* detail) {
   const int index = program.find_entry(entry);
   if (index < 0) return GF_FAIL(detail, Error::NotFound, -1, "the model has no entry '%.*s'", static_cast<int>(std::min<size_t>(entry.size(), 60)), entry.data());
+  if (!weights.valid()) return GF_FAIL(detail, Error::InvalidArgument, -1, "these weights were never created, or their memory was used for something else");
   if (!aligned(memory.session)) return GF_FAIL(detail, Error::Misaligned, -1, "session memory must be aligned to %zu", kAlignment);
   Bump records(memory.session);
   SessionCore* core = nullptr;

@@ -34,6 +34,8 @@ class Weights {
   static Result<Weights> create(const Program& program, const Tables& tables, const SessionOptions& options,
                                 std::span<std::byte> memory, std::span<std::byte> create_memory,
                                 std::span<std::byte> work, ErrorDetail* detail = nullptr);
+  /// False for a default-made object, and once the memory holds something else: Session::create then refuses it.
+  bool valid() const;
   /// Packed bytes of a constant for a layout key, nullptr when there are none.
   const void* find(uint32_t constant, uint64_t key, uint64_t bytes) const;
 

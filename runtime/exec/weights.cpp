@@ -22,12 +22,21 @@ struct PackEntry {
 template <class V>
 uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
 
+bool precedes(const PackEntry& e, uint32_t constant, uint64_t key, uint64_t bytes) {
+  if (e.constant != constant) return e.constant < constant;
+  return e.key != key ? e.key < key : e.bytes < bytes;
+}
+
+constexpr uint64_t kWeightsMagic = 0x5753444757464700ULL;
+
 }  // namespace
 
+// What stands at the start of the weights memory. The mark is written last by create, so memory that was given to something
+// else since, or never finished, is told apart.
 struct WeightsHeader {
-  uint64_t magic = 0x5753444757464700ULL;
+  uint64_t magic = 0;
   size_t count = 0;
-  PackEntry entries[1];    // `count` of them
+  PackEntry entries[1];    // `count` of them, sorted by precedes()
 };
 
 namespace {
@@ -46,10 +55,28 @@ struct PackList {
   size_t count = 0;
   uint64_t create_bytes = 0;
 
+  // Equal requests are merged by merge(), so that a long list costs no more than its sorting.
   void add(const PackEntry& e) {
-    for (size_t i = 0; i < count; ++i)
-      if (entries[i].constant == e.constant && entries[i].key == e.key && entries[i].bytes == e.bytes) return;
     if (count < entries.size()) entries[count++] = e;
+  }
+  void merge() {
+    std::make_heap(entries.begin(), entries.begin() + static_cast<ptrdiff_t>(count), before);
+    std::sort_heap(entries.begin(), entries.begin() + static_cast<ptrdiff_t>(count), before);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; ++i)
+      if (kept == 0 || different(entries[kept - 1], entries[i])) entries[kept++] = entries[i];
+    count = kept;
+  }
+
+ private:
+  static bool different(const PackEntry& a, const PackEntry& b) {
+    return a.constant != b.constant || a.key != b.key || a.bytes != b.bytes;
+  }
+  // by what is asked for, then by who asks: the first one packs
+  static bool before(const PackEntry& a, const PackEntry& b) {
+    if (different(a, b)) return precedes(a, b.constant, b.key, b.bytes);
+    if (a.entry != b.entry) return a.entry < b.entry;
+    return a.node != b.node ? a.node < b.node : a.slot < b.slot;
   }
 };
 
@@ -146,6 +173,7 @@ Error collect(const Program& program, const Tables& tables, const SessionOptions
     GF_TRY(plan_only(program, e, tables, options, records, core, detail));
     for (uint32_t i = 0; i < core->nodes.size(); ++i) collect_node(*core, static_cast<uint32_t>(e), i, list);
   }
+  list.merge();
   return place(list, total, detail);
 }
 
@@ -196,18 +224,20 @@ Result<Weights> Weights::create(const Program& program, const Tables& tables, co
     if (const Error err = plan_only(program, e, tables, options, records, core, detail); err != Error::Ok) return err;
     if (const Error err = pack_entry(*core, static_cast<uint32_t>(e), entries, memory.data(), create_memory, detail); err != Error::Ok) return err;
   }
+  header->magic = kWeightsMagic;
   Weights w;
   w.header_ = header;
   return w;
 }
 
+bool Weights::valid() const { return header_ != nullptr && header_->magic == kWeightsMagic; }
+
 const void* Weights::find(uint32_t constant, uint64_t key, uint64_t bytes) const {
-  if (header_ == nullptr) return nullptr;
-  for (uint64_t i = 0; i < header_->count; ++i) {
-    const PackEntry& e = header_->entries[i];
-    if (e.constant == constant && e.key == key && e.bytes == bytes) return reinterpret_cast<const std::byte*>(header_) + e.offset;
-  }
-  return nullptr;
+  if (!valid()) return nullptr;
+  const PackEntry* end = header_->entries + header_->count;
+  const PackEntry* e = std::partition_point(static_cast<const PackEntry*>(header_->entries), end, [&](const PackEntry& p) { return precedes(p, constant, key, bytes); });
+  if (e == end || e->constant != constant || e->key != key || e->bytes != bytes) return nullptr;
+  return reinterpret_cast<const std::byte*>(header_) + e->offset;
 }
 
 }  // namespace gf

@@ -1,5 +1,6 @@
 #include "runtime/load/validate.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 
@@ -39,6 +40,26 @@ Error check_storage(DType dtype, std::span<const int64_t> dims, const Limits& li
   return Error::Ok;
 }
 
+// Marks numbers of one window, so that "each at most once" needs no memory that grows with the file: a caller takes the
+// windows one after the other. 2 kB of stack.
+class NumberWindow {
+ public:
+  static constexpr uint32_t kSize = 1U << 14;
+  explicit NumberWindow(uint32_t base) : base_(base) {}
+  bool covers(uint32_t n) const { return n - base_ < kSize; }
+  bool has(uint32_t n) const { return covers(n) && ((bits_[(n - base_) / 32] >> (n % 32)) & 1U) != 0; }
+  void mark(uint32_t n) {
+    if (covers(n)) bits_[(n - base_) / 32] |= 1U << (n % 32);
+  }
+
+ private:
+  uint32_t base_;
+  uint32_t bits_[kSize / 32] = {};
+};
+
+// Most attributes of one node; no op has as many.
+constexpr uint32_t kMaxNodeAttrs = 64;
+
 class EntryCheck {
  public:
   EntryCheck(const fb::Model& model, const fb::Entry& entry, const OpTable& ops, const Limits& limits, ErrorDetail* detail)
@@ -57,7 +78,7 @@ class EntryCheck {
     for (uint32_t i = 0; i < top->outputs()->size(); ++i) GF_TRY(check_name(entry_.output_names()->Get(i), limits_, "output", detail_));
     GF_TRY(graph(0));
     if (next_graph_ != graphs) return fail("has a graph that no node owns");
-    return Error::Ok;
+    return state_order();
   }
 
  private:
@@ -153,26 +174,33 @@ class EntryCheck {
         GF_TRY(define(id, index));
       }
     }
+    const int32_t last_input = last_defined_;
     for (uint32_t i = 0; i < size_of(g.nodes()); ++i) {
       if (++node_ >= static_cast<int32_t>(limits_.nodes)) return GF_FAIL(detail_, Error::LimitExceeded, -1, "too many nodes");
       GF_TRY(node(*g.nodes()->Get(i), index));
     }
     for (uint32_t i = 0; i < size_of(g.outputs()); ++i) {
       const int32_t id = g.outputs()->Get(i);
-      if (!in_range(id) || tensor(id).kind() != format::kComputed || tensor(id).graph() != index || id > last_defined_ ||
-          is_graph_input(g, id))
+      // what the graph takes has smaller ids than what its nodes make
+      if (!in_range(id) || tensor(id).kind() != format::kComputed || tensor(id).graph() != index || id > last_defined_ || id <= last_input)
         return fail("has a graph output that no node of that graph writes");
-      for (uint32_t k = 0; k < i; ++k)
-        if (g.outputs()->Get(k) == id) return fail("has a graph that gives one tensor as two outputs");
     }
+    if (!distinct(g.outputs())) return fail("has a graph that gives one tensor as two outputs");
     --depth_;
     return Error::Ok;
   }
 
-  static bool is_graph_input(const fb::Graph& g, int32_t id) {
-    for (uint32_t i = 0; i < size_of(g.inputs()); ++i)
-      if (g.inputs()->Get(i) == id) return true;
-    return false;
+  // `ids` are in range.
+  bool distinct(const flatbuffers::Vector<int32_t>* ids) const {
+    if (size_of(ids) > size_of(entry_.tensors())) return false;
+    for (uint32_t base = 0; size_of(ids) != 0 && base < size_of(entry_.tensors()); base += NumberWindow::kSize) {
+      NumberWindow seen(base);
+      for (const int32_t id : *ids) {
+        if (seen.has(static_cast<uint32_t>(id))) return false;
+        seen.mark(static_cast<uint32_t>(id));
+      }
+    }
+    return true;
   }
 
   Error node(const fb::Node& n, uint32_t graph_index) {
@@ -203,10 +231,28 @@ class EntryCheck {
         if (i < info.min_outputs) return fail("has a node without its first output");
         continue;
       }
-      if (in_range(id) && tensor(id).kind() == format::kState) GF_TRY(state_write(n, id, graph_index));
-      else GF_TRY(define(id, graph_index));
+      if (in_range(id) && tensor(id).kind() == format::kState) {
+        if (graph_index != 0) return fail("writes a state inside a sub-graph");
+        last_state_ = std::max(last_state_, static_cast<int64_t>(tensor(id).index()));
+      } else {
+        GF_TRY(define(id, graph_index));
+      }
     }
+    // from the first node that writes State on nothing may stop a run: State would be left half replaced
+    if (last_state_ >= 0 && data_can_stop(n, info)) return fail("has a node that its data can stop where State is being written; such nodes must stand before");
     return Error::Ok;
+  }
+
+  bool data_can_stop(const fb::Node& n, const OpInfo& info) const {
+    if ((info.flags & (kOpControlFlow | kOpDataShape | kOpDataErrors)) != 0) return true;
+    for (const auto* ids : {n.inputs(), n.outputs()})
+      for (uint32_t i = 0; i < size_of(ids); ++i) {
+        if (ids->Get(i) < 0) continue;
+        const fb::Tensor& t = tensor(ids->Get(i));
+        if (t.unbounded() || t.shape_unknown()) return true;
+        if ((info.flags & kOpIntegerErrors) != 0 && dtype_is_int(static_cast<DType>(t.dtype()))) return true;
+      }
+    return false;
   }
 
   Error control_flow(const fb::Node& n, const OpInfo& info) {
@@ -226,42 +272,36 @@ class EntryCheck {
     return Error::Ok;
   }
 
-  // A state is replaced at most once, at top level, after everything that reads it.
-  Error state_write(const fb::Node& n, int32_t id, uint32_t graph_index) {
-    const uint32_t state = tensor(id).index();
-    if (graph_index != 0) return fail("writes a state inside a sub-graph");
-    bool after = false;
-    for (const fb::Node* other : *entry_.graphs()->Get(0)->nodes()) {
-      if (other == &n) {
-        after = true;
-        continue;
+  // A state is replaced at most once, after everything that reads it.
+  Error state_order() {
+    for (int64_t base = 0; base <= last_state_; base += NumberWindow::kSize) {
+      NumberWindow replaced(static_cast<uint32_t>(base));
+      for (const fb::Node* n : *entry_.graphs()->Get(0)->nodes()) {
+        if (touches(*n, replaced)) return fail("reads or writes a state after it was replaced");
+        for (uint32_t i = 0; i < size_of(n->outputs()); ++i)
+          if (is_state(n->outputs()->Get(i))) replaced.mark(tensor(n->outputs()->Get(i)).index());
       }
-      if (!after) continue;
-      if (reads_state(*other, state)) return fail("reads or writes a state after it was replaced");
     }
     return Error::Ok;
   }
 
-  bool reads_state(const fb::Node& n, uint32_t state) const {
-    const auto is_state = [&](int32_t t) { return in_range(t) && tensor(t).kind() == format::kState && tensor(t).index() == state; };
-    for (uint32_t i = 0; i < size_of(n.inputs()); ++i)
-      if (is_state(n.inputs()->Get(i))) return true;
-    for (uint32_t i = 0; i < size_of(n.outputs()); ++i)
-      if (is_state(n.outputs()->Get(i))) return true;
+  bool is_state(int32_t id) const { return id >= 0 && tensor(id).kind() == format::kState; }
+
+  // The graphs are known to nest properly here.
+  bool touches(const fb::Node& n, const NumberWindow& states) const {
+    for (const auto* ids : {n.inputs(), n.outputs()})
+      for (uint32_t i = 0; i < size_of(ids); ++i)
+        if (is_state(ids->Get(i)) && states.has(tensor(ids->Get(i)).index())) return true;
     for (uint32_t g = 0; g < size_of(n.graphs()); ++g) {
-      if (n.graphs()->Get(g) >= size_of(entry_.graphs()) || n.graphs()->Get(g) == 0) continue;
       const fb::Graph& inner = *entry_.graphs()->Get(n.graphs()->Get(g));
-      if (n.graphs()->Get(g) <= max_seen_graph_) continue;  // a broken file cannot make this recurse for ever
-      const uint32_t saved = max_seen_graph_;
-      max_seen_graph_ = n.graphs()->Get(g);
       for (uint32_t i = 0; i < size_of(inner.nodes()); ++i)
-        if (reads_state(*inner.nodes()->Get(i), state)) return true;
-      max_seen_graph_ = saved;
+        if (touches(*inner.nodes()->Get(i), states)) return true;
     }
     return false;
   }
 
   Error attributes(const fb::Node& n, const OpDef& def) {
+    if (size_of(n.attrs()) > kMaxNodeAttrs) return fail("has a node with too many attributes");
     for (uint32_t i = 0; i < size_of(n.attrs()); ++i) {
       const fb::Attr& a = *n.attrs()->Get(i);
       for (uint32_t k = 0; k < i; ++k)
@@ -320,7 +360,7 @@ class EntryCheck {
   uint32_t next_graph_ = 0;
   int32_t last_defined_ = -1;
   int32_t node_ = -1;
-  mutable uint32_t max_seen_graph_ = 0;
+  int64_t last_state_ = -1;   // greatest state that a node has written so far
 };
 
 Error check_segments(const fb::Model& model, uint64_t header_end, uint64_t data_end, ErrorDetail* detail) {

@@ -1,6 +1,7 @@
 // Memory plan: gives every buffer an offset in one arena so that buffers alive at the same time do not overlap.
-// Greedy best fit by size (the "greedy by size" of Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net
-// Inference", 2020): largest first, each into the smallest gap that fits. Works in the caller's array, no heap.
+// The largest are placed by "greedy by size" (Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net
+// Inference", 2020): largest first, each into the smallest gap that fits. That takes quadratic time, so of a very large
+// graph only the kExactItems largest are placed so; the small rest shares lanes above them. No heap.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ struct PlanItem {
   uint64_t bytes = 0;     ///< in: a multiple of the arena's alignment
   int32_t first = 0;
   int32_t last = 0;
-  uint32_t id = 0;        ///< the caller's; the array is reordered
+  uint32_t id = 0;        ///< the caller's
+  uint32_t lane = 0;      ///< scratch
   uint64_t offset = 0;    ///< out
 };
 
@@ -24,8 +26,11 @@ struct ArenaPlan {
   uint64_t max_live_bytes = 0;   ///< lower bound: the most that is alive at one step
 };
 
-/// Fills the offsets (reorders `items` by size). `order` is scratch for items.size() indices. Errors: LimitExceeded when
-/// sizes overflow. Time O(n^2) in the number of items.
+/// Items that are placed one by one into the best gap.
+inline constexpr size_t kExactItems = 4096;
+
+/// Fills the offsets. `order` is scratch for 3 indices per item. Time O(n log n + kExactItems^2). Errors: LimitExceeded when
+/// sizes overflow.
 Error plan_arena(std::span<PlanItem> items, std::span<uint32_t> order, ArenaPlan& plan);
 
 }  // namespace gf

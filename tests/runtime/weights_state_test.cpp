@@ -194,5 +194,26 @@ TEST(Weights, AreSharedAndNeverWritten) {
   EXPECT_TRUE(std::equal(file_before.begin(), file_before.end(), l.file.span().begin()));
 }
 
+TEST(Weights, MemoryThatHoldsSomethingElseIsRefused) {
+  Loaded l(convert_net(read_net(source_path("tests/golden/dscnn_kws"))));
+  const auto refused = [&](const Weights& weights) {
+    Running r(l);
+    ErrorDetail d;
+    const auto made = Session::create(*l.program, "main", weights, nullptr, l.tables, l.options,
+                                      {r.session_memory.span(), r.activations.span(), r.scratch.span(), {}}, &d);
+    return !made.ok() && made.error() == Error::InvalidArgument && std::string(d.text).find("never created") != std::string::npos;
+  };
+  EXPECT_TRUE(refused(Weights()));
+  const Weights weights = *l.weights;
+  EXPECT_TRUE(weights.valid());
+  const Block before = Block::copy(l.weights_memory.span());
+  std::memset(l.weights_memory.span().data(), 0, 64);
+  EXPECT_FALSE(weights.valid());
+  std::memcpy(l.weights_memory.span().data(), before.span().data(), 64);
+  std::memset(l.weights_memory.span().data(), 0x5a, 64);
+  EXPECT_FALSE(weights.valid());
+  EXPECT_EQ(weights.find(0, 1, 1), nullptr);
+}
+
 }  // namespace
 }  // namespace gf::test
