@@ -4,24 +4,24 @@
 
 namespace gf {
 
-const char* error_name(Error error) {
-  switch (error) {
-#define GF_ERROR_CASE(name) \
-  case Error::name:         \
-    return #name;
-    GF_ERROR_CASE(Ok) GF_ERROR_CASE(InvalidArgument) GF_ERROR_CASE(NotFound) GF_ERROR_CASE(ShapeMismatch)
-    GF_ERROR_CASE(TypeMismatch) GF_ERROR_CASE(BufferTooSmall) GF_ERROR_CASE(Misaligned) GF_ERROR_CASE(WrongPhase)
-    GF_ERROR_CASE(ShapeOutOfBounds) GF_ERROR_CASE(BadFile) GF_ERROR_CASE(BadVersion) GF_ERROR_CASE(BadChecksum)
-    GF_ERROR_CASE(BadGraph) GF_ERROR_CASE(BadAttribute) GF_ERROR_CASE(LimitExceeded) GF_ERROR_CASE(Unsupported)
-    GF_ERROR_CASE(UnknownOp) GF_ERROR_CASE(NotImplemented) GF_ERROR_CASE(OutOfMemory) GF_ERROR_CASE(IoError)
-    GF_ERROR_CASE(Busy) GF_ERROR_CASE(IndexOutOfRange) GF_ERROR_CASE(DivisionByZero) GF_ERROR_CASE(BadData)
-    GF_ERROR_CASE(Cancelled) GF_ERROR_CASE(NonFinite) GF_ERROR_CASE(Internal)
-#undef GF_ERROR_CASE
-  }
-  return "UnknownError";
-}
-
 namespace {
+
+// Rows without pointers: codes have gaps, and a jump table over them would be twice as large.
+struct ErrorRow {
+  Error error;
+  char name[18];
+};
+#define GF_ERROR_ROW(name) {Error::name, #name}
+constexpr ErrorRow kErrors[] = {
+    GF_ERROR_ROW(Ok), GF_ERROR_ROW(InvalidArgument), GF_ERROR_ROW(NotFound), GF_ERROR_ROW(ShapeMismatch),
+    GF_ERROR_ROW(TypeMismatch), GF_ERROR_ROW(BufferTooSmall), GF_ERROR_ROW(Misaligned), GF_ERROR_ROW(WrongPhase),
+    GF_ERROR_ROW(ShapeOutOfBounds), GF_ERROR_ROW(BadFile), GF_ERROR_ROW(BadVersion), GF_ERROR_ROW(BadChecksum),
+    GF_ERROR_ROW(BadGraph), GF_ERROR_ROW(BadAttribute), GF_ERROR_ROW(LimitExceeded), GF_ERROR_ROW(Unsupported),
+    GF_ERROR_ROW(UnknownOp), GF_ERROR_ROW(NotImplemented), GF_ERROR_ROW(OutOfMemory), GF_ERROR_ROW(IoError),
+    GF_ERROR_ROW(Busy), GF_ERROR_ROW(IndexOutOfRange), GF_ERROR_ROW(DivisionByZero), GF_ERROR_ROW(BadData),
+    GF_ERROR_ROW(Cancelled), GF_ERROR_ROW(NonFinite), GF_ERROR_ROW(Internal),
+};
+#undef GF_ERROR_ROW
 
 Error fill(ErrorDetail& detail, Error code, int32_t node, const char* format, va_list arguments) {
   detail.error = code;
@@ -33,6 +33,12 @@ Error fill(ErrorDetail& detail, Error code, int32_t node, const char* format, va
 }
 
 }  // namespace
+
+const char* error_name(Error error) {
+  for (const ErrorRow& row : kErrors)
+    if (row.error == error) return row.name;
+  return "UnknownError";
+}
 
 Error ErrorDetail::set(Error code, int32_t node_index, const char* format, ...) {
   va_list arguments;

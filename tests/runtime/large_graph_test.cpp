@@ -168,8 +168,8 @@ void expect_disjoint(const std::vector<PlanItem>& items, const ArenaPlan& plan) 
     ASSERT_EQ(range.first % 64, 0u);
     const auto [at, fresh] = alive.insert(range);
     ASSERT_TRUE(fresh);
-    if (at != alive.begin()) ASSERT_LE(std::prev(at)->second, range.first);
-    if (std::next(at) != alive.end()) ASSERT_LE(range.second, std::next(at)->first);
+    ASSERT_TRUE(at == alive.begin() || std::prev(at)->second <= range.first);
+    ASSERT_TRUE(std::next(at) == alive.end() || range.second <= std::next(at)->first);
   }
 }
 
