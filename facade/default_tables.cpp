@@ -1,6 +1,7 @@
 // The tables of this build: every op; tuned kernels and the portable ones behind them (create tries them by rank).
 #include "facade/evaluate.h"
 #include "ops/cpu/table.h"
+#include "runtime/core/exception.h"
 #include "schema/ops.h"
 #ifdef GF_HAS_SIMD
 #include "ops/cpu/simd/table.h"
@@ -11,16 +12,25 @@
 
 namespace gf {
 
-Tables default_tables([[maybe_unused]] bool xnnpack) {
+Tables default_tables([[maybe_unused]] bool xnnpack, std::string_view prefer) {
   Tables tables;
   tables.ops = AllOps::table();
+  std::string names;
+  const auto add = [&](const char* name, KernelTable table) {
+    if (prefer == name) tables.preferred = tables.kernel_table_count;
+    names += (names.empty() ? "" : ", ") + std::string(name);
+    tables.add(table);
+  };
 #ifdef GF_HAS_SIMD
-  tables.add(cpu::simd_kernels());
+  add("simd", cpu::simd_kernels());
 #endif
 #ifdef GF_HAS_XNNPACK
-  if (xnnpack) tables.add(cpu::xnnpack_kernels());
+  if (xnnpack) add("xnnpack", cpu::xnnpack_kernels());
 #endif
-  tables.add(cpu::portable_kernels());
+  add("portable", cpu::portable_kernels());
+  if (!prefer.empty() && tables.preferred < 0)
+    throw Exception(Error::InvalidArgument,
+                    "there are no kernels '" + std::string(prefer) + "' to prefer here, only " + names);
   return tables;
 }
 

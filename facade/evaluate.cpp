@@ -15,14 +15,14 @@ namespace {
   throw Exception(error, std::string(def.info.name) + ": " + phase + ": " + text);
 }
 
-// Exact-size, 64-byte aligned memory: kernels may rely on the alignment of planned memory, and a sanitizer's red zone
-// begins right after the last byte.
+// 64-byte aligned memory of exact size (and `tail` bytes behind it): kernels may rely on the alignment of planned memory,
+// and a sanitizer's red zone begins right after the last byte.
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(uint64_t bytes, int poison = 0xff) : bytes_(bytes) {
+  explicit Buffer(uint64_t bytes, int poison = 0xff, size_t tail = 0) : bytes_(bytes) {
     void* p = nullptr;
-    const size_t size = bytes == 0 ? 1 : static_cast<size_t>(bytes);
+    const size_t size = (bytes == 0 ? 1 : static_cast<size_t>(bytes)) + tail;
     if (size < bytes || posix_memalign(&p, kAlignment, size) != 0)
       throw Exception(Error::OutOfMemory, "evaluate: " + std::to_string(bytes) + " bytes are not to be had");
     memory_.reset(p);
@@ -59,6 +59,7 @@ class Evaluation {
     copy_inputs(inputs);
     infer();
     choose();
+    set_views();
     pack_and_init();
   }
   ~Evaluation() {
@@ -74,7 +75,9 @@ class Evaluation {
   void copy_inputs(const HostInputs& inputs);
   void infer();
   void choose();
+  void set_views();
   void pack_and_init();
+  size_t tail() const { return options_.padded ? kTailBytes : 0; }
   NodeView node() const {
     NodeView n;
     n.def = &def_;
@@ -98,7 +101,10 @@ class Evaluation {
   const Kernel* kernel_ = nullptr;
   KernelPlan plan_;
   Buffer packs_[kMaxPacks];
-  Buffer data_;
+  Buffer data_, scratch_;
+  std::vector<TensorView> ins_, outs_;
+  std::vector<const TensorView*> in_pointers_;
+  std::vector<TensorView*> out_pointers_;
   bool initialised_ = false;
 };
 
@@ -122,7 +128,8 @@ void Evaluation::copy_inputs(const HostInputs& inputs) {
       if (t.data.size() != io::byte_size(t.dtype, t.shape, def_.info.name))
         throw Exception(Error::ShapeMismatch, std::string(def_.info.name) + ": input " + std::to_string(i) + " holds " +
                                                   std::to_string(t.data.size()) + " bytes for shape " + io::shape_text(t.shape));
-      memory = Buffer(t.data.size());
+      memory = Buffer(t.data.size(), 0xff, tail());
+      info.is_padded = options_.padded && !(i < options_.constant.size() && options_.constant[i]);
       if (!t.data.empty()) std::memcpy(memory.data(), t.data.data(), t.data.size());
       info.is_constant = i < options_.constant.size() && options_.constant[i];
       if (info.is_constant) info.constant_data = memory.data();
@@ -154,6 +161,7 @@ void Evaluation::infer() {
       throw Exception(Error::Unsupported, std::string(def_.info.name) + ": the rank of an output depends on data");
     TensorInfo info;
     info.present = true;
+    info.is_padded = options_.padded;
     info.dtype = t.dtype;
     info.shape.rank = t.shape.rank;
     for (int d = 0; d < t.shape.rank; ++d) {
@@ -165,12 +173,13 @@ void Evaluation::infer() {
     if (!count_checked(info.shape.span(), count) || !bytes_checked(count, info.dtype, bytes) || bytes > (uint64_t{1} << 40))
       throw Exception(Error::LimitExceeded, std::string(def_.info.name) + ": an output has no bounded size");
     output_infos_.push_back(info);
-    output_memory_.emplace_back(bytes);
+    output_memory_.emplace_back(bytes, 0xff, tail());
   }
 }
 
 void Evaluation::choose() {
   std::string reasons;
+  int best = -1;
   for (int t = 0; t < tables_.kernel_table_count; ++t) {
     for (const Kernel* k : tables_.kernels[t]) {
       if (k->op != def_.info.id || (!options_.kernel.empty() && options_.kernel != k->name)) continue;
@@ -178,7 +187,8 @@ void Evaluation::choose() {
         reasons += std::string("; ") + k->name + " needs " + isa_name(k->isa);
         continue;
       }
-      if (kernel_ != nullptr && k->rank <= kernel_->rank) continue;
+      const int rank = tables_.rank(t, *k);
+      if (rank <= best) continue;
       KernelPlan plan;
       const Error e = k->prepare(node(), plan);
       if (e == Error::Unsupported) {
@@ -188,11 +198,30 @@ void Evaluation::choose() {
       if (e != Error::Ok) raise(e, def_, ErrorDetail{}, "prepare");
       kernel_ = k;
       plan_ = plan;
+      best = rank;
     }
   }
   if (kernel_ == nullptr)
     throw Exception(Error::Unsupported, std::string(def_.info.name) + ": no kernel takes this node" + reasons);
   if (options_.kernel_used != nullptr) *options_.kernel_used = kernel_->name;
+}
+
+void Evaluation::set_views() {
+  ins_.resize(input_infos_.size());
+  outs_.resize(output_infos_.size());
+  for (size_t i = 0; i < ins_.size(); ++i) {
+    ins_[i] = {input_memory_[i].data(), input_infos_[i].shape, input_infos_[i].dtype};
+    in_pointers_.push_back(input_infos_[i].present ? &ins_[i] : nullptr);
+  }
+  for (size_t i = 0; i < outs_.size(); ++i) {
+    outs_[i] = {output_memory_[i].data(), output_infos_[i].shape, output_infos_[i].dtype};
+    out_pointers_.push_back(&outs_[i]);
+  }
+  for (size_t i = 0; options_.inplace && i < ins_.size(); ++i) {
+    if (((plan_.inplace_inputs >> i) & 1U) == 0 || input_memory_[i].size() < output_memory_[0].size()) continue;
+    outs_[0].data = input_memory_[i].data();
+    break;
+  }
 }
 
 void Evaluation::pack_and_init() {
@@ -203,12 +232,17 @@ void Evaluation::pack_and_init() {
     if (e != Error::Ok) raise(e, def_, ErrorDetail{}, "packing");
   }
   data_ = Buffer(plan_.data_bytes, 0);
+  scratch_ = Buffer(plan_.scratch_bytes);
   if (kernel_->init == nullptr) return;
   ErrorDetail detail;
   InitContext context;
   context.data = data_.data();
+  context.data_bytes = plan_.data_bytes;
   for (int p = 0; p < plan_.pack_count; ++p) context.packed[p] = packs_[p].data();
   context.parallel = options_.parallel;
+  context.inputs = in_pointers_.data();
+  context.outputs = out_pointers_.data();
+  context.scratch = scratch_.data();
   context.detail = &detail;
   const Error e = kernel_->init(view, context);
   if (e != Error::Ok) raise(e, def_, detail, "init");
@@ -217,52 +251,33 @@ void Evaluation::pack_and_init() {
 
 std::vector<HostTensor> Evaluation::run() {
   const uint64_t per_worker = (plan_.scratch_bytes_per_worker + kAlignment - 1) / kAlignment * kAlignment;
-  const Buffer scratch(plan_.scratch_bytes);
   const Buffer worker_scratch(per_worker * static_cast<uint64_t>(std::max(1, options_.parallel.threads)));
-  std::vector<TensorView> ins(input_infos_.size());
-  std::vector<TensorView> outs(output_infos_.size());
-  std::vector<const TensorView*> in_pointers;
-  std::vector<TensorView*> out_pointers;
-  for (size_t i = 0; i < ins.size(); ++i) {
-    ins[i] = {input_memory_[i].data(), input_infos_[i].shape, input_infos_[i].dtype};
-    in_pointers.push_back(input_infos_[i].present ? &ins[i] : nullptr);
-  }
-  for (size_t i = 0; i < outs.size(); ++i) {
-    outs[i] = {output_memory_[i].data(), output_infos_[i].shape, output_infos_[i].dtype};
-    out_pointers.push_back(&outs[i]);
-  }
-  uint64_t capacity = output_memory_.empty() ? 0 : output_memory_[0].size();
-  for (size_t i = 0; options_.inplace && i < ins.size(); ++i) {
-    if (((plan_.inplace_inputs >> i) & 1U) == 0 || input_memory_[i].size() < capacity) continue;
-    outs[0].data = input_memory_[i].data();
-    break;
-  }
   ErrorDetail detail;
   RunContext context;
   context.attrs = attrs_;
-  context.inputs = in_pointers.data();
-  context.outputs = out_pointers.data();
-  context.input_count = static_cast<int>(ins.size());
-  context.output_count = static_cast<int>(outs.size());
+  context.inputs = in_pointers_.data();
+  context.outputs = out_pointers_.data();
+  context.input_count = static_cast<int>(ins_.size());
+  context.output_count = static_cast<int>(outs_.size());
   context.data = data_.data();
-  context.scratch = scratch.data();
+  context.scratch = scratch_.data();
   context.scratch_bytes_per_worker = per_worker;
   context.worker_scratch = worker_scratch.data();
   for (int p = 0; p < plan_.pack_count; ++p) context.packed[p] = packs_[p].data();
   context.parallel = options_.parallel;
-  context.output_capacity = capacity;
+  context.output_capacity = output_memory_.empty() ? 0 : output_memory_[0].size();
   context.detail = &detail;
   if (const Error e = kernel_->run(context); e != Error::Ok) raise(e, def_, detail, "run");
   std::vector<HostTensor> results;
-  for (size_t i = 0; i < outs.size(); ++i) {
+  for (size_t i = 0; i < outs_.size(); ++i) {
     HostTensor t;
-    t.dtype = outs[i].dtype;
-    t.shape.assign(outs[i].shape.dims, outs[i].shape.dims + outs[i].shape.rank);
+    t.dtype = outs_[i].dtype;
+    t.shape.assign(outs_[i].shape.dims, outs_[i].shape.dims + outs_[i].shape.rank);
     const uint64_t bytes = io::byte_size(t.dtype, t.shape, def_.info.name);
     if (bytes > output_memory_[i].size())
       throw Exception(Error::Internal, std::string(def_.info.name) + ": the kernel made output " + std::to_string(i) +
                                            " larger than inference allowed");
-    const auto* first = static_cast<const std::byte*>(outs[i].data);
+    const auto* first = static_cast<const std::byte*>(outs_[i].data);
     t.data.assign(first, first + bytes);
     results.push_back(std::move(t));
   }

@@ -49,6 +49,7 @@ struct EvaluateOptions {
   int outputs = -1;                      ///< how many outputs are wanted; -1: the op's min_outputs
   std::vector<bool> constant;            ///< input i is a constant (may be packed); default: none is
   bool exact = false;                    ///< NodeView::exact
+  bool padded = false;                   ///< buffers have readable tails as planned memory has (TensorInfo::is_padded)
   bool inplace = false;                  ///< give output 0 the memory of the first input the kernel allows
   std::string* kernel_used = nullptr;    ///< receives the name of the kernel that ran
 };
@@ -66,7 +67,8 @@ std::vector<HostTensor> evaluate(const OpDef& def, const Attributes& attributes,
 std::vector<HostTensor> evaluate_raw(const OpDef& def, const void* attrs, const HostInputs& inputs, const Tables& tables,
                                      const EvaluateOptions& options = {});
 
-/// All ops, the portable kernels and the tuned ones of this build; `xnnpack` false leaves XNNPACK out.
-Tables default_tables(bool xnnpack = true);
+/// All ops, the portable kernels and the tuned ones of this build; `xnnpack` false leaves XNNPACK out. `prefer`: "simd",
+/// "xnnpack" or "portable", whose kernels then win wherever they accept. Throws InvalidArgument when this build lacks it.
+Tables default_tables(bool xnnpack = true, std::string_view prefer = {});
 
 }  // namespace gf

@@ -12,6 +12,9 @@
 #ifdef GF_HAS_SIMD
 #include "ops/cpu/simd/isa_dispatch.h"
 #endif
+#ifdef GF_HAS_XNNPACK
+#include "ops/cpu/xnnpack/pthreadpool_adapter.h"
+#endif
 
 namespace gf {
 namespace {
@@ -73,6 +76,10 @@ struct Model::Impl {
   SetupTimes times;
   Pages pool_memory;
   ThreadPool* pool = nullptr;
+#ifdef GF_HAS_XNNPACK
+  std::unique_ptr<pthreadpool, decltype(&pthreadpool_destroy)> pthreads{nullptr, &pthreadpool_destroy};
+#endif
+  ParallelFor parallel;
   Pages weights_memory, state_memory;
   std::optional<Weights> weights;
   std::optional<State> state;
@@ -84,21 +91,16 @@ struct Model::Impl {
   }
 
   void start(std::span<const std::byte> bytes, int64_t began) {
-    tables = options.tables ? *options.tables : default_tables(options.xnnpack);
     isa = machine_isa();
     if (options.isa && isa_allows(isa, *options.isa)) isa = *options.isa;
+    tables = options.tables ? *options.tables : default_tables(options.xnnpack && isa == machine_isa(), options.prefer);
     ErrorDetail detail;
     auto loaded = Program::load(bytes, tables.ops, {options.limits, options.verify_data}, &detail);
     if (!loaded.ok()) fail(loaded.error(), detail);
     program = *loaded;
     times.load_ms = static_cast<double>(monotonic_ns() - began) * 1e-6;
     const int threads = options.threads > 0 ? options.threads : physical_core_count();
-    if (threads > 1) {
-      pool_memory = Pages(ThreadPool::bytes_needed(threads));
-      auto made = ThreadPool::create(pool_memory.span(), threads, &detail);
-      if (!made.ok()) fail(made.error(), detail);
-      pool = *made;
-    }
+    if (threads > 1) start_threads(threads);
     if (program->state_count() > 0) {
       state_memory = Pages(State::bytes_needed(*program));
       auto made = State::create(*program, state_memory.span(), &detail);
@@ -107,13 +109,30 @@ struct Model::Impl {
     }
   }
 
+  void start_threads(int threads) {
+#ifdef GF_HAS_XNNPACK
+    if (options.prefer == "xnnpack") {  // the only pool whose threads XNNPACK can use
+      pthreads.reset(pthreadpool_create(static_cast<size_t>(threads)));
+      if (pthreads == nullptr) throw Exception(Error::OutOfMemory, "no thread pool for XNNPACK");
+      parallel = xnnpack::parallel_for(pthreads.get());
+      return;
+    }
+#endif
+    ErrorDetail detail;
+    pool_memory = Pages(ThreadPool::bytes_needed(threads));
+    auto made = ThreadPool::create(pool_memory.span(), threads, &detail);
+    if (!made.ok()) fail(made.error(), detail);
+    pool = *made;
+    parallel = {&ThreadPool::run, pool, pool->threads()};
+  }
+
   SessionOptions session_options() const {
     SessionOptions o;
     o.isa = isa;
     o.strict = options.strict;
     o.pool_bytes = options.pool_bytes;
     o.external_inputs = o.external_outputs = options.external_io;
-    if (pool != nullptr) o.parallel = {&ThreadPool::run, pool, pool->threads()};
+    o.parallel = parallel;
     return o;
   }
 
@@ -176,7 +195,7 @@ const Program& Model::program() const { return *impl_->program; }
 State* Model::state() { return impl_->state ? &*impl_->state : nullptr; }
 const SetupTimes& Model::times() const { return impl_->times; }
 Isa Model::isa() const { return impl_->isa; }
-int Model::threads() const { return impl_->pool != nullptr ? impl_->pool->threads() : 1; }
+int Model::threads() const { return impl_->parallel.threads; }
 Session& Model::session(std::string_view entry) { return impl_->entry(entry).session; }
 MemoryNeeds Model::needs(std::string_view entry) { return impl_->entry(entry).needs; }
 

@@ -20,9 +20,10 @@ struct ModelOptions {
   std::optional<Isa> isa;             ///< default: the best of this machine; given: at most this
   bool strict = false;                ///< refuse reference kernels
   bool verify_data = false;           ///< check the checksum over all data
-  bool xnnpack = true;                ///< let XNNPACK take part
+  bool xnnpack = true;                ///< let XNNPACK take part (never where `isa` is below the machine's: it has its own)
+  std::string prefer;                 ///< kernels that win wherever they accept, see default_tables; "xnnpack": its thread pool too
   bool external_io = false;           ///< inputs and outputs are bound by the caller
-  std::optional<Tables> tables;       ///< default: default_tables(xnnpack)
+  std::optional<Tables> tables;       ///< default: default_tables(xnnpack, prefer)
   uint64_t pool_bytes = uint64_t{64} << 20;  ///< for values without a bound, in entries that have them
   Limits limits;
 };

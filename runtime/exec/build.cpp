@@ -143,12 +143,12 @@ class SessionBuilder {
     n.pool = touches_pool(core_, n);
     const NodeView node = node_view(core_, n);
     const char* best_refusal = "";
-    int best_refused_rank = -1;
+    int best_refused_rank = -1, chosen_rank = -1;
     for (int t = 0; t < core_.tables.kernel_table_count; ++t) {
       for (const Kernel* k : core_.tables.kernels[t]) {
-        if (k->op != n.def->info.id || (n.kernel != nullptr && k->rank <= n.kernel->rank)) continue;
+        const int rank = core_.tables.rank(t, *k);
+        if (k->op != n.def->info.id || rank <= chosen_rank) continue;
         KernelPlan plan;
-        plan = KernelPlan();
         Error e = isa_allows(node.isa, k->isa) ? k->prepare(node, plan) : plan.refuse("needs a better instruction set");
         if (e == Error::Ok && core_.options.strict && k->rank < 10) e = plan.refuse("reference kernel, and strict was asked for");
         if (e == Error::Ok && n.pool) {
@@ -158,9 +158,10 @@ class SessionBuilder {
         if (e == Error::Ok) {
           n.kernel = k;
           n.plan = plan;
+          chosen_rank = rank;
         } else if (e == Error::Unsupported) {
-          if (static_cast<int>(k->rank) > best_refused_rank) {
-            best_refused_rank = k->rank;
+          if (rank > best_refused_rank) {
+            best_refused_rank = rank;
             best_refusal = plan.refused;
           }
         } else {
@@ -175,7 +176,7 @@ class SessionBuilder {
         if (n.in[k] != nullptr) used += static_cast<size_t>(std::max(0, std::snprintf(types + used, sizeof types - used, "%s%s", k != 0 ? ", " : "", dtype_name(n.in[k]->dtype))));
       return blame(core_, index, GF_FAIL(detail_, Error::Unsupported, static_cast<int32_t>(index), "no kernel for (%s)%s%s", types, best_refused_rank >= 0 ? ": " : "", best_refusal), detail_);
     }
-    if (best_refused_rank > static_cast<int>(n.kernel->rank)) n.refused = best_refusal;
+    if (best_refused_rank > chosen_rank) n.refused = best_refusal;
     return Error::Ok;
   }
 

@@ -36,7 +36,7 @@ struct MemoryNeeds {
   uint64_t state_bytes = 0;                ///< shared by the sessions that work on the same State
   uint64_t session_bytes = 0;              ///< the session's records and kernel data
   uint64_t activation_bytes = 0;           ///< planned arena; may be shared by sessions that never run at once
-  uint64_t scratch_bytes = 0;              ///< kernels' scratch; may be shared likewise
+  uint64_t scratch_bytes = 0;              ///< kernels' scratch (create uses it too); may be shared likewise
   uint64_t pool_bytes = 0;                 ///< options.pool_bytes when the entry has values without a bound, else 0
   uint64_t create_bytes = 0;               ///< needed by Weights::create only, then free
   uint64_t max_live_bytes = 0;             ///< lower bound of activation_bytes for this order of nodes

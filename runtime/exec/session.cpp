@@ -53,8 +53,12 @@ Error attach_kernels(SessionCore& core, const Weights& weights, ErrorDetail* det
     if (n.kernel->init == nullptr) continue;
     InitContext c;
     c.data = n.data;
+    c.data_bytes = n.plan.data_bytes;
     std::memcpy(c.packed, n.packed, sizeof c.packed);
     c.parallel = core.options.parallel;
+    c.inputs = n.in;
+    c.outputs = n.out;
+    c.scratch = core.scratch;
     c.detail = detail;
     const NodeView node = node_view(core, n);
     if (const Error e = n.kernel->init(node, c); e != Error::Ok) {

@@ -107,10 +107,15 @@ struct KernelPlan {
 
 /// For init: per-node memory and packed weights.
 struct InitContext {
-  void* data = nullptr;                            ///< plan.data_bytes, kAlignment, zeroed
+  void* data = nullptr;                            ///< data_bytes, kAlignment, zeroed
+  uint64_t data_bytes = 0;                         ///< as planned
   const void* packed[kMaxPacks] = {};
   ParallelFor parallel;
-  void* create_memory = nullptr;                   ///< temporary, gone after create
+  /// The tensors of every later run. Addresses are final where TensorInfo::is_padded says planned memory and for
+  /// constants; what the caller binds has no address yet. nullptr entries: absent.
+  const TensorView* const* inputs = nullptr;
+  TensorView* const* outputs = nullptr;
+  void* scratch = nullptr;                         ///< plan.scratch_bytes, free to use until init returns
   ErrorDetail* detail = nullptr;
 };
 
@@ -167,10 +172,13 @@ struct Tables {
   OpTable ops;
   KernelTable kernels[kMaxKernelTables];
   int kernel_table_count = 0;
+  int preferred = -1;               ///< table whose kernels win wherever they accept; -1: ranks alone decide
 
   constexpr void add(KernelTable table) {
     if (kernel_table_count < kMaxKernelTables) kernels[kernel_table_count++] = table;
   }
+  /// What accepting kernels are compared by.
+  constexpr int rank(int table, const Kernel& kernel) const { return kernel.rank + (table == preferred ? 1 << 16 : 0); }
 };
 
 }  // namespace gf

@@ -6,14 +6,21 @@
 #include "ops/cpu/simd/isa_dispatch.h"
 #include "ops/cpu/simd/table.h"
 #endif
+#if GF_XNNPACK
+#include "ops/cpu/xnnpack/table.h"
+#endif
+#include <map>
+
 #include "tests/ops/golden_cases.h"
 
 namespace gf::test {
 namespace {
 
-void check_file(const char* name, const Tables& tables, Isa isa) {
+/// Returns how many cases each kernel took. `padded`: buffers as in planned memory, inputs behind the first constant too.
+std::map<std::string, int> check_file(const char* name, const Tables& tables, Isa isa, bool padded = false, bool constant = false) {
+  std::map<std::string, int> taken;
   const json cases = golden_cases(name);
-  ASSERT_GT(cases.size(), 100U);
+  EXPECT_GT(cases.size(), 100U);
   RoughParallel rough;
   size_t index = 0;
   for (const json& c : cases) {
@@ -21,10 +28,16 @@ void check_file(const char* name, const Tables& tables, Isa isa) {
     SCOPED_TRACE(op + ", case " + std::to_string(index++) + " " + c["attrs"].dump() + " " +
                  c["inputs"][0]["dtype"].get<std::string>() + io::shape_text(c["inputs"][0]["shape"].get<std::vector<int64_t>>()));
     const OpDef* def = tables.ops.find(op);
-    ASSERT_NE(def, nullptr);
+    if (def == nullptr) {
+      ADD_FAILURE() << "no op of this name";
+      continue;
+    }
     const HostInputs inputs = inputs_of(c);
     EvaluateOptions options;
     options.isa = isa;
+    options.padded = padded;
+    options.constant.assign(inputs.size(), constant);
+    options.constant[0] = false;
     std::string kernel;
     options.kernel_used = &kernel;
     options.outputs = static_cast<int>(c["outputs"].size());
@@ -40,7 +53,9 @@ void check_file(const char* name, const Tables& tables, Isa isa) {
     } catch (const Exception& e) {
       ADD_FAILURE() << e.what();
     }
+    ++taken[kernel];
   }
+  return taken;
 }
 
 class Golden : public ::testing::TestWithParam<const char*> {};
@@ -60,6 +75,21 @@ TEST_P(Golden, VectorKernels) {
   tables.add(cpu::portable_kernels());
   for (const Isa isa : {Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Neon})
     if (isa_allows(simd::best_isa(), isa)) check_file(GetParam(), tables, isa);
+}
+#endif
+
+#if GF_XNNPACK
+TEST_P(Golden, XnnpackKernels) {
+  Tables tables;
+  tables.ops = AllOps::table();
+  tables.add(cpu::xnnpack_kernels());
+  tables.add(cpu::portable_kernels());
+  tables.preferred = 0;
+  std::map<std::string, int> taken;
+  for (const bool constant : {false, true})
+    for (const auto& [kernel, count] : check_file(GetParam(), tables, Isa::Portable, true, constant)) taken[kernel] += count;
+  for (const Kernel* k : cpu::xnnpack_kernels())
+    if (taken.contains(k->name)) std::cout << k->name << ": " << taken[k->name] << " cases\n";
 }
 #endif
 

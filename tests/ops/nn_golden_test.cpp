@@ -8,6 +8,9 @@
 #include "ops/cpu/simd/isa_dispatch.h"
 #include "ops/cpu/simd/table.h"
 #endif
+#if GF_XNNPACK
+#include "ops/cpu/xnnpack/table.h"
+#endif
 #include "tests/ops/golden_cases.h"
 
 namespace gf::test {
@@ -18,6 +21,9 @@ Tables all_tables() {
   tables.ops = AllOps::table();
 #if GF_SIMD
   tables.add(cpu::simd_kernels());
+#endif
+#if GF_XNNPACK
+  tables.add(cpu::xnnpack_kernels());
 #endif
   tables.add(cpu::portable_kernels());
   return tables;
@@ -77,7 +83,8 @@ std::map<std::string, int> run_file(const std::string& file) {
         if (kernel->op != def->info.id) continue;
         for (const Isa isa : isas()) {
           const bool portable = std::string(kernel->name).find("portable") != std::string::npos;
-          if (portable && isa != Isa::Portable) continue;
+          const bool xnnpack = std::string(kernel->name).find("xnnpack") != std::string::npos;
+          if ((portable || xnnpack) && isa != Isa::Portable) continue;
           for (const bool constant : {false, true}) {
             if (portable && constant) continue;
             SCOPED_TRACE(std::string(kernel->name) + " on " + isa_name(isa) + ", case " + std::to_string(index - 1) +
@@ -86,6 +93,7 @@ std::map<std::string, int> run_file(const std::string& file) {
             EvaluateOptions options;
             options.isa = isa;
             options.kernel = kernel->name;
+            options.padded = xnnpack;  // planned memory is all it takes
             options.constant.assign(c["inputs"].size(), constant);
             options.constant[0] = false;
             if (has_residual && c["inputs"].size() > 3) options.constant[3] = false;
@@ -105,19 +113,24 @@ void expect_accepted(const std::map<std::string, int>& accepted,
 #if !GF_SIMD
     if (std::string(name).find("simd") != std::string::npos) continue;
 #endif
+#if !GF_XNNPACK
+    if (std::string(name).find("xnnpack") != std::string::npos) continue;
+#endif
     const auto found = accepted.find(name);
     EXPECT_GE(found == accepted.end() ? 0 : found->second, count) << name;
   }
 }
 
-TEST(NnGolden, MatMul) { expect_accepted(run_file("matmul"), {{"matmul_portable", 244}, {"matmul_f32_simd", 80}}); }
+TEST(NnGolden, MatMul) { expect_accepted(run_file("matmul"), {{"matmul_portable", 244}, {"matmul_f32_simd", 80}, {"matmul_f32_xnnpack", 1}}); }
 TEST(NnGolden, Conv) {
   expect_accepted(run_file("conv"), {{"conv_portable", 140},
                                      {"conv_transpose_portable", 100},
                                      {"deform_conv_portable", 7},
                                      {"conv_f32_simd", 100},
                                      {"conv_depthwise_f32_simd", 20},
-                                     {"conv_transpose_f32_simd", 90}});
+                                     {"conv_transpose_f32_simd", 90},
+                                     {"conv_f32_xnnpack", 1},
+                                     {"conv_transpose_f32_xnnpack", 1}});
 }
 TEST(NnGolden, Pool) {
   expect_accepted(run_file("pool"), {{"max_pool_portable", 100},
@@ -126,7 +139,9 @@ TEST(NnGolden, Pool) {
                                      {"max_unpool_portable", 4},
                                      {"max_pool_f32_simd", 60},
                                      {"average_pool_f32_simd", 30},
-                                     {"lp_pool_f32_simd", 45}});
+                                     {"lp_pool_f32_simd", 45},
+                                     {"max_pool_f32_xnnpack", 1},
+                                     {"average_pool_f32_xnnpack", 1}});
 }
 TEST(NnGolden, Recurrent) {
   expect_accepted(run_file("recurrent"), {{"lstm_portable", 25},

@@ -18,6 +18,8 @@ void add_common(CLI::App& app, Common& c, int default_threads) {
       ->check(CLI::IsMember({"portable", "avx2", "avx512", "avx512vnni", "amx", "neon"}));
   app.add_option("--seed", c.seed, "Seed of random inputs")->capture_default_str();
   app.add_flag("--no-xnnpack", c.no_xnnpack, "Leave XNNPACK out");
+  app.add_option("--prefer", c.prefer, "Take these kernels wherever they accept a node")
+      ->check(CLI::IsMember({"simd", "xnnpack", "portable"}));
 }
 
 int run_tool(const std::string& name, const std::string& what, const std::string& examples, int argc, char** argv,
@@ -57,6 +59,7 @@ ModelOptions model_options(const Common& c) {
   o.threads = c.threads;
   o.verify_data = true;
   o.xnnpack = !c.no_xnnpack;
+  o.prefer = c.prefer;
   for (const Isa isa : {Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni, Isa::Amx, Isa::Neon})
     if (c.isa == isa_name(isa)) o.isa = isa;
   return o;

@@ -27,6 +27,7 @@ struct Common {
   std::string isa;
   uint64_t seed = 0;
   bool no_xnnpack = false;
+  std::string prefer;
 };
 void add_common(CLI::App& app, Common& common, int default_threads);
 

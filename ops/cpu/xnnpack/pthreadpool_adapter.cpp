@@ -13,6 +13,12 @@ struct Frame {
 };
 thread_local const Frame* t_frames = nullptr;
 
+const Frame* frame_of(const void* pool) {
+  for (const Frame* frame = t_frames; frame != nullptr; frame = frame->outer)
+    if (frame->pool == pool) return frame;
+  return nullptr;
+}
+
 struct Job {
   const void* pool;
   int64_t tasks;
@@ -38,8 +44,7 @@ void work(void* context, size_t item) {
 
 void run_tasks(void* context, int64_t tasks, ParallelFor::Body body, void* argument) {
   if (tasks <= 0) return;
-  for (const Frame* frame = t_frames; frame != nullptr; frame = frame->outer) {
-    if (frame->pool != context) continue;
+  if (const Frame* frame = frame_of(context); frame != nullptr) {
     for (int64_t task = 0; task < tasks; ++task) body(argument, task, frame->worker);
     return;
   }
@@ -55,6 +60,11 @@ ParallelFor parallel_for(pthreadpool_t pool) {
   const size_t threads = pthreadpool_get_threads_count(pool);
   if (threads <= 1) return {};
   return {&run_tasks, pool, static_cast<int>(threads)};
+}
+
+pthreadpool_t pool_of(const ParallelFor& parallel) {
+  if (parallel.run_tasks != &run_tasks || frame_of(parallel.context) != nullptr) return nullptr;
+  return static_cast<pthreadpool_t>(parallel.context);
 }
 
 }  // namespace gf::xnnpack

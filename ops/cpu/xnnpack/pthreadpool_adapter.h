@@ -14,4 +14,8 @@ namespace gf::xnnpack {
 /// (XNNPACK's own operators flush them; our kernels do not).
 ParallelFor parallel_for(pthreadpool_t pool);
 
+/// The pthreadpool behind `parallel`, for XNNPACK's own calls; nullptr (run on the calling thread) when parallel_for above
+/// did not make it, or inside a task of that pool.
+pthreadpool_t pool_of(const ParallelFor& parallel);
+
 }  // namespace gf::xnnpack
