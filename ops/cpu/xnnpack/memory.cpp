@@ -96,7 +96,10 @@ void* Memory::take(size_t bytes, size_t alignment) {
 }
 
 void* Memory::grow(void* data, size_t bytes) {
+  const uint64_t limit = refuse_above_;
+  refuse_above_ = kNoLimit;
   void* larger = take(bytes, kAlignment);
+  refuse_above_ = limit;
   if (larger == nullptr || data == nullptr) return larger;
   for (int k = 0; k < count_; ++k)
     if (pieces_[k].data == data) std::memcpy(larger, data, pieces_[k].bytes < bytes ? pieces_[k].bytes : bytes);

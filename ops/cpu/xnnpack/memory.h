@@ -17,7 +17,8 @@ class Memory {
 
   /// Carves pieces out of `block` (aligned to kAlignment).
   explicit Memory(std::span<std::byte> block) : block_(block) {}
-  /// Counts. A request above `refuse_above` gets no memory (XNNPACK then gives up cleanly) but is counted.
+  /// Counts. A request for aligned memory (packed weights) above `refuse_above` gets none, so that XNNPACK gives up
+  /// cleanly, but is counted; tables, which XNNPACK grows, are always given.
   explicit Memory(uint64_t refuse_above) : refuse_above_(refuse_above), counting_(true) {}
   ~Memory();
   Memory(const Memory&) = delete;
