@@ -147,10 +147,11 @@ TEST(XnnpackMemory, PlansAreAtMostFivePercentOver) {
     Use sum;
     for (const Use& u : g_uses) {
       EXPECT_GE(u.planned, u.asked) << name;
-      EXPECT_LE(static_cast<double>(u.planned), 1.05 * static_cast<double>(u.asked)) << name << ": " << u.planned << " planned, " << u.asked << " asked for";
+      EXPECT_LE(u.planned, u.asked + 5 * kAlignment) << name << ": our record and the rounding of at most four pieces";
       sum.planned += u.planned;
       sum.asked += u.asked;
     }
+    EXPECT_LE(static_cast<double>(sum.planned), 1.05 * static_cast<double>(sum.asked)) << name;
     std::cout << name << ": " << g_uses.size() << " operators, planned " << sum.planned << ", asked for " << sum.asked << '\n';
   }
 }
@@ -269,30 +270,35 @@ std::vector<float> on(const char* kernel, const HostInputs& inputs, const Attrib
 
 TEST(XnnpackDeviations, DenormalsAreFlushed) {
   const float denormal = 1e-40F;
-  const HostInputs inputs{row({denormal, 1}), row({denormal, 1})};
-  EXPECT_EQ(on<op::Add>("add_f32_xnnpack", inputs)[0], 0.0F);
-  EXPECT_EQ(on<op::Add>("add_portable", inputs)[0], 2 * denormal);
+  EXPECT_EQ(on<op::Ceil>("ceil_f32_xnnpack", {row({denormal, 1})})[0], 0.0F);
+  EXPECT_EQ(on<op::Ceil>("elementwise_portable", {row({denormal, 1})})[0], 1.0F);
   volatile float after = denormal;
   EXPECT_NE(after * 1.0F, 0.0F) << "the caller's floating-point mode must come back";
 }
 
-TEST(XnnpackDeviations, AClampTurnsNanIntoABound) {
-  const HostInputs inputs{row({std::nanf(""), 1}), row({1, 1})};
-  HostInputs product = inputs;
-  product[1] = HostTensor::zeros(DType::F32, {2, 1});
+TEST(XnnpackDeviations, NanIsLost) {
+  const HostInputs x{row({std::nanf(""), 1})};
+  HostInputs product = x;
+  product.push_back(HostTensor::zeros(DType::F32, {2, 1}));
   product[1]->view<float>()[0] = product[1]->view<float>()[1] = 1;
   const Attributes relu{{"activation", static_cast<int64_t>(Activation::Relu)}};
+  const float infinity = xnnpack::kInfinity;
   EXPECT_EQ(on<op::MatMul>("matmul_f32_xnnpack", product, relu, {false, true})[0], 0.0F);
+  EXPECT_EQ(on<op::MatMul>("matmul_f32_xnnpack", product, {}, {false, true})[0], -infinity);
   EXPECT_TRUE(std::isnan(on<op::MatMul>("matmul_portable", product, relu)[0]));
-  EXPECT_TRUE(std::isnan(on<op::MatMul>("matmul_f32_xnnpack", product, {}, {false, true})[0])) << "without a clamp NaN stays";
+  EXPECT_TRUE(std::isinf(on<op::Softmax>("softmax_f32_xnnpack", x)[0]));
+  EXPECT_EQ(on<op::Softmax>("softmax_f32_xnnpack", {row({infinity, 1})})[0], -infinity);
+  for (const float v : on<op::Softmax>("softmax_portable", x)) EXPECT_TRUE(std::isnan(v));
+  EXPECT_TRUE(std::isnan(on<op::Sigmoid>("sigmoid_f32_xnnpack", x)[0])) << "elementwise operators keep it";
+  EXPECT_TRUE(std::isnan(on<op::HardSwish>("hard_swish_f32_xnnpack", x)[0]));
 }
 
 TEST(XnnpackDeviations, ExactNodesRefuseIt) {
   EvaluateOptions o;
   o.padded = o.exact = true;
-  o.kernel = "add_f32_xnnpack";
+  o.kernel = "ceil_f32_xnnpack";
   try {
-    evaluate(op_def<op::Add>, {}, {row({1, 2}), row({1, 2})}, default_tables(), o);
+    evaluate(op_def<op::Ceil>, {}, {row({1, 2})}, default_tables(), o);
     ADD_FAILURE() << "accepted";
   } catch (const Exception& e) {
     EXPECT_EQ(e.code(), Error::Unsupported);

@@ -2,21 +2,17 @@
 // last axis.
 #include "ops/cpu/xnnpack/operator.h"
 #include "schema/ops/abs.h"
-#include "schema/ops/add.h"
 #include "schema/ops/ceil.h"
-#include "schema/ops/div.h"
 #include "schema/ops/elu.h"
 #include "schema/ops/floor.h"
 #include "schema/ops/hard_swish.h"
 #include "schema/ops/leaky_relu.h"
-#include "schema/ops/mul.h"
 #include "schema/ops/neg.h"
 #include "schema/ops/prelu.h"
 #include "schema/ops/round.h"
 #include "schema/ops/sigmoid.h"
 #include "schema/ops/softmax.h"
 #include "schema/ops/sqrt.h"
-#include "schema/ops/sub.h"
 
 namespace gf::xnnpack {
 namespace {
@@ -56,32 +52,6 @@ struct AlphaSpec {
   xnn_status create(const Constants&, xnn_operator_t* op) const { return kCreate(1, 1, 1, alpha, 0, op); }
   xnn_status setup(xnn_operator_t op, const Addresses& at, pthreadpool_t pool) const {
     return kSetup(op, count, at.in[0], at.out, pool);
-  }
-};
-
-using BinarySetup = xnn_status(xnn_operator_t, size_t, const size_t*, size_t, const size_t*, const float*, const float*,
-                               float*, pthreadpool_t);
-
-template <xnn_status (*kCreate)(float, float, uint32_t, xnn_operator_t*), BinarySetup* kSetup>
-struct BinarySpec {
-  Shape a, b;
-
-  static Error parse(const NodeView& node, KernelPlan& plan, BinarySpec& s) {
-    GF_TRY(check_node(node, plan));
-    s.a = node.input(0).shape;
-    s.b = node.input(1).shape;
-    if (s.a.rank > XNN_MAX_TENSOR_DIMS || s.b.rank > XNN_MAX_TENSOR_DIMS) return plan.refuse("rank above 6");
-    const Shape& y = node.output(0).shape;
-    plan.inplace_inputs = (s.a == y ? 1U : 0U) | (s.b == y ? 2U : 0U);
-    return Error::Ok;
-  }
-  xnn_status create(const Constants&, xnn_operator_t* op) const { return kCreate(-kInfinity, kInfinity, 0, op); }
-  xnn_status setup(xnn_operator_t op, const Addresses& at, pthreadpool_t pool) const {
-    size_t dims[2][kMaxRank];
-    for (int d = 0; d < a.rank; ++d) dims[0][d] = static_cast<size_t>(a[d]);
-    for (int d = 0; d < b.rank; ++d) dims[1][d] = static_cast<size_t>(b[d]);
-    return kSetup(op, static_cast<size_t>(a.rank), dims[0], static_cast<size_t>(b.rank), dims[1], at.in[0], at.in[1],
-                  at.out, pool);
   }
 };
 
@@ -136,10 +106,6 @@ template <class Op, auto kCreate, Setup* kSetup>
 constexpr Kernel unary(const char* name) {
   return operator_kernel<UnarySpec<kCreate, kSetup>>(Op::info.id, name);
 }
-template <class Op, auto kCreate, BinarySetup* kSetup>
-constexpr Kernel binary(const char* name) {
-  return operator_kernel<BinarySpec<kCreate, kSetup>>(Op::info.id, name);
-}
 template <class Op, auto kCreate, Setup* kSetup>
 constexpr Kernel with_alpha(const char* name) {
   return operator_kernel<AlphaSpec<Op, kCreate, kSetup>>(Op::info.id, name);
@@ -148,16 +114,13 @@ constexpr Kernel with_alpha(const char* name) {
 }  // namespace
 
 const Kernel abs_kernel = unary<op::Abs, xnn_create_abs_nc_f32, xnn_setup_abs_nc_f32>("abs_f32_xnnpack");
-const Kernel add_kernel = binary<op::Add, xnn_create_add_nd_f32, xnn_setup_add_nd_f32>("add_f32_xnnpack");
 const Kernel ceil_kernel = unary<op::Ceil, xnn_create_ceiling_nc_f32, xnn_setup_ceiling_nc_f32>("ceil_f32_xnnpack");
-const Kernel div_kernel = binary<op::Div, xnn_create_divide_nd_f32, xnn_setup_divide_nd_f32>("div_f32_xnnpack");
 const Kernel elu_kernel = with_alpha<op::Elu, xnn_create_elu_nc_f32, xnn_setup_elu_nc_f32>("elu_f32_xnnpack");
 const Kernel floor_kernel = unary<op::Floor, xnn_create_floor_nc_f32, xnn_setup_floor_nc_f32>("floor_f32_xnnpack");
 const Kernel hard_swish_kernel =
     unary<op::HardSwish, xnn_create_hardswish_nc_f32, xnn_setup_hardswish_nc_f32>("hard_swish_f32_xnnpack");
 const Kernel leaky_relu_kernel =
     with_alpha<op::LeakyRelu, xnn_create_leaky_relu_nc_f32, xnn_setup_leaky_relu_nc_f32>("leaky_relu_f32_xnnpack");
-const Kernel mul_kernel = binary<op::Mul, xnn_create_multiply_nd_f32, xnn_setup_multiply_nd_f32>("mul_f32_xnnpack");
 const Kernel neg_kernel = unary<op::Neg, xnn_create_negate_nc_f32, xnn_setup_negate_nc_f32>("neg_f32_xnnpack");
 const Kernel prelu_kernel = operator_kernel<PReluSpec>(op::PRelu::info.id, "prelu_f32_xnnpack");
 const Kernel round_kernel =
@@ -167,6 +130,5 @@ const Kernel sigmoid_kernel =
 const Kernel softmax_kernel = operator_kernel<SoftmaxSpec>(op::Softmax::info.id, "softmax_f32_xnnpack");
 const Kernel sqrt_kernel =
     unary<op::Sqrt, xnn_create_square_root_nc_f32, xnn_setup_square_root_nc_f32>("sqrt_f32_xnnpack");
-const Kernel sub_kernel = binary<op::Sub, xnn_create_subtract_nd_f32, xnn_setup_subtract_nd_f32>("sub_f32_xnnpack");
 
 }  // namespace gf::xnnpack

@@ -5,7 +5,7 @@
 namespace gf::xnnpack {
 
 Error check_node(const NodeView& node, KernelPlan& plan, uint32_t constants, uint32_t ignored) {
-  if (node.exact) return plan.refuse("a train step: XNNPACK flushes denormals and its clamp swallows NaN");
+  if (node.exact) return plan.refuse("a train step: XNNPACK flushes denormals and loses NaN");
   if (!node.is_static()) return plan.refuse("XNNPACK serves shapes that never change only");
   const auto check = [&](const TensorInfo& t, bool constant) -> Error {
     if (t.dtype != DType::F32) return plan.refuse("element type is not float32");
