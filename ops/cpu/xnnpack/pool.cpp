@@ -40,13 +40,19 @@ struct PoolSpec {
     channels = size(x[x.rank - 1]);
     if (!fit(rows) || !fit(cols)) return plan.refuse("a window that sees padding alone, or sizes beyond 32 bits");
     if (rows.kernel * cols.kernel == 1) return plan.refuse("a window of one element");
+    for (Window* w : {&rows, &cols})
+      if (w->kernel == 1) w->dilation = 1;
     return Error::Ok;
   }
+  bool padded() const { return rows.pad_begin + rows.pad_end + cols.pad_begin + cols.pad_end != 0; }
+  bool dilated() const { return rows.dilation * cols.dilation != 1; }
 };
 
 struct MaxPoolSpec : PoolSpec {
   static Error parse(const NodeView& node, KernelPlan& plan, MaxPoolSpec& s) {
-    return s.parse_window(node, node.attributes<op::MaxPool::Attrs>(), plan);
+    GF_TRY(s.parse_window(node, node.attributes<op::MaxPool::Attrs>(), plan));
+    // padding is made of elements near the border, which with dilation need not belong to the window
+    return s.dilated() && s.padded() ? plan.refuse("a dilated window with padding, which XNNPACK gets wrong") : Error::Ok;
   }
   xnn_status create(const Constants&, xnn_operator_t* op) const {
     return xnn_create_max_pooling2d_nhwc_f32(u32(rows.pad_begin), u32(cols.pad_end), u32(rows.pad_end),
@@ -63,9 +69,8 @@ struct AveragePoolSpec : PoolSpec {
   static Error parse(const NodeView& node, KernelPlan& plan, AveragePoolSpec& s) {
     const auto& a = node.attributes<op::AveragePool::Attrs>();
     GF_TRY(s.parse_window(node, a, plan));
-    if (s.rows.dilation * s.cols.dilation != 1) return plan.refuse("a dilated window");
-    const bool pads = s.rows.pad_begin + s.rows.pad_end + s.cols.pad_begin + s.cols.pad_end != 0;
-    if (a.count_include_pad && pads) return plan.refuse("padding that counts");
+    if (s.dilated()) return plan.refuse("a dilated window");
+    if (a.count_include_pad && s.padded()) return plan.refuse("padding that counts");
     return Error::Ok;
   }
   xnn_status create(const Constants&, xnn_operator_t* op) const {
