@@ -1,8 +1,8 @@
 #include "schema/infer.h"
 
-#include <cstdio>
 #include <cstring>
 
+#include "runtime/core/format.h"
 #include "schema/op.h"
 
 namespace gf {
@@ -185,7 +185,7 @@ Error InferContext::fail(Error code, const char* format, ...) {
   char text[sizeof detail_->text];
   va_list arguments;
   va_start(arguments, format);
-  std::vsnprintf(text, sizeof text, format, arguments);
+  format_text_list(text, sizeof text, format, arguments);
   va_end(arguments);
   return detail_->set(code, node_, "%s", text);
 }

@@ -1,6 +1,6 @@
 #include "runtime/core/error.h"
 
-#include <cstdio>
+#include "runtime/core/format.h"
 
 namespace gf {
 
@@ -26,7 +26,7 @@ constexpr ErrorRow kErrors[] = {
 Error fill(ErrorDetail& detail, Error code, int32_t node, const char* format, va_list arguments) {
   detail.error = code;
   detail.node = node;
-  std::vsnprintf(detail.text, sizeof detail.text, format, arguments);
+  format_text_list(detail.text, sizeof detail.text, format, arguments);
   for (char* c = detail.text; *c != '\0'; ++c)  // names from untrusted files must not reach a terminal as escape codes
     if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f) *c = '?';
   return code;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/core/format.h"
 #include "runtime/exec/core.h"
 
 namespace gf {
@@ -173,7 +174,7 @@ class SessionBuilder {
       char types[96] = "";
       size_t used = 0;
       for (int32_t k = 0; k < n.in_count && used < sizeof types - 1; ++k)
-        if (n.in[k] != nullptr) used += static_cast<size_t>(std::max(0, std::snprintf(types + used, sizeof types - used, "%s%s", k != 0 ? ", " : "", dtype_name(n.in[k]->dtype))));
+        if (n.in[k] != nullptr) used += format_text(types + used, sizeof types - used, "%s%s", k != 0 ? ", " : "", dtype_name(n.in[k]->dtype));
       return blame(core_, index, GF_FAIL(detail_, Error::Unsupported, static_cast<int32_t>(index), "no kernel for (%s)%s%s", types, best_refused_rank >= 0 ? ": " : "", best_refusal), detail_);
     }
     if (best_refused_rank > chosen_rank) n.refused = best_refusal;
