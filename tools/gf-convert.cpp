@@ -8,6 +8,7 @@
 
 #include "converter/include/ghostflow/converter.h"
 #include "io/file.h"
+#include "tools/common/emit_c.h"
 #include "tools/common/inputs.h"
 #include "tools/common/measure.h"
 #include "tools/common/program_view.h"
@@ -20,7 +21,7 @@ namespace {
 struct Args {
   Common common;
   std::vector<std::string> files, shapes, dims, binds, states, meta;
-  std::string output, entry, report, storage = "f32", image;
+  std::string output, entry, report, storage = "f32", image, emit_c, emit_target;
   int optimize = 2;
   bool keep_node_names = false, list_ops = false;
 };
@@ -357,10 +358,25 @@ int export_model(const Args& a) {
   return kOk;
 }
 
+// IN.gf --emit-c FILE
+int emit_existing(const Args& a) {
+  if (a.files.size() != 1 || !a.output.empty())
+    throw UsageError("--emit-c of a .gf takes that one file: gf-convert IN.gf --emit-c FILE.c");
+  ModelOptions options = model_options(a.common);
+  options.verify_data = true;
+  const Model model = Model::load(a.files[0], options);
+  emit_c(model.program().bytes(), a.emit_c, a.emit_target);
+  if (!a.common.json) fmt::print("wrote {}: {} as '{}'\n", a.emit_c, bytes_text(model.program().bytes().size()), c_symbol(a.emit_c));
+  return kOk;
+}
+
 int convert_models(Args& a) {
   if (a.list_ops) return list_ops(a);
   if (a.files.empty()) throw UsageError("give an ONNX file (or --list-ops)");
-  if (ends_with(a.files[0], ".gf")) return export_model(a);
+  if (ends_with(a.files[0], ".gf")) {
+    if (a.emit_c.empty()) return export_model(a);
+    return emit_existing(a);
+  }
   if (ends_with(a.output, ".onnx"))
     throw UsageError(fmt::format("'{}' would be ONNX again; name a .gf with -o", a.output));
   std::vector<Source> sources = read_sources(a);
@@ -389,6 +405,7 @@ int convert_models(Args& a) {
   write_model(model, a);
   ModelOptions open = model_options(a.common);
   Model written = Model::load(a.output, open);
+  if (!a.emit_c.empty()) emit_c(written.program().bytes(), a.emit_c, a.emit_target);
   const bool wants_report = a.common.json || !a.report.empty();
   const Json j = wants_report ? make_report(a, sources, report, written) : Json();
   if (!a.report.empty()) io::write_file(a.report, j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -424,6 +441,10 @@ void define(CLI::App& app, Args& a) {
   app.add_flag("--keep-node-names", a.keep_node_names,
                "Keep names of nodes and tensors for gf-bench, gf-info and error texts");
   app.add_option("--report", a.report, "Write what every pass did, the memory plan and what was left to do (JSON)");
+  app.add_option("--emit-c", a.emit_c,
+                 "FILE.c or FILE.o: write the model as a C array or an object too, with FILE.h (also from IN.gf)");
+  app.add_option("--emit-target", a.emit_target, "Machine of an object: x86-64, aarch64, riscv64, x86-32, arm (default: this one)")
+      ->check(CLI::IsMember(object_targets()));
   app.add_flag("--list-ops", a.list_ops, "List the operators of the models, or all that are supported");
   app.add_option("-O", a.optimize,
                  "Optimisation: 0 only what is needed, 1 clean-ups, 2 fusions and layout, 3 slow searches too")
@@ -434,7 +455,6 @@ void define(CLI::App& app, Args& a) {
                   {"--precision", true, "choice of arithmetic"},
                   {"--pack", true, "weights packed ahead of time"},
                   {"--golden", true, "golden vectors in the file"},
-                  {"--emit-c", true, "models as C source"},
                   {"--sign", true, "signatures"}});
 }
 
@@ -445,6 +465,7 @@ int main(int argc, char** argv) {
   return run_tool("gf-convert", "Converts ONNX models to .gf, and back",
                   "  gf-convert model.onnx -o model.gf --shape image=1x3x224x224 --meta labels=labels.txt\n"
                   "  gf-convert encoder.onnx decode=decoder.onnx -o both.gf --dim length=1..512\n"
+                  "  gf-convert model.onnx -o model.gf --emit-c model.c\n"
                   "  gf-convert vad.onnx -o vad.gf --state new_state=state --report report.json\n"
                   "  gf-convert model.gf -o model.onnx",
                   argc, argv, [&a](CLI::App& app) {
