@@ -17,7 +17,7 @@ endfunction()
 # gf_find_headers(VARIABLE HEADER): where a header-only package lies. Ignores the target's root directory: such headers are
 # the same for every machine.
 macro(gf_find_headers variable header)
-  find_path(${variable} ${header} NO_CMAKE_FIND_ROOT_PATH)
+  find_path(${variable} ${header} PATHS /usr/local/include /usr/include NO_CMAKE_FIND_ROOT_PATH)  # bare metal has no default paths
   mark_as_advanced(${variable})
 endmacro()
 

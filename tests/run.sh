@@ -6,7 +6,7 @@ groups="runtime tests"
 setup=yes
 for argument in "$@"; do
   case "$argument" in
-    --all | --long | --stage* | asan | tsan | minimal | aarch64 | x86-32 | valgrind | fuzz) groups="runtime tests cross" ;;
+    --all | --long | --stage* | asan | tsan | minimal | cortex-m7 | aarch64 | x86-32 | valgrind | fuzz) groups="runtime tests cross" ;;
     --no-setup | --help | -h) setup=no ;;
   esac
 done

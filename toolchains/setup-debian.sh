@@ -11,7 +11,8 @@ runtime="g++ cmake ninja-build ccache git python3 libflatbuffers-dev flatbuffers
 tests="libgtest-dev libbenchmark-dev libonnx-dev libprotobuf-dev"
 # g++-multilib and g++-aarch64-linux-gnu exclude each other; the versioned packages do not.
 cross="clang-14 libclang-rt-14-dev valgrind qemu-user googletest g++-12-multilib libc6-dev-i386
-  g++-12-aarch64-linux-gnu libc6-dev-arm64-cross"
+  g++-12-aarch64-linux-gnu libc6-dev-arm64-cross
+  gcc-arm-none-eabi libnewlib-arm-none-eabi libnewlib-dev libstdc++-arm-none-eabi-dev libstdc++-arm-none-eabi-newlib qemu-system-arm"
 
 packages=""
 [ $# -gt 0 ] || set -- runtime tests

@@ -74,7 +74,7 @@ constexpr ElementwiseRow make_elementwise_row() {
   row.inputs = elementwise_inputs<Op>();
   row.bool_output = Op::kKind == ElementwiseKind::Compare || Op::kKind == ElementwiseKind::Predicate;
   if constexpr (requires { Op::kHazard; }) row.hazard = Op::kHazard;
-  constexpr DTypeSet kT = Op::kTypes;
+  constexpr DTypeSet kT{Op::kTypes.bits & kBuiltDTypes.bits};
   if constexpr (any_of(kT, dtypes(DType::F32, DType::F16, DType::BF16))) row.tiles[0] = elementwise_tile<Op, float>;
   if constexpr (any_of(kT, dtypes(DType::F64))) row.tiles[1] = elementwise_tile<Op, double>;
   if constexpr (any_of(kT, kSignedInts)) row.tiles[2] = elementwise_tile<Op, int64_t>;

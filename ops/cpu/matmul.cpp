@@ -101,17 +101,10 @@ void multiply(RunContext& c) {
 
 Error run(RunContext& c) {
   if (c.output(0).count() == 0) return Error::Ok;
-  switch (compute_type(c.output(0).dtype)) {
-    case ComputeType::F32:
-      multiply<float>(c);
-      return Error::Ok;
-    case ComputeType::F64:
-      multiply<double>(c);
-      return Error::Ok;
-    default:
-      multiply<uint64_t>(c);
-      return Error::Ok;  // products modulo 2^64 serve signed and unsigned
-  }
+  return dispatch_compute(c.output(0).dtype, [&]<class C>() {
+    multiply<std::conditional_t<std::is_floating_point_v<C>, C, uint64_t>>(c);  // modulo 2^64 serves signed and unsigned
+    return Error::Ok;
+  });
 }
 
 }  // namespace

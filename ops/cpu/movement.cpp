@@ -141,7 +141,8 @@ void copy_box(const ParallelFor& parallel, DType type, const void* source, void*
     if (box.dims[d] <= 0) return;
   merge(box);
   if (box.rank == 0) box.push(1, 1, 1);
-  if (dtype_is_sub_byte(type)) return copy_sub_byte(dtype_bits(type), source, target, box);
+  if constexpr ((kBuiltDTypes.bits & kSubByte.bits) != 0)
+    if (dtype_is_sub_byte(type)) return copy_sub_byte(dtype_bits(type), source, target, box);
   const int last = box.rank - 1;
   int dense = -1;  // a dim other than the last along which the source is dense
   for (int d = 0; d < last; ++d)

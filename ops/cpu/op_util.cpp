@@ -105,6 +105,10 @@ void store_small(DType type, void* destination, int64_t first, int64_t count, co
   }
 }
 
+/// 8-bit and narrower types that have no C++ type.
+constexpr bool kBuiltSmall =
+    (kBuiltDTypes.bits & (kSubByte | dtypes(DType::F8E4M3FN, DType::F8E4M3FNUZ, DType::F8E5M2, DType::F8E5M2FNUZ, DType::F8E8M0)).bits) != 0;
+
 }  // namespace
 
 template <class C>
@@ -114,7 +118,9 @@ void load(DType type, const void* source, int64_t first, int64_t stride, int64_t
     load_run<T>(source, first, stride, count, destination);
     return Error::Ok;
   });
-  if (error != Error::Ok) load_small(type, source, first, stride, count, destination);
+  if constexpr (kBuiltSmall) {
+    if (error != Error::Ok) load_small(type, source, first, stride, count, destination);
+  }
 }
 
 template <class C>
@@ -124,7 +130,9 @@ void store(DType type, void* destination, int64_t first, int64_t count, const C*
     store_run<T>(destination, first, count, source);
     return Error::Ok;
   });
-  if (error != Error::Ok) store_small(type, destination, first, count, source);
+  if constexpr (kBuiltSmall) {
+    if (error != Error::Ok) store_small(type, destination, first, count, source);
+  }
 }
 
 template void load<float>(DType, const void*, int64_t, int64_t, int64_t, float*);

@@ -9,6 +9,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "runtime/core/built_dtypes.h"
 #include "runtime/core/half.h"
 #include "runtime/kernel/kernel.h"
 
@@ -82,35 +83,50 @@ constexpr I saturating_to_int(F v) {
 
 // --- dispatch ------------------------------------------------------------------------------------------------------
 
+/// f.template operator()<T>() when this build has one of `types`; a left-out type instantiates nothing.
+template <class T, DTypeSet kTypes, class F>
+Error dispatch_built(F&& f) {
+  if constexpr ((kTypes.bits & kBuiltDTypes.bits) != 0) return f.template operator()<T>();
+  else return Error::Unsupported;
+}
+
 /// Calls f.template operator()<T>() with T the storage type (float, double, F16, BF16, int8_t..uint64_t, bool).
 /// Unsupported for the other types. f returns Error.
 template <class F>
 Error dispatch_storage(DType t, F&& f) {
   switch (t) {
-    case DType::F32: return f.template operator()<float>();
-    case DType::F64: return f.template operator()<double>();
-    case DType::F16: return f.template operator()<F16>();
-    case DType::BF16: return f.template operator()<BF16>();
-    case DType::I8: return f.template operator()<int8_t>();
-    case DType::U8: return f.template operator()<uint8_t>();
-    case DType::I16: return f.template operator()<int16_t>();
-    case DType::U16: return f.template operator()<uint16_t>();
-    case DType::I32: return f.template operator()<int32_t>();
-    case DType::U32: return f.template operator()<uint32_t>();
-    case DType::I64: return f.template operator()<int64_t>();
-    case DType::U64: return f.template operator()<uint64_t>();
-    case DType::Bool: return f.template operator()<bool>();
+    case DType::F32: return dispatch_built<float, dtype_set(DType::F32)>(f);
+    case DType::F64: return dispatch_built<double, dtype_set(DType::F64)>(f);
+    case DType::F16: return dispatch_built<F16, dtype_set(DType::F16)>(f);
+    case DType::BF16: return dispatch_built<BF16, dtype_set(DType::BF16)>(f);
+    case DType::I8: return dispatch_built<int8_t, dtype_set(DType::I8)>(f);
+    case DType::U8: return dispatch_built<uint8_t, dtype_set(DType::U8)>(f);
+    case DType::I16: return dispatch_built<int16_t, dtype_set(DType::I16)>(f);
+    case DType::U16: return dispatch_built<uint16_t, dtype_set(DType::U16)>(f);
+    case DType::I32: return dispatch_built<int32_t, dtype_set(DType::I32)>(f);
+    case DType::U32: return dispatch_built<uint32_t, dtype_set(DType::U32)>(f);
+    case DType::I64: return dispatch_built<int64_t, dtype_set(DType::I64)>(f);
+    case DType::U64: return dispatch_built<uint64_t, dtype_set(DType::U64)>(f);
+    case DType::Bool: return dispatch_built<bool, dtype_set(DType::Bool)>(f);
     default: return Error::Unsupported;
   }
+}
+/// The element types that compute in C.
+template <class C>
+constexpr DTypeSet types_computed_in() {
+  DTypeSet set;
+  for (int t = 1; t < kDTypeCount; ++t)
+    if (const auto type = static_cast<DType>(t); compute_type(type) == compute_type_of<C>()) set = set | dtype_set(type);
+  return set;
 }
 /// Calls f.template operator()<C>() with C the compute type of `t`: four instantiations for all types.
 template <class F>
 Error dispatch_compute(DType t, F&& f) {
   switch (compute_type(t)) {
-    case ComputeType::F32: return f.template operator()<float>();
-    case ComputeType::F64: return f.template operator()<double>();
-    case ComputeType::I64: return f.template operator()<int64_t>();
-    case ComputeType::U64: return f.template operator()<uint64_t>();
+    case ComputeType::F32: return dispatch_built<float, types_computed_in<float>()>(f);
+    case ComputeType::F64: return dispatch_built<double, types_computed_in<double>()>(f);
+    case ComputeType::I64: return dispatch_built<int64_t, types_computed_in<int64_t>()>(f);
+    case ComputeType::U64: return dispatch_built<uint64_t, types_computed_in<uint64_t>()>(f);
     case ComputeType::None: break;
   }
   return Error::Unsupported;
@@ -119,10 +135,17 @@ Error dispatch_compute(DType t, F&& f) {
 template <class F>
 Error dispatch_float(DType t, F&& f) {
   switch (compute_type(t)) {
-    case ComputeType::F32: return f.template operator()<float>();
-    case ComputeType::F64: return f.template operator()<double>();
+    case ComputeType::F32: return dispatch_built<float, types_computed_in<float>()>(f);
+    case ComputeType::F64: return dispatch_built<double, types_computed_in<double>()>(f);
     default: return Error::Unsupported;
   }
+}
+/// Types whose elements have `bits` bits.
+constexpr DTypeSet types_of_bits(unsigned bits) {
+  DTypeSet set;
+  for (int t = 1; t < kDTypeCount; ++t)
+    if (const auto type = static_cast<DType>(t); dtype_bits(type) == bits) set = set | dtype_set(type);
+  return set;
 }
 /// An unsigned integer type with the size of one element, for pure movement: dispatch on 1, 2, 4, 8 or 16 bytes.
 struct Bytes16 {
@@ -131,11 +154,11 @@ struct Bytes16 {
 template <class F>
 Error dispatch_size(DType t, F&& f) {
   switch (dtype_bits(t)) {
-    case 8: return f.template operator()<uint8_t>();
-    case 16: return f.template operator()<uint16_t>();
-    case 32: return f.template operator()<uint32_t>();
-    case 64: return f.template operator()<uint64_t>();
-    case 128: return f.template operator()<Bytes16>();
+    case 8: return dispatch_built<uint8_t, types_of_bits(8)>(f);
+    case 16: return dispatch_built<uint16_t, types_of_bits(16)>(f);
+    case 32: return dispatch_built<uint32_t, types_of_bits(32)>(f);
+    case 64: return dispatch_built<uint64_t, types_of_bits(64)>(f);
+    case 128: return dispatch_built<Bytes16, types_of_bits(128)>(f);
     default: return Error::Unsupported;
   }
 }
@@ -241,12 +264,14 @@ struct BroadcastWalk {
 
 // --- small things --------------------------------------------------------------------------------------------------
 
-/// First error of a parallel loop. The lowest task wins, so the answer does not depend on the number of threads.
+/// First error of a parallel loop. The lowest task wins, so the answer does not depend on the number of threads. Tasks are
+/// kept in the machine's word: 32-bit processors may have no 64-bit atomics, and no tensor in memory has more elements.
 class FirstError {
  public:
   void set(int64_t task, Error error) {
-    int64_t seen = task_.load(std::memory_order_relaxed);
-    while (task < seen && !task_.compare_exchange_weak(seen, task, std::memory_order_relaxed)) {
+    const auto mine = static_cast<ptrdiff_t>(task);
+    ptrdiff_t seen = task_.load(std::memory_order_relaxed);
+    while (mine < seen && !task_.compare_exchange_weak(seen, mine, std::memory_order_relaxed)) {
     }
     error_.store(static_cast<uint16_t>(error), std::memory_order_relaxed);
   }
@@ -257,8 +282,8 @@ class FirstError {
   Error error() const { return static_cast<Error>(error_.load(std::memory_order_relaxed)); }
 
  private:
-  static constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
-  std::atomic<int64_t> task_{kNone};
+  static constexpr ptrdiff_t kNone = std::numeric_limits<ptrdiff_t>::max();
+  std::atomic<ptrdiff_t> task_{kNone};
   std::atomic<uint16_t> error_{0};
 };
 

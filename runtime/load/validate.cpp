@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "runtime/core/built_dtypes.h"
 #include "runtime/load/program.h"
 #include "schema/format/format.h"
 
@@ -115,6 +116,8 @@ class EntryCheck {
       }
       uint64_t bytes = 0;
       if (!t.unbounded()) GF_TRY(check_storage(static_cast<DType>(t.dtype()), {dims, rank}, limits_, bytes, "tensor", i, detail_));
+      if (!kBuiltDTypes.contains(static_cast<DType>(t.dtype())))
+        return GF_FAIL(detail_, Error::Unsupported, -1, "tensor %u: this build has no kernels for %s; name this model in MODELS of ghostflow_add_runtime, or add the type to its DTYPES", i, dtype_name(static_cast<DType>(t.dtype())));
       GF_TRY(tensor_source(t, i, {dims, rank}));
       GF_TRY(quantization(t, {dims, rank}));
     }
@@ -207,7 +210,7 @@ class EntryCheck {
     if (n.op() >= size_of(model_.ops())) return fail("has a node of an op that does not exist");
     const fb::Op& op = *model_.ops()->Get(n.op());
     const OpDef* def = resolve_op(ops_, op.id(), view(op.name()));
-    if (def == nullptr) return GF_FAIL(detail_, Error::UnknownOp, node_, "op '%.60s' (id %u) is not in this build's op table", op.name() != nullptr ? op.name()->c_str() : "", op.id());
+    if (def == nullptr) return GF_FAIL(detail_, Error::UnknownOp, node_, "op '%.60s' (id %u) is not in this build; name this model in MODELS of ghostflow_add_runtime, or add the op to its OPS", op.name() != nullptr ? op.name()->c_str() : "", op.id());
     const auto n_in = static_cast<int>(size_of(n.inputs())), n_out = static_cast<int>(size_of(n.outputs()));
     const OpInfo& info = def->info;
     if (n_in < info.min_inputs || (info.max_inputs >= 0 && n_in > info.max_inputs) || (info.max_outputs >= 0 && n_out > info.max_outputs) || n_out < info.min_outputs)

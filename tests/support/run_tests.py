@@ -73,8 +73,8 @@ def run_process(command, env, timeout, cwd=ROOT):
         return process.returncode, output, True
 
 
-def build(stage, preset, groups=None):
-    """Configures and builds everything, or the tests of `groups`; False (and a failure entry) when that does not work."""
+def build(stage, preset, groups=None, targets=()):
+    """Configures and builds everything, or the tests of `groups`, or `targets`; False (and a failure entry) when that does not work."""
     start = time.time()
 
     def step(command):
@@ -94,6 +94,7 @@ def build(stage, preset, groups=None):
         if not targets:
             stage.failures.append((f"{stage.name}: groups", f"preset {preset} has none of the groups {sorted(groups)}"))
             return False
+    if targets:
         command += ["--target", *targets]
     return step(command)
 
@@ -218,21 +219,25 @@ def run_tests(stage, preset, tier, test_filter, only=None, wrapper=(), timeout=1
 def run_scripts(stage, env):
     """tests/<group>/*_test.sh and *_test.py: exit 0 passed, 77 skipped (last line: why), anything else failed."""
     for script in sorted([*ROOT.glob("tests/*/*_test.sh"), *ROOT.glob("tests/*/*_test.py")]):
-        name = str(script.relative_to(ROOT / "tests"))
-        command = ["sh", str(script)] if script.suffix == ".sh" else [sys.executable, str(script)]
-        if os.access(script, os.X_OK):
-            command = [str(script)]
-        with tempfile.TemporaryDirectory(prefix="gf_run_") as folder:
-            status, output, timed_out = run_process(command, {**env, "TMPDIR": folder}, 1800)
-        if status == 0 and not timed_out:
-            stage.passed += 1
-            for line in output.splitlines():  # numbers that a script wants people to see
-                if line.startswith("note: "):
-                    print(f"  {name}: {line[6:]}", flush=True)
-        elif status == EXIT_SKIP:
-            stage.skip(name, (output.strip().splitlines() or ["no reason given"])[-1])
-        else:
-            stage.failures.append((name, ("timed out\n" if timed_out else f"exit {status}\n") + tail(output)))
+        run_script(stage, script, env)
+
+
+def run_script(stage, script, env, arguments=()):
+    name = str(script.relative_to(ROOT / "tests"))
+    command = ["sh", str(script)] if script.suffix == ".sh" else [sys.executable, str(script)]
+    if os.access(script, os.X_OK):
+        command = [str(script)]
+    with tempfile.TemporaryDirectory(prefix="gf_run_") as folder:
+        status, output, timed_out = run_process([*command, *arguments], {**env, "TMPDIR": folder}, 1800)
+    if status == 0 and not timed_out:
+        stage.passed += 1
+        for line in output.splitlines():  # numbers that a script wants people to see
+            if line.startswith("note: "):
+                print(f"  {name}: {line[6:]}", flush=True)
+    elif status == EXIT_SKIP:
+        stage.skip(name, (output.strip().splitlines() or ["no reason given"])[-1])
+    else:
+        stage.failures.append((name, ("timed out\n" if timed_out else f"exit {status}\n") + tail(output)))
 
 
 def run_fuzzers(stage, preset, seconds_each):
@@ -302,6 +307,26 @@ def stage_fuzz(options, tier):
     return stage
 
 
+def stage_cortex_m7(options, tier):
+    """The bare-metal example for a microcontroller, run by an emulator; its answers are those of this machine's build."""
+    stage = Stage("cortex-m7")
+    needed = [tool for tool in ("arm-none-eabi-g++", "qemu-system-arm") if shutil.which(tool) is None]
+    if needed:
+        stage.skip("cortex-m7", f"{' and '.join(needed)} not installed (toolchains/setup-debian.sh cross)")
+        return stage
+    if not build(stage, "release", targets=["gf-convert", "bare_metal"]) or not build(stage, "cortex-m7"):
+        return stage
+    start = time.time()
+    with tempfile.TemporaryDirectory(prefix="gf_run_") as folder:
+        expected = Path(folder) / "expected.txt"
+        _, output, _ = run_process([str(ROOT / "build/release/bin/bare_metal")], dict(os.environ), 60)
+        expected.write_text(output)
+        run_script(stage, ROOT / "tests/examples/cortex_m7.sh", base_environment("cortex-m7", tier),
+                   [str(ROOT / "build/cortex-m7/bin/bare_metal.elf"), str(expected)])
+    stage.seconds["tests"] = time.time() - start
+    return stage
+
+
 def stage_valgrind(options, tier):
     if shutil.which("valgrind") is None:
         stage = Stage("valgrind")
@@ -316,9 +341,9 @@ def stage_valgrind(options, tier):
 STAGES = {
     "release": stage_of("release", scripts=True), "minimal": stage_of("minimal"), "asan": stage_of("asan"), "fuzz": stage_fuzz,
     "aarch64": stage_of("aarch64"), "x86-32": stage_of("x86-32"), "tsan": stage_of("tsan", groups=TSAN_GROUPS),
-    "valgrind": stage_valgrind, "dev": stage_of("dev"), "clang": stage_of("clang"),
+    "cortex-m7": stage_cortex_m7, "valgrind": stage_valgrind, "dev": stage_of("dev"), "clang": stage_of("clang"),
 }
-ALL = ["release", "minimal"]
+ALL = ["release", "minimal", "cortex-m7"]
 # These run with --long or --stage. Each moves into ALL when it has been seen green as a whole.
 LATER = ["asan", "fuzz", "aarch64", "x86-32", "tsan", "valgrind"]
 # On a slow day --all leaves later stages out, and says so, instead of running into a limit from outside.

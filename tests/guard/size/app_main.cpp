@@ -1,6 +1,5 @@
-// The runtime without any op, as a program: what every app pays before its first op. Built for size; tests/guard/size_test.sh
-// measures it. Also with the digit classifier's ops (GF_SIZE_DIGITS), which is what the smallest useful app looks like:
-// a mapped file, static memory, a hand-written op table, no heap.
+// A small app: a mapped file, static memory, the ops that ghostflow_add_runtime selects, no heap. Without ops (GF_SIZE_NO_OPS)
+// it is what every app pays before its first op. tests/guard/size_test.sh measures it, selected_ops_test.sh runs it.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -10,8 +9,8 @@
 #include "runtime/load/program.h"
 #include "runtime/platform/mapped_file.h"
 
-#ifdef GF_SIZE_DIGITS
-#include "tests/guard/size/digits_ops.h"
+#ifndef GF_SIZE_NO_OPS
+#include "runtime/exec/selected_tables.h"
 #endif
 
 namespace {
@@ -20,12 +19,11 @@ constexpr size_t kBlockBytes = size_t{4} << 20;
 alignas(64) std::byte g_blocks[6][kBlockBytes];  // static: no heap anywhere
 
 gf::Tables tables() {
-  gf::Tables tables;
-#ifdef GF_SIZE_DIGITS
-  tables.ops = gf::digits::Ops::table();
-  tables.add(gf::digits::kKernels);
+#ifdef GF_SIZE_NO_OPS
+  return {};
+#else
+  return gf::selected_tables();
 #endif
-  return tables;
 }
 
 int fail(const gf::ErrorDetail& detail) {
