@@ -78,7 +78,7 @@ TEST_F(EmitC, WrongUseIsSaid) {
   expect_error("gf-convert", digits() + " -o " + path("b.gf") + " --emit-c " + path("a.c"), 2, "gf-convert IN.gf --emit-c FILE.c");
   expect_error("gf-convert", digits() + " --emit-c " + path("no/such/a.c"), 1, "no/such");
   std::ofstream(path("broken.gf")) << "not a model";
-  expect_error("gf-convert", path("broken.gf") + " --emit-c " + path("a.c"), 1, "broken.gf");
+  expect_error("gf-convert", path("broken.gf") + " --emit-c " + path("a.c"), 1, "not a .gf file");
 }
 
 }  // namespace
