@@ -12,7 +12,8 @@ namespace {
 /// Bytes aligned as sessions want them.
 class Block {
  public:
-  explicit Block(uint64_t bytes = 0)
+  Block() : Block(0) {}
+  explicit Block(uint64_t bytes)
       : size_(static_cast<size_t>(bytes)), memory_(std::make_unique<std::byte[]>(size_ + gf::kAlignment)) {}
   std::span<std::byte> bytes() const {
     const auto at = reinterpret_cast<uintptr_t>(memory_.get());

@@ -50,6 +50,7 @@ void Writer::real(double value) {
   }
   if (value == 0) return put('0');
   if (value > 1.7976931348623157e308) return text("inf", 3);
+  const double given = value;
   int exponent = 0;  // value becomes a number in [1, 10) times ten to this
   struct Power {
     double factor;
@@ -66,7 +67,13 @@ void Writer::real(double value) {
       exponent -= p.exponent;
     }
   }
-  const double scaled = value * 1e5;
+  double scaled = value * 1e5;
+  int steps = exponent < 5 ? 5 - exponent : exponent - 5;
+  if (steps <= 22) {  // powers of ten that are exact: one rounding instead of several, so that ties are seen as ties
+    double power = 1;
+    for (; steps > 0; --steps) power *= 10;
+    scaled = exponent < 5 ? given * power : given / power;
+  }
   auto mantissa = static_cast<uint32_t>(scaled);
   const double rest = scaled - mantissa;
   if (rest > 0.5 || (rest == 0.5 && mantissa % 2 == 1)) ++mantissa;

@@ -17,9 +17,9 @@ examples=$GF_SOURCE_DIR/examples
 "$bin/gf-convert" "$examples/digits/digits.onnx" -o "$folder/digits.gf" 2>/dev/null >&2
 "$bin/gf-convert" "$GF_SOURCE_DIR/tests/golden/mobilenet_v2/model.onnx" -o "$folder/mobilenet.gf" 2>/dev/null >&2
 
-for digit in 0 2 4 7 9; do
-  first=$("$bin/example_classify_image" "$folder/digits.gf" "$examples/digits/digit_$digit.png" | head -n 1)
-  case "$first" in "$digit 0.9"* | "$digit 1.0"*) ;; *) fail "classify_image: digit $digit was taken for '$first'" ;; esac
+for pair in 0:zero 2:two 4:four 7:seven 9:nine; do
+  first=$("$bin/example_classify_image" "$folder/digits.gf" "$examples/digits/digit_${pair%:*}.png" | head -n 1)
+  case "$first" in "${pair#*:} 0.9"* | "${pair#*:} 1.0"*) ;; *) fail "classify_image: ${pair#*:} was taken for '$first'" ;; esac
 done
 if "$bin/example_classify_image" "$folder/digits.gf" "$examples/README.md" 2>/dev/null; then fail "classify_image: a text passed for a picture"; fi
 
