@@ -1,4 +1,5 @@
-// The tables of this build: every op; tuned kernels and the portable ones behind them (create tries them by rank).
+// The tables of this build: every op; vector kernels and the portable ones behind them (create tries them by rank);
+// XNNPACK in front of both where it is preferred.
 #include "facade/evaluate.h"
 #include "ops/cpu/table.h"
 #include "runtime/core/exception.h"
@@ -25,7 +26,10 @@ Tables default_tables([[maybe_unused]] bool xnnpack, std::string_view prefer) {
   add("simd", cpu::simd_kernels());
 #endif
 #ifdef GF_HAS_XNNPACK
-  if (xnnpack) add("xnnpack", cpu::xnnpack_kernels());
+  if (xnnpack && prefer == "xnnpack")
+    add("xnnpack", cpu::xnnpack_kernels());
+  else if (xnnpack)  // its kernels lose NaN: only who asks for them gets them
+    names += (names.empty() ? "" : ", ") + std::string("xnnpack");
 #endif
   add("portable", cpu::portable_kernels());
   if (!prefer.empty() && tables.preferred < 0)

@@ -128,6 +128,16 @@ Error recording_init(const NodeView& node, InitContext& context) {
   return Error::Ok;
 }
 
+// Its kernels lose NaN, so they never come in by themselves.
+TEST(XnnpackChoice, OnlyOnRequest) {
+  const Net net = golden("dscnn_kws");
+  Loaded usual(net.file), asked(net.file, Loaded::with(), preferring());
+  const Running u(usual), a(asked);
+  EXPECT_EQ(xnnpack_nodes(u.session), 0);
+  EXPECT_GT(xnnpack_nodes(a.session), 0);
+  EXPECT_EQ(default_tables(true).kernel_table_count, default_tables(false).kernel_table_count);
+}
+
 TEST(XnnpackMemory, PlansAreAtMostFivePercentOver) {
   std::vector<Kernel> copies;
   for (const Kernel* k : cpu::xnnpack_kernels()) copies.push_back(*k);

@@ -22,7 +22,7 @@ namespace gf::xnnpack {
 static_assert(XNN_EXTRA_BYTES <= kTailBytes, "XNNPACK reads past buffers no further than planned memory allows");
 
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
-/// Below every vector kernel of ours (20 and up), above the reference kernels (0 to 9).
+/// Below every vector kernel of ours (20 and up), above the reference kernels (0 to 9); a table that is preferred stands above all.
 inline constexpr uint16_t kRank = 15;
 
 struct Constants {
