@@ -126,13 +126,15 @@ struct Model::Impl {
     parallel = {&ThreadPool::run, pool, pool->threads()};
   }
 
-  SessionOptions session_options() const {
+  SessionOptions session_options() {
     SessionOptions o;
     o.isa = isa;
     o.strict = options.strict;
     o.pool_bytes = options.pool_bytes;
     o.external_inputs = o.external_outputs = options.external_io;
     o.parallel = parallel;
+    if (!file.bytes().empty())  // else the packed weights would stand in memory twice
+      o.packed = {[](void* mapped, std::span<const std::byte> original) { static_cast<MappedFile*>(mapped)->evict(original); }, &file};
     return o;
   }
 

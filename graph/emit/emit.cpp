@@ -129,8 +129,8 @@ class OpIndex {
 
 class EntryWriter {
  public:
-  EntryWriter(FlatBufferBuilder& fbb, const ir::Model& model, ir::Entry& entry, ConstantStore& constants, OpIndex& ops, const EmitOptions& options)
-      : fbb_(fbb), model_(model), entry_(entry), constants_(constants), ops_(ops), options_(options) {}
+  EntryWriter(FlatBufferBuilder& fbb, ir::Entry& entry, ConstantStore& constants, OpIndex& ops, const EmitOptions& options)
+      : fbb_(fbb), entry_(entry), constants_(constants), ops_(ops), options_(options) {}
 
   Offset<fb::Entry> write() {
     collect_symbols();
@@ -280,7 +280,6 @@ class EntryWriter {
   }
 
   FlatBufferBuilder& fbb_;
-  const ir::Model& model_;
   ir::Entry& entry_;
   ConstantStore& constants_;
   OpIndex& ops_;
@@ -299,7 +298,7 @@ std::vector<uint8_t> header(ir::Model& model, const EmitOptions& options, Consta
   FlatBufferBuilder fbb(1 << 16);
   OpIndex ops;
   std::vector<Offset<fb::Entry>> entries;
-  for (auto& e : model.entries) entries.push_back(EntryWriter(fbb, model, *e, constants, ops, options).write());
+  for (auto& e : model.entries) entries.push_back(EntryWriter(fbb, *e, constants, ops, options).write());
   std::vector<Offset<fb::State>> states;
   for (const ir::StateVar& s : model.states) {
     const int32_t initial = s.initial != nullptr ? static_cast<int32_t>(constants.add(s.initial, s.dtype, s.name)) : -1;

@@ -17,6 +17,13 @@ struct ProfileHook {
   void* context = nullptr;
 };
 
+/// Called by Weights::create for each constant of the program that it has packed: kernels use the packed form, so the caller
+/// may drop the pages of the original (MappedFile::evict). It may still be read later: packed again, or used as it is.
+struct PackedHook {
+  void (*packed)(void* context, std::span<const std::byte> original) = nullptr;
+  void* context = nullptr;
+};
+
 struct SessionOptions {
   Isa isa = Isa::Portable;                 ///< best instruction set that kernels may use on this machine
   ParallelFor parallel;                    ///< default: serial
@@ -27,6 +34,7 @@ struct SessionOptions {
   uint64_t pool_bytes = 0;
   const std::atomic<bool>* cancel = nullptr;  ///< asked between nodes until the first node that writes State. Not owned
   ProfileHook profile;
+  PackedHook packed;
 };
 
 /// Bytes of each kind of memory a session needs. All blocks are aligned to kAlignment. One byte less is a BufferTooSmall

@@ -156,6 +156,8 @@ Error pack_entry(SessionCore& core, uint32_t entry, std::span<const PackEntry> l
     }
     if (const Error err = r.pack(view, memory + e.offset); err != Error::Ok)
       return blame(core, e.node, GF_FAIL(detail, err, static_cast<int32_t>(e.node), "packing weights failed"), detail);
+    const PackedHook& hook = core.options.packed;
+    if (hook.packed != nullptr) hook.packed(hook.context, {static_cast<const std::byte*>(core.program->constant_data(e.constant)), static_cast<size_t>(core.program->raw().constants()->Get(e.constant)->bytes())});
   }
   return Error::Ok;
 }

@@ -99,6 +99,15 @@ MappedFile::~MappedFile() {
   if (size_ != 0) munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::evict(std::span<const std::byte> part) const {
+  if (part.data() < data_ || part.size() > size_ || part.data() + part.size() > data_ + size_) return;
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(part.data()) + part.size()) / page * page;
+  // the mapping is private and read-only: there is nothing of ours in it that could be lost
+  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+}
+
 Result<uint64_t> file_size_bytes(const char* path, ErrorDetail* detail) {
   GF_TRY(check_path(path, detail));
   const Descriptor file(open_for_reading(path));

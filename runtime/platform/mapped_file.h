@@ -30,6 +30,10 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   size_t size() const { return size_; }
 
+  /// Gives the memory of the pages that lie wholly inside `part` (of bytes()) back to the system. Contents stay: a later read
+  /// takes them from the file again. Anything outside the mapping is left alone. Where the system has no such call, nothing.
+  void evict(std::span<const std::byte> part) const;
+
  private:
   MappedFile(const std::byte* data, size_t size) : data_(data), size_(size) {}
   void forget() {

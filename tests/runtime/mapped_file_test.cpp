@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/resident.h"
+
 namespace gf {
 namespace {
 
@@ -66,6 +68,25 @@ TEST_F(MappedFileTest, SurvivesReplacementByRename) {
   ASSERT_TRUE(file.ok());
   std::filesystem::rename(write("new", "newer"), path);
   EXPECT_EQ(as_text(file->bytes()), "old");
+}
+
+TEST_F(MappedFileTest, EvictedPagesLeaveMemoryAndComeBackAsTheyWere) {
+  std::string text(size_t{4} << 20, ' ');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i % 23);
+  const std::string path = write("large", text);
+  auto file = MappedFile::open(path.c_str());
+  ASSERT_TRUE(file.ok());
+  ASSERT_EQ(as_text(file->bytes()), text);
+  const auto before = test::resident_bytes(path);
+  if (!before) GTEST_SKIP() << "this system has no /proc/self/smaps";
+  ASSERT_GE(*before, text.size());
+  static constexpr std::byte kOutside[64] = {};
+  file->evict(kOutside);
+  file->evict({file->bytes().data() + 100, 200});  // no whole page
+  EXPECT_GE(*test::resident_bytes(path), text.size());
+  file->evict(file->bytes().subspan(1));
+  EXPECT_LE(*test::resident_bytes(path), size_t{64} << 10);
+  EXPECT_EQ(as_text(file->bytes()), text);
 }
 
 TEST_F(MappedFileTest, EmptyFileIsAnEmptySpan) {

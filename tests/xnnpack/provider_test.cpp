@@ -275,7 +275,7 @@ std::vector<float> on(const char* kernel, const HostInputs& inputs, const Attrib
   o.padded = true;
   o.kernel = kernel;
   o.constant = std::move(constant);
-  return evaluate(op_def<Op>, attributes, inputs, default_tables(), o)[0].template as<float>();
+  return evaluate(op_def<Op>, attributes, inputs, preferring(), o)[0].template as<float>();
 }
 
 TEST(XnnpackDeviations, DenormalsAreFlushed) {
@@ -308,7 +308,7 @@ TEST(XnnpackDeviations, ExactNodesRefuseIt) {
   o.padded = o.exact = true;
   o.kernel = "ceil_f32_xnnpack";
   try {
-    evaluate(op_def<op::Ceil>, {}, {row({1, 2})}, default_tables(), o);
+    evaluate(op_def<op::Ceil>, {}, {row({1, 2})}, preferring(), o);
     ADD_FAILURE() << "accepted";
   } catch (const Exception& e) {
     EXPECT_EQ(e.code(), Error::Unsupported);
