@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "facade/model.h"
+#include "runtime/include/ghostflow/model.h"
 #include "io/image.h"
 
 namespace {

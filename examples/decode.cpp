@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-#include "facade/model.h"
+#include "runtime/include/ghostflow/model.h"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "facade/model.h"
+#include "runtime/include/ghostflow/model.h"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "facade/model.h"
+#include "runtime/include/ghostflow/model.h"
 
 namespace {
 

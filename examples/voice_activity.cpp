@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "facade/model.h"
+#include "runtime/include/ghostflow/model.h"
 #include "io/wav.h"
 
 namespace {

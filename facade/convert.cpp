@@ -7,6 +7,7 @@
 #include "converter/onnx/external_data.h"
 #include "converter/onnx/reader.h"
 #include "converter/onnx/writer.h"
+#include "facade/include/ghostflow/convert.h"
 #include "graph/read/read.h"
 #include "runtime/platform/mapped_file.h"
 #include "schema/format/format.h"
@@ -84,6 +85,16 @@ ir::Model read_gf(std::span<const std::byte> bytes) {
 
 std::vector<std::byte> export_onnx(ir::Model& model, const onnx::ExportOptions& options, std::vector<std::string>* notes) {
   return onnx::write_model(onnx::export_model(model, options, notes));
+}
+
+std::vector<std::byte> onnx_to_gf(const std::string& path, const OnnxToGfOptions& options) {
+  onnx::ImportOptions import;
+  import.entry = options.entry;
+  import.dims = options.dims;
+  ConvertOptions convert;
+  convert.metadata.assign(options.metadata.begin(), options.metadata.end());
+  ir::Model model = convert_files({{path, import}}, convert);
+  return emit(model);
 }
 
 }  // namespace gf

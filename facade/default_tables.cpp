@@ -1,8 +1,8 @@
 // The tables of this build: every op; vector kernels and the portable ones behind them (create tries them by rank);
 // XNNPACK in front of both where it is preferred.
-#include "facade/evaluate.h"
 #include "ops/cpu/table.h"
 #include "runtime/core/exception.h"
+#include "runtime/include/ghostflow/tables.h"
 #include "schema/ops.h"
 #ifdef GF_HAS_SIMD
 #include "ops/cpu/simd/table.h"

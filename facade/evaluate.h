@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "io/array.h"
+#include "runtime/include/ghostflow/tables.h"
 #include "runtime/kernel/kernel.h"
 #include "schema/op.h"
 
@@ -66,9 +67,5 @@ std::vector<HostTensor> evaluate(const OpDef& def, const Attributes& attributes,
 /// As above for attributes that lie in an Attrs struct already (constant folding).
 std::vector<HostTensor> evaluate_raw(const OpDef& def, const void* attrs, const HostInputs& inputs, const Tables& tables,
                                      const EvaluateOptions& options = {});
-
-/// All ops, the portable kernels and the tuned ones of this build; `xnnpack` false leaves XNNPACK out. `prefer`: "simd",
-/// "xnnpack" or "portable", whose kernels then win wherever they accept. Throws InvalidArgument when this build lacks it.
-Tables default_tables(bool xnnpack = true, std::string_view prefer = {});
 
 }  // namespace gf

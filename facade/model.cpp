@@ -1,4 +1,4 @@
-#include "facade/model.h"
+#include "runtime/include/ghostflow/model.h"
 
 #include <algorithm>
 #include <cstring>
@@ -9,9 +9,6 @@
 #include "runtime/platform/mapped_file.h"
 #include "runtime/platform/memory.h"
 #include "runtime/platform/thread_pool.h"
-#ifdef GF_HAS_SIMD
-#include "ops/cpu/simd/isa_dispatch.h"
-#endif
 #ifdef GF_HAS_XNNPACK
 #include "ops/cpu/xnnpack/pthreadpool_adapter.h"
 #endif
@@ -20,7 +17,8 @@ namespace gf {
 namespace {
 
 [[noreturn]] void fail(Error error, const ErrorDetail& detail) {
-  throw Exception(error, detail.text[0] != '\0' ? std::string(error_name(error)) + ": " + detail.text : std::string(error_name(error)));
+  throw ModelError(error, detail.text[0] != '\0' ? std::string(error_name(error)) + ": " + detail.text : std::string(error_name(error)),
+                   detail.node);
 }
 void check(Error error, const ErrorDetail& detail) {
   if (error != Error::Ok) fail(error, detail);
@@ -50,17 +48,9 @@ class Pages {
   std::span<std::byte> pages_;
 };
 
-Isa machine_isa() {
-#ifdef GF_HAS_SIMD
-  return simd::best_isa();
-#else
-  return Isa::Portable;
-#endif
-}
-
 }  // namespace
 
-struct Model::Impl {
+struct __attribute__((visibility("hidden"))) Model::Impl {
   struct Entry {
     Pages session_memory, activations, scratch, pool;
     MemoryNeeds needs;
@@ -84,23 +74,40 @@ struct Model::Impl {
   std::optional<Weights> weights;
   std::optional<State> state;
   std::map<std::string, std::unique_ptr<Entry>, std::less<>> entries;
+  std::vector<const OpDef*> op_rows;  // with the caller's
 
   ~Impl() {
     entries.clear();
     ThreadPool::destroy(pool);
   }
 
+  void choose_tables() {
+    const Tables given = options.tables ? *options.tables : default_tables(options.xnnpack && isa == machine_isa(), options.prefer);
+    tables.ops = given.ops;
+    if (!options.custom_ops.empty()) {
+      op_rows.assign(given.ops.rows.begin(), given.ops.rows.end());
+      op_rows.insert(op_rows.end(), options.custom_ops.begin(), options.custom_ops.end());
+      tables.ops = {op_rows};
+    }
+    if (!options.custom_kernels.empty()) tables.add(options.custom_kernels);
+    if (given.preferred >= 0) tables.preferred = given.preferred + tables.kernel_table_count;
+    for (int i = 0; i < given.kernel_table_count; ++i) tables.add(given.kernels[i]);
+  }
+
   void start(std::span<const std::byte> bytes, int64_t began) {
     isa = machine_isa();
     if (options.isa && isa_allows(isa, *options.isa)) isa = *options.isa;
-    tables = options.tables ? *options.tables : default_tables(options.xnnpack && isa == machine_isa(), options.prefer);
+    choose_tables();
     ErrorDetail detail;
     auto loaded = Program::load(bytes, tables.ops, {options.limits, options.verify_data}, &detail);
     if (!loaded.ok()) fail(loaded.error(), detail);
     program = *loaded;
     times.load_ms = static_cast<double>(monotonic_ns() - began) * 1e-6;
-    const int threads = options.threads > 0 ? options.threads : physical_core_count();
-    if (threads > 1) start_threads(threads);
+    if (options.parallel.run_tasks != nullptr) {
+      parallel = options.parallel;
+    } else if (const int threads = options.threads > 0 ? options.threads : physical_core_count(); threads > 1) {
+      start_threads(threads);
+    }
     if (program->state_count() > 0) {
       state_memory = Pages(State::bytes_needed(*program));
       auto made = State::create(*program, state_memory.span(), &detail);
@@ -139,6 +146,7 @@ struct Model::Impl {
   }
 
   Entry& entry(std::string_view name) {
+    if (name == "main" && program->entry_count() == 1) name = program->entry_name(0);
     if (const auto it = entries.find(name); it != entries.end()) return *it->second;
     const int64_t began = monotonic_ns();
     ErrorDetail detail;
@@ -183,7 +191,7 @@ Model Model::load(const std::string& path, const ModelOptions& options) {
   return Model(std::move(impl));
 }
 
-Model Model::from_bytes(std::vector<std::byte> bytes, const ModelOptions& options) {
+Model Model::from_bytes(std::span<const std::byte> bytes, const ModelOptions& options) {
   const int64_t began = monotonic_ns();
   auto impl = std::make_unique<Impl>();
   impl->options = options;
@@ -193,47 +201,88 @@ Model Model::from_bytes(std::vector<std::byte> bytes, const ModelOptions& option
   return Model(std::move(impl));
 }
 
+Model Model::from_memory(std::span<const std::byte> bytes, const ModelOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  impl->start(bytes, monotonic_ns());
+  return Model(std::move(impl));
+}
+
 const Program& Model::program() const { return *impl_->program; }
 State* Model::state() { return impl_->state ? &*impl_->state : nullptr; }
+const Tables& Model::tables() const { return impl_->tables; }
 const SetupTimes& Model::times() const { return impl_->times; }
 Isa Model::isa() const { return impl_->isa; }
 int Model::threads() const { return impl_->parallel.threads; }
 Session& Model::session(std::string_view entry) { return impl_->entry(entry).session; }
 MemoryNeeds Model::needs(std::string_view entry) { return impl_->entry(entry).needs; }
 
-std::vector<std::pair<std::string, HostTensor>> Model::run(const std::vector<std::pair<std::string, HostTensor>>& inputs,
-                                                           std::string_view entry) {
+namespace {
+
+// The names that there are, for errors about one that there is not.
+template <class NameOf>
+std::string list_names(int count, NameOf name_of) {
+  std::string names;
+  for (int i = 0; i < count; ++i) names += (i == 0 ? "'" : ", '") + std::string(name_of(i)) + "'";
+  return names.empty() ? "none" : names;
+}
+
+}  // namespace
+
+TensorView Model::input_view(std::string_view name, std::string_view entry) {
+  const Session& s = session(entry);
+  const int i = s.find_input(name);
+  if (i < 0)
+    throw Exception(Error::NotFound, "the model has no input '" + std::string(name) + "'; it has " +
+                                         list_names(s.input_count(), [&](int k) { return s.input_name(k); }));
+  return s.input(i);
+}
+
+TensorView Model::output_view(std::string_view name, std::string_view entry) {
+  const Session& s = session(entry);
+  const int i = s.find_output(name);
+  if (i < 0)
+    throw Exception(Error::NotFound, "the model has no output '" + std::string(name) + "'; it has " +
+                                         list_names(s.output_count(), [&](int k) { return s.output_name(k); }));
+  return s.output(i);
+}
+
+void Model::set_shape(std::string_view input, std::span<const int64_t> dims, std::string_view entry) {
+  input_view(input, entry);  // says so when there is none
   Session& s = session(entry);
-  for (const auto& [name, tensor] : inputs) set_input(s, name, tensor);
   ErrorDetail detail;
-  check(s.run(&detail), detail);
-  std::vector<std::pair<std::string, HostTensor>> out;
-  const int index = program().find_entry(entry);
-  for (int i = 0; i < s.output_count(); ++i) out.emplace_back(std::string(program().output(index, i).name), get_output(s, i));
-  return out;
+  check(s.set_input_shape(s.find_input(input), dims, &detail), detail);
 }
 
-void set_input(Session& session, std::string_view name, const HostTensor& tensor) {
-  const int i = session.find_input(name);
-  if (i < 0) throw Exception(Error::NotFound, "the model has no input '" + std::string(name) + "'");
-  const TensorView before = session.input(i);
-  if (before.dtype != tensor.dtype)
-    throw Exception(Error::TypeMismatch, "input '" + std::string(name) + "' is " + dtype_name(before.dtype) + ", not " + dtype_name(tensor.dtype));
+void Model::run(std::string_view entry) {
   ErrorDetail detail;
-  check(session.set_input_shape(i, tensor.shape, &detail), detail);
-  if (!tensor.data.empty()) std::memcpy(session.input(i).data, tensor.data.data(), tensor.data.size());
+  check(session(entry).run(&detail), detail);
 }
 
-HostTensor get_output(const Session& session, int i) {
-  const TensorView view = session.output(i);
-  HostTensor t;
-  t.dtype = view.dtype;
-  t.shape.assign(view.shape.dims, view.shape.dims + view.shape.rank);
+std::vector<std::string> Model::labels() const {
+  std::vector<std::string> lines;
+  std::string_view text = program().metadata("labels");
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    if (lines.back().ends_with('\r')) lines.back().pop_back();
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+TensorView Model::typed(const TensorView& view, std::string_view name, DTypeSet types) {
+  if (!types.contains(view.dtype))
+    throw Exception(Error::TypeMismatch, "'" + std::string(name) + "' holds " + dtype_name(view.dtype) + ", which is not the element type asked for");
+  if (view.data == nullptr && view.count() != 0)
+    throw Exception(Error::WrongPhase, "'" + std::string(name) + "' has no memory yet: bind it, or run first");
+  return view;
+}
+
+size_t Model::byte_count(const TensorView& view) {
   uint64_t bytes = 0;
-  if (!bytes_checked(view.count(), view.dtype, bytes)) throw Exception(Error::Internal, "output has no size");
-  t.data.resize(static_cast<size_t>(bytes));
-  if (bytes != 0) std::memcpy(t.data.data(), view.data, t.data.size());
-  return t;
+  if (!bytes_checked(view.count(), view.dtype, bytes)) throw Exception(Error::Internal, "a tensor has no size");
+  return static_cast<size_t>(bytes);
 }
 
 }  // namespace gf

@@ -12,6 +12,10 @@ std::string_view view(const flatbuffers::String* s) {
   return s != nullptr ? std::string_view(s->c_str(), s->size()) : std::string_view();
 }
 
+#ifndef NDEBUG
+constexpr const char kBytesGone[] = "the bytes of the model are not what was loaded: were they freed or overwritten? They must outlive the program";
+#endif
+
 bool aligned(std::span<std::byte> memory) { return reinterpret_cast<uintptr_t>(memory.data()) % kAlignment == 0; }
 
 Error check_memory(std::span<std::byte> memory, uint64_t needed, const char* what, ErrorDetail* detail) {
@@ -110,6 +114,9 @@ Result<Session> Session::create(const Program& program, std::string_view entry, 
   const int index = program.find_entry(entry);
   if (index < 0) return GF_FAIL(detail, Error::NotFound, -1, "the model has no entry '%.*s'", static_cast<int>(std::min<size_t>(entry.size(), 60)), entry.data());
   if (!weights.valid()) return GF_FAIL(detail, Error::InvalidArgument, -1, "these weights were never created, or their memory was used for something else");
+#ifndef NDEBUG
+  if (!program.intact()) return GF_FAIL(detail, Error::WrongPhase, -1, "%s", kBytesGone);
+#endif
   if (!aligned(memory.session)) return GF_FAIL(detail, Error::Misaligned, -1, "session memory must be aligned to %zu", kAlignment);
   Bump records(memory.session);
   SessionCore* core = nullptr;
@@ -147,14 +154,22 @@ void Session::close() {
 int Session::input_count() const { return core_ != nullptr ? static_cast<int>(core_->graph(0).inputs()->size()) : 0; }
 int Session::output_count() const { return core_ != nullptr ? static_cast<int>(core_->graph(0).outputs()->size()) : 0; }
 
+std::string_view Session::input_name(int i) const {
+  if (i < 0 || i >= input_count()) return {};
+  return view(core_->entry->tensors()->Get(static_cast<uint32_t>(core_->graph(0).inputs()->Get(static_cast<uint32_t>(i))))->name());
+}
+std::string_view Session::output_name(int i) const {
+  return i < 0 || i >= output_count() ? std::string_view() : view(core_->entry->output_names()->Get(static_cast<uint32_t>(i)));
+}
+
 int Session::find_input(std::string_view name) const {
   for (int i = 0; i < input_count(); ++i)
-    if (view(core_->entry->tensors()->Get(static_cast<uint32_t>(core_->graph(0).inputs()->Get(static_cast<uint32_t>(i))))->name()) == name) return i;
+    if (input_name(i) == name) return i;
   return -1;
 }
 int Session::find_output(std::string_view name) const {
   for (int i = 0; i < output_count(); ++i)
-    if (view(core_->entry->output_names()->Get(static_cast<uint32_t>(i))) == name) return i;
+    if (output_name(i) == name) return i;
   return -1;
 }
 
@@ -174,6 +189,7 @@ Error Session::set_input_shape(int i, std::span<const int64_t> dims, ErrorDetail
   TensorRecord& t = core_->tensor(id);
   const fb::Tensor& f = *core_->entry->tensors()->Get(static_cast<uint32_t>(id));
   const char* name = f.name() != nullptr ? f.name()->c_str() : "";
+  if (core_->running.load(std::memory_order_relaxed)) return GF_FAIL(detail, Error::Busy, -1, "the session is running");
   if (static_cast<int>(dims.size()) != t.bound.rank)
     return GF_FAIL(detail, Error::ShapeMismatch, -1, "input '%.60s' has rank %d, not %zu", name, t.bound.rank, dims.size());
   for (int d = 0; d < t.bound.rank; ++d) {
@@ -244,6 +260,9 @@ Error Session::bind_output(int i, void* data, size_t bytes, ErrorDetail* detail)
 
 Error Session::run(ErrorDetail* detail) {
   if (core_ == nullptr) return GF_FAIL(detail, Error::WrongPhase, -1, "the session is closed or was never created");
+#ifndef NDEBUG
+  if (!core_->program->intact()) return GF_FAIL(detail, Error::WrongPhase, -1, "%s", kBytesGone);
+#endif
   if (core_->running.exchange(true, std::memory_order_acquire)) return GF_FAIL(detail, Error::Busy, -1, "the session is already running on another thread");
   const Error result = [&] {
     if (core_->shapes_dirty) GF_TRY(resolve(detail));

@@ -59,6 +59,12 @@ class State {
   /// Copies in or out; `size` must be the state's byte size. Errors: NotFound, BufferTooSmall.
   Error read(std::string_view name, void* destination, size_t size) const;
   Error write(std::string_view name, const void* source, size_t size);
+  /// All states as one checked block of bytes, any alignment: names, types, shapes and data. Errors: BufferTooSmall.
+  uint64_t save_bytes() const;
+  Error save(std::span<std::byte> destination, ErrorDetail* detail = nullptr) const;
+  /// Takes such a block back: everything, or nothing on an error. Errors: BadFile (damaged), BadChecksum, NotFound (a state that
+  /// the block lacks), ShapeMismatch, TypeMismatch (saved by another program).
+  Error restore(std::span<const std::byte> saved, ErrorDetail* detail = nullptr);
 
  private:
   const Program* program_ = nullptr;  // not owned
@@ -95,6 +101,8 @@ class Session {
   int output_count() const;
   int find_input(std::string_view name) const;   ///< -1 when there is none
   int find_output(std::string_view name) const;
+  std::string_view input_name(int i) const;      ///< empty when there is none
+  std::string_view output_name(int i) const;
 
   /// Input i with its current shape. `data` is planned memory to write into, or what was bound.
   TensorView input(int i) const;

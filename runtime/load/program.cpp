@@ -57,7 +57,12 @@ PortInfo tensor_port(const fb::Tensor& t, std::string_view name) {
 
 const fb::Entry& entry_at(const fb::Model& m, int i) { return *m.entries()->Get(static_cast<uint32_t>(i)); }
 
+// A freed block has its first bytes overwritten by most allocators.
+uint32_t stamp(std::span<const std::byte> bytes) { return crc32c(bytes.data(), bytes.size() < 64 ? bytes.size() : 64); }
+
 }  // namespace
+
+bool Program::intact() const { return stamp(bytes_) == stamp_; }
 
 Result<Program> Program::load(std::span<const std::byte> bytes, const OpTable& ops, const LoadOptions& options,
                               ErrorDetail* detail) {
@@ -73,6 +78,7 @@ Result<Program> Program::load(std::span<const std::byte> bytes, const OpTable& o
   program.model_ = fb::GetSizePrefixedModel(bytes.data());
   program.ops_ = ops;
   program.limits_ = options.limits;
+  program.stamp_ = stamp(bytes);
   if (program.model_->version_major() == 0 || program.model_->version_major() > format::kVersionMajor)
     return GF_FAIL(detail, Error::BadVersion, -1, "file has format version %u.%u, this library reads up to %u.x; update it or convert the model again",
                    program.model_->version_major(), program.model_->version_minor(), format::kVersionMajor);

@@ -78,6 +78,9 @@ class Program {
   const OpTable& ops() const { return ops_; }
   std::span<const std::byte> bytes() const { return bytes_; }
   const Limits& limits() const { return limits_; }
+  /// False when the first bytes of the file are not what load saw: they were freed or overwritten. Builds with assertions ask
+  /// in every create and run; a sanitizer sees more.
+  bool intact() const;
   /// Stored bytes of constant `index` (one element for splats; of type Constant.stored where that is set).
   const void* constant_data(uint32_t index) const;
 
@@ -86,6 +89,7 @@ class Program {
   const fb::Model* model_ = nullptr;
   OpTable ops_;
   Limits limits_;
+  uint32_t stamp_ = 0;                           // checksum of the first bytes
 };
 
 /// The op row of an Op entry of the file: by id, custom ops by name. nullptr when the table has none.

@@ -11,7 +11,7 @@
 #include "converter/onnx/reader.h"
 #include "converter/onnx/writer.h"
 #include "facade/convert.h"
-#include "facade/model.h"
+#include "facade/host_run.h"
 #include "graph/emit/emit.h"
 #include "graph/ir/builder.h"
 #include "schema/ops.h"
@@ -132,7 +132,7 @@ double compare_models(ir::Model& first, ir::Model& second, int runs = 1) {
   gf::Model a = gf::Model::from_bytes(emit(first), plain()), b = gf::Model::from_bytes(emit(second), plain());
   const Tensors inputs = random_inputs(a.program());
   double worst = 0;
-  for (int i = 0; i < runs; ++i) worst = std::max(worst, difference(b.run(inputs, b.program().entry_name(0)), a.run(inputs, a.program().entry_name(0))));
+  for (int i = 0; i < runs; ++i) worst = std::max(worst, difference(run_named(b, inputs, b.program().entry_name(0)), run_named(a, inputs, a.program().entry_name(0))));
   return worst;
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "facade/convert.h"
-#include "facade/model.h"
+#include "facade/host_run.h"
 #include "graph/emit/emit.h"
 #include "graph/ir/builder.h"
 #include "graph/passes/passes.h"
@@ -82,7 +82,7 @@ inline std::vector<std::pair<std::string, HostTensor>> run_net(Net& net, const S
   ModelOptions options;
   options.xnnpack = false;
   Model model = Model::from_bytes(emit(net.model), options);
-  return model.run(inputs);
+  return run_named(model, inputs);
 }
 
 using PassFn = int (*)(ir::Model&, const PassOptions&);

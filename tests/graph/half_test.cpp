@@ -108,8 +108,8 @@ TEST(Half, StatesKeepTheirType) {
   Model model = Model::from_bytes(emit(net.model), options);
   HostTensor one = HostTensor::zeros(DType::F16, {2});
   for (size_t i = 0; i < 2; ++i) reinterpret_cast<F16*>(one.data.data())[i] = to_f16(1);
-  model.run({{"x", one}});
-  EXPECT_EQ(floats_of(model.run({{"x", one}})[0].second), (std::vector<float>{2.5F, 3}));
+  run_named(model, {{"x", one}});
+  EXPECT_EQ(floats_of(run_named(model, {{"x", one}})[0].second), (std::vector<float>{2.5F, 3}));
 }
 
 TEST(Half, TrainStepsAndFloat32GraphsAreLeftAlone) {

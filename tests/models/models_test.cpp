@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "facade/convert.h"
-#include "facade/model.h"
+#include "facade/host_run.h"
 #include "graph/emit/emit.h"
 #include "io/load.h"
 #include "tests/support/test_data.h"
@@ -51,7 +51,7 @@ TEST(Mnist, ScoresAreTheGoldenOnes) {
   const auto golden = values(data_path("models/mnist-cntk/golden_cpu.csv"));
   ASSERT_EQ(image.size(), 784U);
   ASSERT_EQ(golden.size(), 10U);
-  const auto scores = m.run({{"Input3", HostTensor::from<float>(image, {1, 1, 28, 28})}})[0].second.as<float>();
+  const auto scores = run_named(m, {{"Input3", HostTensor::from<float>(image, {1, 1, 28, 28})}})[0].second.as<float>();
   const float largest = *std::max_element(golden.begin(), golden.end());
   for (size_t i = 0; i < 10; ++i) EXPECT_NEAR(scores[i], golden[i], 1e-3F * largest);
 }
@@ -88,7 +88,7 @@ TEST(SqueezeNet, KnowsTheFish) {
     for (size_t i = 0; i < pixels.size(); ++i) x.view<F16>()[i] = to_f16(pixels[i]);
   else
     std::memcpy(x.data.data(), pixels.data(), x.data.size());
-  const auto p = m.run({{"data_0", x}})[0].second.as<float>();
+  const auto p = run_named(m, {{"data_0", x}})[0].second.as<float>();
   ASSERT_EQ(p.size(), 1000U);
   double worst = 0;
   for (size_t i = 0; i < p.size(); ++i) worst = std::max(worst, std::abs(static_cast<double>(p[i]) - static_cast<double>(golden[i])));

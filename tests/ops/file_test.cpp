@@ -4,7 +4,7 @@
 // file, packed constants, planned memory.
 #include <iostream>
 
-#include "facade/model.h"
+#include "facade/host_run.h"
 #include "tests/ops/one_op_file.h"
 
 namespace gf::test {
@@ -29,7 +29,7 @@ TEST_P(GoldenFile, EveryCaseThroughAFile) {
         std::vector<std::pair<std::string, HostTensor>> given;
         for (size_t i = 0; i < inputs.size(); ++i)
           if (inputs[i] && model.session().find_input(std::to_string(i)) >= 0) given.emplace_back(std::to_string(i), *inputs[i]);
-        const auto outputs = model.run(given);
+        const auto outputs = run_named(model, given);
         ASSERT_EQ(outputs.size(), c["outputs"].size());
         for (size_t o = 0; o < outputs.size(); ++o)
           EXPECT_TRUE(close(outputs[o].second, to_tensor(c["outputs"][o]), c["rtol"], c["atol"])) << "output " << o;

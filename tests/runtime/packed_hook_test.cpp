@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "facade/model.h"
+#include "facade/host_run.h"
 #include "graph/emit/emit.h"
 #include "graph/ir/builder.h"
 #include "schema/ops/add.h"
@@ -58,12 +58,12 @@ TEST(PackedHook, ModelDropsThePagesOfWhatItPacked) {
   HostTensor x = HostTensor::zeros(DType::F32, {kRows, kRows});
   const auto numbers = random_vector<float>(kRows * kRows, 3, -1, 1);
   std::memcpy(x.data.data(), numbers.data(), x.data.size());
-  const auto first = model.run({{"x", x}});
+  const auto first = run_named(model, {{"x", x}});
   std::ifstream in(path, std::ios::binary);
   std::vector<char> copy{std::istreambuf_iterator<char>(in), {}};
   const auto* bytes = reinterpret_cast<const std::byte*>(copy.data());
   Model kept = Model::from_bytes({bytes, bytes + copy.size()}, options);  // memory of its own: nothing may be dropped
-  EXPECT_EQ(kept.run({{"x", x}})[0].second, first[0].second);
+  EXPECT_EQ(run_named(kept, {{"x", x}})[0].second, first[0].second);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@
 #include "converter/onnx/reader.h"
 #include "converter/onnx/tensor_data.h"
 #include "facade/convert.h"
-#include "facade/model.h"
+#include "facade/host_run.h"
 #include "graph/emit/emit.h"
 #include "graph/ir/builder.h"
 #include "runtime/platform/thread_pool.h"

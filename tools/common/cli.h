@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "facade/convert.h"
-#include "facade/model.h"
+#include "facade/host_run.h"
 
 namespace gf::cli {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "facade/model.h"
+#include "facade/host_run.h"
 
 namespace gf::cli {
 

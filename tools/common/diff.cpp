@@ -114,7 +114,7 @@ Named run_model(Model& model, const Reference& reference) {
         std::string(port.name),
         fit_tensor(need_input(reference, std::string(port.name), static_cast<size_t>(i)), port, reference.path()));
   }
-  return model.run(inputs, program.entry_name(entry));
+  return run_named(model, inputs, program.entry_name(entry));
 }
 
 Json comparison_row(const HostTensor& actual, const HostTensor& expected, const DiffOptions& o) {

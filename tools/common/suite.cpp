@@ -95,7 +95,7 @@ bool has_random(const ir::Entry& entry) {
 
 // Runs one set; true when all outputs are right, else `row` says what is wrong.
 bool run_set(Model& model, const CaseSet& c, bool random, const SuiteOptions& o, Json& row) {
-  const auto outputs = model.run(c.inputs);
+  const auto outputs = run_named(model, c.inputs);
   for (size_t i = 0; i < outputs.size() && i < c.expected.size(); ++i) {
     if (!fs::exists(c.expected[i])) continue;
     const HostTensor expected = load_pb(c.expected[i].string());

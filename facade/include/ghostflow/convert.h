@@ -1,0 +1,26 @@
+// ONNX to .gf inside a program: component `converter` (libghostflow_converter.a, needs zlib). What gf-convert does, in one call.
+// Thread rule: safe from several threads at once. Hosted C++: allocates and throws gf::Exception.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/core/exception.h"
+
+namespace gf {
+
+struct OnnxToGfOptions {
+  std::string entry = "main";                                     ///< name of the entry point
+  std::map<std::string, std::pair<int64_t, int64_t>> dims;        ///< interval of each named dimension
+  std::map<std::string, std::string> metadata;                    ///< "labels", "license", ...
+};
+
+/// The bytes of a .gf file made of an ONNX model (and the files with its external data, beside it). Throws: NotFound,
+/// IoError, BadFile, Unsupported (the text lists everything that is missing).
+std::vector<std::byte> onnx_to_gf(const std::string& path, const OnnxToGfOptions& options = {});
+
+}  // namespace gf

@@ -1,0 +1,82 @@
+#!/bin/sh
+# Installs the build into an empty prefix, moves it, and builds and runs consumers against it: find_package (static, shared,
+# converter), pkg-config (static, shared), -fno-exceptions -fno-rtti; and add_subdirectory. Each must find a seven on digit_7.txt. Then the
+# packages of cpack.
+set -eu
+here=$GF_SOURCE_DIR/tests/package
+if [ ! -x "$GF_BIN_DIR/gf-convert" ] || [ ! -e "$GF_BUILD_DIR/libghostflow.so" ]; then
+  echo "needs the tools and the shared library"
+  exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() {
+  echo "$1"
+  [ ! -f "$work/log" ] || tail -n 30 "$work/log"
+  exit 1
+}
+quietly() { "$@" >"$work/log" 2>&1 || fail "failed: $*"; }
+# expect WANTED COMMAND...: the command prints exactly that
+expect() {
+  wanted=$1
+  shift
+  got=$("$@" 2>"$work/log") || fail "failed: $*"
+  [ "$got" = "$wanted" ] || fail "'$*' printed '$got', not '$wanted'"
+}
+
+cmake --install "$GF_BUILD_DIR" --prefix "$work/first" >"$work/log" 2>&1 || fail "cmake --install"
+mv "$work/first" "$work/moved"   # nothing may remember where it was installed
+prefix=$work/moved
+library=$(dirname "$(find "$prefix" -name libghostflow.a)")
+if grep -rlF -e "$work/first" -e "$GF_SOURCE_DIR" "$prefix/include" "$library/cmake" "$library/pkgconfig"; then
+  fail "the files above hold paths of this machine"
+fi
+"$prefix/bin/gf-convert" "$GF_SOURCE_DIR/examples/digits/digits.onnx" -o "$work/digits.gf" >"$work/log" 2>&1 || fail "gf-convert"
+image=$here/consumers/digit_7.txt
+
+for linkage in static shared; do
+  quietly cmake -S "$here/consumers/cmake" -B "$work/$linkage" -G Ninja -DLINKAGE=$linkage -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
+  quietly cmake --build "$work/$linkage"
+  expect seven "$work/$linkage/model" "$work/digits.gf" "$image"
+  expect 7 "$work/$linkage/strict" "$work/digits.gf" "$image"
+done
+expect "20 mine" "$work/static/convert" "$GF_SOURCE_DIR/examples/digits/digits.onnx"
+grep -q "Usage" "$work/static/tool.txt" || fail "ghostflow::gf-info does not run"
+if ldd "$work/static/model" | grep -q ghostflow; then fail "static consumer needs the shared library"; fi
+ldd "$work/shared/model" | grep -q "libghostflow.so.0 => $work" || fail "shared consumer does not use the installed library"
+
+export PKG_CONFIG_PATH="$library/pkgconfig"
+cxx() { quietly "${CXX:-g++}" -std=c++20 -O1 "$@"; }
+# shellcheck disable=SC2046  # lists of flags
+{
+  cxx $(pkg-config --cflags ghostflow) -I"$here/consumers" "$here/consumers/model.cpp" -o "$work/pc_shared" $(pkg-config --libs ghostflow)
+  expect seven env LD_LIBRARY_PATH="$library" "$work/pc_shared" "$work/digits.gf" "$image"
+  mkdir "$work/only_static"
+  cp "$library/libghostflow.a" "$work/only_static"
+  cxx $(pkg-config --cflags ghostflow) -I"$here/consumers" "$here/consumers/model.cpp" -o "$work/pc_static" -L"$work/only_static" \
+    $(pkg-config --static --libs-only-l ghostflow) $(pkg-config --static --libs-only-other ghostflow)
+  expect seven "$work/pc_static" "$work/digits.gf" "$image"
+}
+
+# what cpack makes holds the library, its headers and the tools, each in its package
+quietly cpack --config "$GF_BUILD_DIR/CPackConfig.cmake" -G TGZ -B "$work/packages"
+command -v dpkg-shlibdeps >"$work/log" || { echo "note: no DEB: needs dpkg-shlibdeps (Debian: dpkg-dev)"; deb=no; }
+[ "${deb:-}" = no ] || quietly cpack --config "$GF_BUILD_DIR/CPackConfig.cmake" -G DEB -B "$work/packages"
+# holds COMPONENT PACKAGE FILE: that archive and that DEB have it
+holds() {
+  tar tzf "$(find "$work/packages" -maxdepth 1 -name "ghostflow-*-$1.tar.gz")" >"$work/log" 2>&1 || fail "no archive $1"
+  grep -q "$3\$" "$work/log" || fail "the archive $1 lacks $3"
+  [ "${deb:-}" = no ] || {
+    dpkg-deb --contents "$(find "$work/packages" -maxdepth 1 -name "$2_*.deb")" >"$work/log" 2>&1 || fail "no package $2"
+    grep -q "$3\$" "$work/log" || fail "the package $2 lacks $3"
+  }
+}
+holds runtime libghostflow0 "libghostflow.so.0.1.0"
+holds dev libghostflow-dev "include/ghostflow/model.h"
+holds tools ghostflow-tools "bin/gf-convert"
+
+# compiles the library: without vector kernels, and in a folder that stays, so that it is quick the second time
+sub=$GF_BUILD_DIR/package_subdirectory
+quietly cmake -S "$here/consumers/subdirectory" -B "$sub" -G Ninja -DGHOSTFLOW="$GF_SOURCE_DIR" -DCMAKE_BUILD_TYPE=Release -DGF_SIMD=OFF -DGF_XNNPACK=OFF
+quietly cmake --build "$sub" --parallel 2 --target model
+expect seven "$sub/model" "$work/digits.gf" "$image"
