@@ -1,10 +1,9 @@
 #include "facade/inspect.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <set>
 
-#include "runtime/core/exception.h"
+#include "facade/node_attrs.h"
 #include "runtime/platform/memory.h"
 #include "schema/format/format.h"
 #include "schema/format/model_generated.h"
@@ -23,21 +22,6 @@ std::vector<int64_t> shape_of(const fb::Tensor& t) {
   for (uint32_t d = 0; d < size_of(t.dims()); ++d) shape.push_back(t.dims()->Get(d)->bound());
   return shape;
 }
-
-// Attributes of a verified node.
-class NodeAttrs {
- public:
-  NodeAttrs(const fb::Node& node, const OpDef& def) : bytes_(def.attrs_bytes / sizeof(std::max_align_t) + 1) {
-    def.construct(bytes_.data());
-    ErrorDetail detail;
-    if (decode_attrs(node, def, bytes_.data(), &detail, -1) != Error::Ok)
-      throw Exception(Error::BadAttribute, detail.text);
-  }
-  const void* get() const { return bytes_.data(); }
-
- private:
-  std::vector<std::max_align_t> bytes_;
-};
 
 // Absent inputs have rank 0, as in NodeShapes.
 std::vector<Shape> fixed_shapes(const std::vector<std::vector<int64_t>>& shapes) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -172,8 +173,12 @@ std::vector<NamedArray> read_safetensors(const std::string& path, std::map<std::
   return out;
 }
 
-void write_safetensors(const std::string& path, const std::vector<NamedArray>& arrays,
-                       const std::map<std::string, std::string>& metadata) {
+namespace {
+
+// Hands the file's pieces to `sink` in order.
+template <class Sink>
+void emit_safetensors(const std::vector<NamedArray>& arrays, const std::map<std::string, std::string>& metadata,
+                      Sink sink) {
   std::vector<const NamedArray*> order;
   for (const NamedArray& a : arrays) order.push_back(&a);
   std::sort(order.begin(), order.end(), [](const NamedArray* a, const NamedArray* b) {
@@ -208,11 +213,27 @@ void write_safetensors(const std::string& path, const std::vector<NamedArray>& a
   text.append((8 - text.size() % 8) % 8, ' ');
   std::string length(kLengthBytes, '\0');
   for (size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<char>(text.size() >> (8 * i) & 0xffU);
-  AtomicFileWriter writer(path);
-  writer.write(length);
-  writer.write(text);
-  for (const NamedArray* a : order) writer.write(ByteSpan(a->array.data));
-  writer.commit();
+  sink(std::as_bytes(std::span(length)));
+  sink(std::as_bytes(std::span(text)));
+  for (const NamedArray* a : order) sink(ByteSpan(a->array.data));
+}
+
+}  // namespace
+
+Bytes safetensors_bytes(const std::vector<NamedArray>& arrays, const std::map<std::string, std::string>& metadata) {
+  Bytes out;
+  emit_safetensors(arrays, metadata, [&out](ByteSpan piece) { out.insert(out.end(), piece.begin(), piece.end()); });
+  return out;
+}
+
+void write_safetensors(const std::string& path, const std::vector<NamedArray>& arrays,
+                       const std::map<std::string, std::string>& metadata) {
+  std::optional<AtomicFileWriter> writer;  // opened when the header is known to be right: a refusal touches no file
+  emit_safetensors(arrays, metadata, [&](ByteSpan piece) {
+    if (!writer) writer.emplace(path);
+    writer->write(piece);
+  });
+  writer->commit();
 }
 
 }  // namespace gf::io

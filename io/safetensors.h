@@ -38,6 +38,9 @@ std::vector<NamedArray> read_safetensors(const std::string& path,
                                          std::map<std::string, std::string>* metadata = nullptr,
                                          const Limits& limits = {});
 
+/// The bytes that write_safetensors writes. Throws as it does.
+Bytes safetensors_bytes(const std::vector<NamedArray>& arrays, const std::map<std::string, std::string>& metadata = {});
+
 /// Writes tensors, largest element type first and then by name (so that all data are aligned), crash-safely.
 /// Throws InvalidArgument (empty or repeated name, "__metadata__"), Unsupported (String, uint4, int2, ...).
 void write_safetensors(const std::string& path, const std::vector<NamedArray>& arrays,

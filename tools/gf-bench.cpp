@@ -181,7 +181,12 @@ void write_trace(const std::string& path, const Args& a, const std::vector<Span>
   }
   io::write_file(path, Json{{"traceEvents", events},
                             {"displayTimeUnit", "ms"},
-                            {"otherData", {{"tool", "gf-bench " GF_VERSION}, {"lost_events", p.lost}}}}
+                            {"otherData",
+                             {{"tool", "gf-bench " GF_VERSION},
+                              {"model", a.run.model},
+                              {"entry", a.run.entry},
+                              {"runs", p.runs},
+                              {"lost_events", p.lost}}}}
                            .dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 

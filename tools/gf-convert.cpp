@@ -9,7 +9,9 @@
 #include "converter/include/ghostflow/converter.h"
 #include "io/file.h"
 #include "tools/common/emit_c.h"
+#include "tools/common/golden.h"
 #include "tools/common/inputs.h"
+#include "tools/common/keys.h"
 #include "tools/common/measure.h"
 #include "tools/common/program_view.h"
 
@@ -20,8 +22,9 @@ namespace {
 
 struct Args {
   Common common;
-  std::vector<std::string> files, shapes, dims, binds, states, meta;
-  std::string output, entry, report, storage = "f32", image, emit_c, emit_target;
+  std::vector<std::string> files, shapes, dims, binds, states, meta, golden_inputs;
+  std::string output, entry, report, storage = "f32", image, emit_c, emit_target, sign;
+  int golden = 0;
   int optimize = 2;
   bool keep_node_names = false, list_ops = false;
 };
@@ -300,14 +303,26 @@ void print_summary(const Args& a, const ConvertReport& r, const Program& program
   }
 }
 
+// Golden vectors come from the file itself, run with the portable kernels.
+EmitSection golden_section(ir::Model& model, const EmitOptions& emit_options, const Args& a) {
+  ModelOptions options = model_options(a.common);
+  options.threads = 1;
+  options.isa = Isa::Portable;
+  options.xnnpack = false;
+  Model plain = Model::from_bytes(emit(model, emit_options), options);
+  return {"golden", encode_golden(make_golden(plain, a.golden, a.common.seed, a.golden_inputs))};
+}
+
 void write_model(ir::Model& model, const Args& a) {
   const std::filesystem::path folder = std::filesystem::path(a.output).parent_path();
   if (!folder.empty() && !std::filesystem::is_directory(folder))
     throw Exception(Error::NotFound,
                     fmt::format("cannot write '{}': the folder '{}' does not exist", a.output, folder.string()));
-  io::AtomicFileWriter file(a.output);
   EmitOptions options;
   options.node_names = a.keep_node_names;
+  if (a.golden > 0) options.sections.push_back(golden_section(model, options, a));
+  if (!a.sign.empty()) options.signer = signer_of(read_private_key(a.sign));
+  io::AtomicFileWriter file(a.output);
   emit(model, options, [&file](std::span<const std::byte> bytes) { file.write(bytes); });
   file.commit();
 }
@@ -374,6 +389,7 @@ int convert_models(Args& a) {
   if (a.list_ops) return list_ops(a);
   if (a.files.empty()) throw UsageError("give an ONNX file (or --list-ops)");
   if (ends_with(a.files[0], ".gf")) {
+    if (a.golden > 0 || !a.sign.empty()) throw UsageError("--golden and --sign go with an ONNX file: they are made when it is converted");
     if (a.emit_c.empty()) return export_model(a);
     return emit_existing(a);
   }
@@ -450,12 +466,15 @@ void define(CLI::App& app, Args& a) {
                  "Optimisation: 0 only what is needed, 1 clean-ups, 2 fusions and layout, 3 slow searches too")
       ->capture_default_str()
       ->check(CLI::Range(0, 3));
+  app.add_option("--golden", a.golden, "Store N runs of every entry with their answers, for gf-run --verify-golden")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--golden-input", a.golden_inputs, "NAME=FILE: an input of those runs that shall not be random")
+      ->allow_extra_args(false);
+  app.add_option("--sign", a.sign, "Sign the file: an Ed25519 private key (PEM, as openssl genpkey writes it)");
   add_later(app, {{"--quantize", true, "quantisation"},
                   {"--calibrate", true, "quantisation"},
                   {"--precision", true, "choice of arithmetic"},
-                  {"--pack", true, "weights packed ahead of time"},
-                  {"--golden", true, "golden vectors in the file"},
-                  {"--sign", true, "signatures"}});
+                  {"--pack", true, "weights packed ahead of time"}});
 }
 
 }  // namespace

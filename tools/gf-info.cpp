@@ -2,9 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
+#include "io/file.h"
+#include "tools/common/dot.h"
+#include "tools/common/graph_page.h"
 #include "tools/common/inputs.h"
+#include "tools/common/keys.h"
 #include "tools/common/measure.h"
 #include "tools/common/program_view.h"
 
@@ -16,6 +21,7 @@ namespace {
 struct Args {
   Common common;
   std::vector<std::string> models;
+  std::string html, dot, trace, verify_key;
   bool ops = false, memory = false;
 };
 
@@ -62,8 +68,7 @@ Json entry_json(Model& model, int e, const std::vector<NodeInfo>& nodes) {
   return row;
 }
 
-Json model_json(const std::string& path, const Args& a) {
-  Model model = open_model(path, model_options(a.common));
+Json model_json(Model& model, const std::string& path) {
   const Program& p = model.program();
   const FileInfo file = file_info(p);
   Json entries = Json::array();
@@ -158,6 +163,7 @@ void print_model(const Json& m, const Args& a) {
       fmt::print("    {} = {}..{}\n", d["name"].get<std::string>(), d["lo"].get<int64_t>(), d["hi"].get<int64_t>());
     if (a.memory) print_memory(e);
   }
+  if (m.contains("signature")) fmt::print("  signature valid\n");
   for (const Json& s : m["sections"])
     fmt::print("  section {} ({}{})\n", s["kind"].get<std::string>(), bytes(s["bytes"]),
                s["required"].get<bool>() ? ", required" : "");
@@ -167,9 +173,41 @@ void print_model(const Json& m, const Args& a) {
   }
 }
 
+// --- drawings
+
+void write_html(const Args& a, Model& model, Json described) {
+  std::optional<Trace> trace;
+  if (!a.trace.empty()) trace = read_trace(a.trace, model.program());
+  for (int e = 0; e < model.program().entry_count(); ++e)
+    described["entries"][static_cast<size_t>(e)]["graph"] = graph_json(model, e, trace ? &*trace : nullptr);
+  const std::string name = std::filesystem::path(a.models[0]).filename().string();
+  described["model"] = name;
+  described["tool"] = "gf-info " GF_VERSION;
+  io::write_file(a.html, graph_page(described, name));
+}
+
 int info(const Args& a) {
+  if (a.models.size() > 1 && (!a.html.empty() || !a.dot.empty()))
+    throw UsageError("--html and --dot draw one model; call gf-info once for each");
+  if (!a.trace.empty() && a.html.empty()) throw UsageError("--trace goes with --html: it adds times to the page");
   Json models = Json::array();
-  for (const std::string& path : a.models) models.push_back(model_json(path, a));
+  for (const std::string& path : a.models) {
+    Model model = open_model(path, model_options(a.common));
+    if (!a.verify_key.empty()) {
+      try {
+        check_signature(model.program(), read_public_key(a.verify_key));
+      } catch (const Exception& e) {
+        // another key is a wrong argument of the library's function, but no wrong usage of this program
+        const Error code = e.code() == Error::InvalidArgument ? Error::BadFile : e.code();
+        throw Exception(code, fmt::format("{}: {}", path, e.what()));
+      }
+    }
+    models.push_back(model_json(model, path));
+    if (!a.verify_key.empty()) models.back()["signature"] = "valid";
+    if (!a.html.empty()) write_html(a, model, models.back());
+    if (!a.dot.empty())
+      io::write_file(a.dot, dot_text(model.program(), std::filesystem::path(path).filename().string()));
+  }
   if (a.common.json) {
     const Json out = models.size() == 1 ? models[0] : Json{{"models", models}, {"ops", merge_ops(models)}};
     fmt::print("{}\n", out.dump(-1, ' ', false, Json::error_handler_t::replace));
@@ -190,16 +228,18 @@ int main(int argc, char** argv) {
   return run_tool(
       "gf-info", "Shows what is in models",
       "  gf-info model.gf --memory\n"
-      "  gf-info a.gf b.gf --ops --json",
+      "  gf-info a.gf b.gf --ops --json\n"
+      "  gf-bench model.gf --trace trace.json && gf-info model.gf --html model.html --trace trace.json",
       argc, argv, [&a](CLI::App& app) {
         add_common(app, a.common, 1);
         app.add_option("models", a.models, "Models (.gf, or .onnx, which is converted in memory)")->required();
         app.add_flag("--ops", a.ops, "List ops with their types and counts");
         app.add_flag("--memory", a.memory, "Show what a session needs on this machine");
-        add_later(app, {{"--dot", true, "graph drawings"},
-                        {"--html", true, "graph drawings"},
-                        {"--trace", true, "graph drawings"},
-                        {"--verify-signature", true, "signatures"}});
+        app.add_option("--html", a.html, "Write one page that shows graph, memory plan, sizes and metadata");
+        app.add_option("--trace", a.trace, "Trace of gf-bench --trace: the page then shows times");
+        app.add_option("--dot", a.dot, "Write the graph as Graphviz text");
+        app.add_option("--verify-signature", a.verify_key,
+                       "Public key (PEM): exit code 1 unless every model is signed with its private half");
         return [&a]() -> int { return info(a); };
       });
 }

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "facade/inspect.h"
+#include "tools/common/golden.h"
 #include "tools/common/inputs.h"
 #include "tools/common/measure.h"
 
@@ -21,6 +22,7 @@ struct Args {
   std::string output_directory, stream;
   int top = 0;
   int64_t repeat = 1;
+  bool verify_golden = false;
 };
 
 struct Result {
@@ -216,7 +218,36 @@ void print_kernels(const Session& session, const std::vector<NodeInfo>& nodes) {
   }
 }
 
+int verify(Args& a) {
+  Model model = open_for_run(a.run, model_options(a.common));
+  const std::optional<Golden> golden = read_golden(model.program());
+  if (!golden)
+    throw Exception(Error::NotFound, fmt::format("'{}' holds no golden vectors; gf-convert --golden N stores some", a.run.model));
+  Json runs = Json::array();
+  const GoldenResult* first = nullptr;
+  const std::vector<GoldenResult> results = verify_golden(model, *golden);
+  for (const GoldenResult& r : results) {
+    if (!r.comparison.equal && first == nullptr) first = &r;
+    runs.push_back({{"entry", r.entry},
+                    {"run", r.run},
+                    {"equal", r.comparison.equal},
+                    {"output", r.comparison.equal ? Json() : Json(r.output)},
+                    {"detail", r.comparison.detail},
+                    {"max_abs", r.comparison.max_abs},
+                    {"max_rel", r.comparison.max_rel}});
+  }
+  if (a.common.json)
+    fmt::print("{}\n", Json{{"golden", runs}, {"rtol", golden->rtol}, {"atol", golden->atol}, {"equal", first == nullptr}}.dump(
+                           -1, ' ', false, Json::error_handler_t::replace));
+  else if (first == nullptr)
+    fmt::print("{} golden run{} as stored (within {} + {} x value)\n", results.size(), results.size() == 1 ? " is" : "s are", golden->atol, golden->rtol);
+  if (first == nullptr) return kOk;
+  fmt::print(stderr, "run {} of entry '{}': output '{}' differs from the golden one: {}\n", first->run, first->entry, first->output, first->comparison.detail);
+  return kFailure;
+}
+
 int run(Args& a) {
+  if (a.verify_golden) return verify(a);
   if (!a.stream.empty()) a.run.stream = parse_stream(a.stream);
   if (a.run.stream && a.repeat != 1) throw UsageError("--stream and --repeat do not go together");
   Model model = open_for_run(a.run, model_options(a.common));
@@ -301,7 +332,8 @@ int main(int argc, char** argv) {
         app.add_option(
             "--stream", a.stream,
             "name=SAMPLES[:HOP]: cut a long input into windows along its last axis, one run each, outputs stacked");
-        add_later(app, {{"--verify-golden", false, "golden vectors in the file"}});
+        app.add_flag("--verify-golden", a.verify_golden,
+                     "Run the vectors that gf-convert --golden stored and compare; exit code 1 where one differs");
         return [&a]() -> int { return run(a); };
       });
 }

@@ -11,8 +11,23 @@
 
 namespace gf {
 
+/// An optional part of the file (FORMAT.md, "Sections").
+struct EmitSection {
+  std::string kind;
+  std::vector<std::byte> bytes;
+};
+
+/// Signs while the file is written. `update` receives every byte in front of the signature, in order; then `finish` is asked
+/// for the section's sizeof(format::Signature) bytes.
+struct EmitSigner {
+  std::function<void(std::span<const std::byte>)> update;
+  std::function<std::vector<std::byte>()> finish;
+};
+
 struct EmitOptions {
   bool node_names = false;      ///< keep names and origins of nodes (larger file, better error texts)
+  std::vector<EmitSection> sections = {};
+  EmitSigner signer = {};       ///< empty functions: not signed
 };
 
 /// Receives consecutive pieces of the file; throws on failure.

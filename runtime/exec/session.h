@@ -130,6 +130,7 @@ class Session {
   void set_cancel(const std::atomic<bool>* cancel);
 
  private:
+  friend class SessionReport;
   SessionCore* core_ = nullptr;
 };
 

@@ -150,6 +150,22 @@ std::string_view Program::metadata(std::string_view key) const {
 }
 std::string_view Program::producer() const { return view(model_->producer()); }
 
+int Program::section_count(std::string_view kind) const {
+  int count = 0;
+  if (model_->sections() != nullptr)
+    for (const fb::Section* s : *model_->sections()) count += view(s->kind()) == kind ? 1 : 0;
+  return count;
+}
+std::span<const std::byte> Program::section(std::string_view kind) const {
+  if (model_->sections() != nullptr)
+    for (const fb::Section* s : *model_->sections())
+      if (view(s->kind()) == kind) {
+        const fb::Segment& segment = *model_->segments()->Get(s->segment());
+        return bytes_.subspan(static_cast<size_t>(segment.offset()), static_cast<size_t>(segment.bytes()));
+      }
+  return {};
+}
+
 const void* Program::constant_data(uint32_t index) const {
   const fb::Constant& c = *model_->constants()->Get(index);
   return bytes_.data() + model_->segments()->Get(c.segment())->offset() + c.offset();

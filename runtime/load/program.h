@@ -72,6 +72,9 @@ class Program {
 
   std::string_view metadata(std::string_view key) const;  ///< empty when there is none
   std::string_view producer() const;
+  /// Sections of a kind (FORMAT.md), and the bytes of the first; their contents are not checked. Empty when there is none.
+  int section_count(std::string_view kind) const;
+  std::span<const std::byte> section(std::string_view kind) const;
 
   /// For the runtime's own layers and tools that show a file: the verified FlatBuffers root and the op rows.
   const fb::Model& raw() const { return *model_; }

@@ -25,6 +25,19 @@ struct Seal {
 };
 static_assert(sizeof(Seal) == kSealBytes);
 
+inline constexpr char kGoldenSection[] = "golden";
+inline constexpr char kSignatureSection[] = "signature";
+
+/// The whole of the `signature` section, which ends where the seal begins: everything in front of it is signed.
+struct Signature {
+  uint8_t bytes[64];        ///< Ed25519ph (RFC 8032, empty context) over the file's bytes in front of this section
+  uint8_t public_key[32];   ///< of the signer, so that a wrong key can be told from a changed file; not trusted
+  uint32_t version;         ///< kSignatureVersion
+  uint8_t reserved[28];     ///< 0
+};
+inline constexpr uint32_t kSignatureVersion = 1;
+static_assert(sizeof(Signature) == 128);
+
 enum TensorKind : uint8_t { kComputed = 0, kConstant = 1, kState = 2, kInput = 3 };
 inline constexpr int32_t kDimConstant = -1;
 inline constexpr int32_t kDimExpression = -2;

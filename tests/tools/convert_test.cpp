@@ -237,12 +237,8 @@ TEST_F(Tools, ConvertWrongUsage) {
 }
 
 TEST_F(Tools, FlagsOfLaterVersionsSaySo) {
-  for (const char* flag : {"--quantize int8", "--calibrate x", "--precision bf16", "--pack avx2", "--golden 2",
-                           "--sign key", "--storage f16"})
+  for (const char* flag : {"--quantize int8", "--calibrate x", "--precision bf16", "--pack avx2", "--storage f16"})
     expect_error("gf-convert", digits_onnx() + " " + flag, 2, "later version");
-  for (const char* flag : {"--dot x", "--html x", "--verify-signature key"})
-    expect_error("gf-info", digits() + " " + flag, 2, "later version");
-  expect_error("gf-run", digits() + " --verify-golden", 2, "later version");
 }
 
 TEST_F(Tools, HelpHasExamplesAndVersionIsOnStdout) {
