@@ -1,4 +1,4 @@
-# What users get: libghostflow.a and libghostflow.so (runtime, CPU op set, Model, C API) made of the objects of the internal
+# What users get: libghostflow.a and libghostflow.so (runtime, CPU op set, Model) made of the objects of the internal
 # libraries, their public header tree, CMake and pkg-config files, packages. `cmake --install`, `cpack`, and add_subdirectory all
 # stand on this file. Component of each file: runtime (shared library), dev, tools.
 if(NOT GF_PLATFORM)

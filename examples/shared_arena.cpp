@@ -2,28 +2,12 @@
 // This is the strict interface: every byte belongs to the caller, and create fails rather than ask for more.
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 #include <optional>
 
+#include "examples/block.h"
 #include "runtime/include/ghostflow/model.h"
 
 namespace {
-
-/// Bytes aligned as sessions want them.
-class Block {
- public:
-  Block() : Block(0) {}
-  explicit Block(uint64_t bytes)
-      : size_(static_cast<size_t>(bytes)), memory_(std::make_unique<std::byte[]>(size_ + gf::kAlignment)) {}
-  std::span<std::byte> bytes() const {
-    const auto at = reinterpret_cast<uintptr_t>(memory_.get());
-    return {memory_.get() + (gf::kAlignment - at % gf::kAlignment) % gf::kAlignment, size_};
-  }
-
- private:
-  size_t size_;
-  std::unique_ptr<std::byte[]> memory_;
-};
 
 /// A file with its weights and one session; activations and scratch come from outside.
 struct Network {

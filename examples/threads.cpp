@@ -3,27 +3,13 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <thread>
 #include <vector>
 
+#include "examples/block.h"
 #include "runtime/include/ghostflow/model.h"
 
 namespace {
-
-class Block {
- public:
-  explicit Block(uint64_t bytes)
-      : size_(static_cast<size_t>(bytes)), memory_(std::make_unique<std::byte[]>(size_ + gf::kAlignment)) {}
-  std::span<std::byte> bytes() const {
-    const auto at = reinterpret_cast<uintptr_t>(memory_.get());
-    return {memory_.get() + (gf::kAlignment - at % gf::kAlignment) % gf::kAlignment, size_};
-  }
-
- private:
-  size_t size_;
-  std::unique_ptr<std::byte[]> memory_;
-};
 
 /// What all threads read.
 struct Shared {

@@ -13,11 +13,6 @@
 namespace gf {
 namespace {
 
-std::string text(const flatbuffers::String* s) { return s != nullptr ? s->str() : std::string(); }
-template <class V>
-uint32_t size_of(const V* v) {
-  return v != nullptr ? v->size() : 0;
-}
 template <class T>
 std::vector<T> list(const flatbuffers::Vector<T>* v) {
   return v != nullptr ? std::vector<T>(v->begin(), v->end()) : std::vector<T>();

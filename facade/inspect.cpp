@@ -11,12 +11,6 @@
 namespace gf {
 namespace {
 
-std::string text(const flatbuffers::String* s) { return s != nullptr ? s->str() : std::string(); }
-template <class V>
-uint32_t size_of(const V* v) {
-  return v != nullptr ? v->size() : 0;
-}
-
 std::vector<int64_t> shape_of(const fb::Tensor& t) {
   std::vector<int64_t> shape;
   for (uint32_t d = 0; d < size_of(t.dims()); ++d) shape.push_back(t.dims()->Get(d)->bound());

@@ -1,13 +1,23 @@
-// Attributes of a verified node in their op's struct, for looking at them. Private to the facade.
+// For looking at verified files: fields that may be absent, and attributes of a node in their op's struct. Private to the
+// facade.
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "runtime/core/exception.h"
 #include "runtime/load/program.h"
+#include "schema/format/model_generated.h"
 
 namespace gf {
+
+/// A text or a list of the file; empty when the file leaves it out.
+inline std::string text(const flatbuffers::String* s) { return s != nullptr ? s->str() : std::string(); }
+template <class V>
+uint32_t size_of(const V* v) {
+  return v != nullptr ? v->size() : 0;
+}
 
 class NodeAttrs {
  public:

@@ -1,8 +1,9 @@
-// What the convolutions share: attributes, their field numbers and the output's shape. Images channels last
+// What the convolutions share: attributes, their field numbers, the output's shape and the expansion. Images channels last
 // [N, spatial.., C], weights as in ONNX.
 #pragma once
 
 #include "schema/epilogue.h"
+#include "schema/formula.h"
 #include "schema/spatial.h"
 
 namespace gf {
@@ -30,6 +31,17 @@ consteval std::array<AttrField, 5> conv_tail_fields(uint16_t number) {
           field<&Attrs::activation, Attrs>(at(2), "activation", 0, kLastActivation),
           field<&Attrs::activation_a, Attrs>(at(3), "activation_a"),
           field<&Attrs::activation_b, Attrs>(at(4), "activation_b")};
+}
+
+/// expand() of a convolution: residual and activation leave; the bias stays, it is part of the base op.
+template <class Op, class Attrs>
+Error expand_conv(Expander& e, const Attrs& a) {
+  Attrs bare = a;
+  bare.activation = Activation::None;
+  bare.activation_a = bare.activation_b = 0;
+  Var s = e.node<Op>({e.input(0), e.input(1), e.input(2)}, bare);
+  if (e.input(3)) s = s + e.input(3);
+  return e.finish(e.activate(a.activation, s, a.activation_a, a.activation_b));
 }
 
 /// Checks `channels` (of the named tensor) against `groups`.

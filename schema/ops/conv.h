@@ -4,7 +4,6 @@
 #pragma once
 
 #include "schema/conv_infer.h"
-#include "schema/formula.h"
 
 namespace gf::op {
 
@@ -26,15 +25,7 @@ struct Conv {
   // dbias = sum of ds over batch and pixels, dresidual = ds
   static constexpr PendingGradient grad{};
 
-  /// The bias stays: it is part of the base op.
-  static Error expand(Expander& e, const Attrs& a) {
-    Attrs bare = a;
-    bare.activation = Activation::None;
-    bare.activation_a = bare.activation_b = 0;
-    Var s = e.node<Conv>({e.input(0), e.input(1), e.input(2)}, bare);
-    if (e.input(3)) s = s + e.input(3);
-    return e.finish(e.activate(a.activation, s, a.activation_a, a.activation_b));
-  }
+  static Error expand(Expander& e, const Attrs& a) { return expand_conv<Conv>(e, a); }
 };
 
 }  // namespace gf::op

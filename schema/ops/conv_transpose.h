@@ -5,7 +5,6 @@
 #pragma once
 
 #include "schema/conv_infer.h"
-#include "schema/formula.h"
 
 namespace gf::op {
 
@@ -48,15 +47,7 @@ struct ConvTranspose {
   // ds as in conv: dx = conv(ds, w), dw = correlation of ds and x, dbias = sum of ds, dresidual = ds
   static constexpr PendingGradient grad{};
 
-  /// The bias stays: it is part of the base op.
-  static Error expand(Expander& e, const Attrs& a) {
-    Attrs bare = a;
-    bare.activation = Activation::None;
-    bare.activation_a = bare.activation_b = 0;
-    Var s = e.node<ConvTranspose>({e.input(0), e.input(1), e.input(2)}, bare);
-    if (e.input(3)) s = s + e.input(3);
-    return e.finish(e.activate(a.activation, s, a.activation_a, a.activation_b));
-  }
+  static Error expand(Expander& e, const Attrs& a) { return expand_conv<ConvTranspose>(e, a); }
 
   /// Length of spatial axis d when nothing prescribes it.
   static Dim out_length(InferContext& c, const Attrs& a, int d, Dim in, Dim kernel) {

@@ -2,10 +2,7 @@
 // Weights shared by sessions; State bound by --state, read, written and reset by name, and untouched by a failed run.
 #include <atomic>
 
-#include "schema/ops/add.h"
-#include "schema/ops/gather.h"
-#include "schema/ops/identity.h"
-#include "tests/runtime/session_support.h"
+#include "tests/runtime/counter_file.h"
 #include "tests/support/compare.h"
 
 namespace gf::test {
@@ -53,32 +50,6 @@ TEST(State, LstmStreamsThreeStepsWithItsStateInside) {
   ConvertOptions o;
   o.states = {{"hn", "h0"}, {"cn", "c0"}};
   run_in_order("lstm", o);
-}
-
-// total = total + table[index]; y = total before
-std::vector<std::byte> counter_file() {
-  return emit_graph([](ir::Model& m, ir::Entry& e) {
-    m.states.push_back({"total", DType::F32, {2}, ir::make_floats(std::vector<float>{1, 2}, {2})});
-    m.states.push_back({"runs", DType::F32, {}, nullptr});
-    const auto index = e.add_input("index", DType::I64, {});
-    ir::Value total, runs;
-    total.name = "total";
-    total.dtype = runs.dtype = DType::F32;
-    total.shape = shape_of({2});
-    total.shape_known = runs.shape_known = true;
-    total.state = 0;
-    runs.state = 1;
-    const auto total_id = e.add_value(std::move(total)), runs_id = e.add_value(std::move(runs));
-    ir::Builder b(e, e.body);
-    const auto table = e.add_constant(ir::make_floats(std::vector<float>{1, 10, 100, 1000, 5, 50}, {3, 2}));
-    const auto row = b.add<op::Gather>({table, index});
-    const auto y = b.add<op::Add>({total_id, row});
-    const auto counted = b.add<op::Add>({runs_id, b.scalar(DType::F32, 1)});
-    e.value(y).name = "y";
-    b.node<op::Identity>({y}).writes_state = 0;
-    b.node<op::Identity>({counted}).writes_state = 1;
-    e.body.outputs = {y};
-  });
 }
 
 HostTensor index_of(int64_t i) { return HostTensor::from<int64_t>(std::vector<int64_t>{i}, {}); }
