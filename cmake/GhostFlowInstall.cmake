@@ -65,6 +65,12 @@ if(GF_CONVERTER AND GF_IO AND TARGET gf_facade)
   list(APPEND user_targets ghostflow_converter)
 endif()
 
+if(TARGET gf_signature)
+  gf_user_library(ghostflow_signature STATIC signature $<TARGET_OBJECTS:gf_signature>)
+  target_link_libraries(ghostflow_signature PUBLIC ghostflow PRIVATE sodium::sodium)
+  list(APPEND user_targets ghostflow_signature)
+endif()
+
 if(BUILD_SHARED_LIBS AND TARGET ghostflow_shared)
   add_library(ghostflow::ghostflow ALIAS ghostflow_shared)
 else()
@@ -96,6 +102,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/ghostflow-config-version.
 install(EXPORT ghostflow-targets NAMESPACE ghostflow:: DESTINATION ${config_dir} COMPONENT dev)
 install(FILES ${PROJECT_BINARY_DIR}/ghostflow-config.cmake ${PROJECT_BINARY_DIR}/ghostflow-config-version.cmake
   ${CMAKE_CURRENT_LIST_DIR}/FindXNNPACK.cmake ${CMAKE_CURRENT_LIST_DIR}/Findpthreadpool.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/Findsodium.cmake
   ${CMAKE_CURRENT_LIST_DIR}/GfIsolateInclude.cmake DESTINATION ${config_dir} COMPONENT dev)
 # ${pcfiledir} makes the file relocatable: the prefix is told by where the file lies
 file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

@@ -34,12 +34,25 @@ fi
 "$prefix/bin/gf-convert" "$GF_SOURCE_DIR/examples/digits/digits.onnx" -o "$work/digits.gf" >"$work/log" 2>&1 || fail "gf-convert"
 image=$here/consumers/digit_7.txt
 
+signature=OFF
+if [ -e "$library/libghostflow_signature.a" ]; then
+  signature=ON
+  # the key pair of RFC 8410, section 10
+  printf -- '-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n' >"$work/key.pem"
+  key=19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1
+  quietly "$prefix/bin/gf-convert" "$GF_SOURCE_DIR/examples/digits/digits.onnx" -o "$work/signed.gf" --sign "$work/key.pem"
+fi
 for linkage in static shared; do
-  quietly cmake -S "$here/consumers/cmake" -B "$work/$linkage" -G Ninja -DLINKAGE=$linkage -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
+  quietly cmake -S "$here/consumers/cmake" -B "$work/$linkage" -G Ninja -DLINKAGE=$linkage -DSIGNATURE=$signature -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
   quietly cmake --build "$work/$linkage"
   expect seven "$work/$linkage/model" "$work/digits.gf" "$image"
   expect 7 "$work/$linkage/strict" "$work/digits.gf" "$image"
 done
+if [ $signature = ON ]; then
+  expect Ok "$work/static/signed" "$work/signed.gf" $key
+  expect InvalidArgument "$work/static/signed" "$work/signed.gf" "$(printf %s $key | tr 19 91)"
+  expect NotFound "$work/static/signed" "$work/digits.gf" $key
+fi
 expect "20 mine" "$work/static/convert" "$GF_SOURCE_DIR/examples/digits/digits.onnx"
 grep -q "Usage" "$work/static/tool.txt" || fail "ghostflow::gf-info does not run"
 if ldd "$work/static/model" | grep -q ghostflow; then fail "static consumer needs the shared library"; fi

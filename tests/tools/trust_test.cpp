@@ -40,7 +40,7 @@ Model model_of(const std::string& text) {
   options.threads = 1;
   std::vector<std::byte> bytes(text.size());
   std::memcpy(bytes.data(), text.data(), text.size());
-  return Model::from_bytes(std::move(bytes), options);
+  return Model::from_bytes(bytes, options);
 }
 
 struct Place {

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "facade/host_run.h"
 #include "io/safetensors.h"
 
 namespace gf::cli {
