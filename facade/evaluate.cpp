@@ -81,6 +81,7 @@ class Evaluation {
   NodeView node() const {
     NodeView n;
     n.def = &def_;
+    n.kernel = kernel_;
     n.attrs = attrs_;
     n.inputs = input_infos_;
     n.outputs = output_infos_;
@@ -190,7 +191,9 @@ void Evaluation::choose() {
       const int rank = tables_.rank(t, *k);
       if (rank <= best) continue;
       KernelPlan plan;
-      const Error e = k->prepare(node(), plan);
+      NodeView asked = node();
+      asked.kernel = k;
+      const Error e = k->prepare(asked, plan);
       if (e == Error::Unsupported) {
         reasons += std::string("; ") + k->name + " refused: " + plan.refused;
         continue;
@@ -254,6 +257,8 @@ std::vector<HostTensor> Evaluation::run() {
   const Buffer worker_scratch(per_worker * static_cast<uint64_t>(std::max(1, options_.parallel.threads)));
   ErrorDetail detail;
   RunContext context;
+  context.def = &def_;
+  context.kernel = kernel_;
   context.attrs = attrs_;
   context.inputs = in_pointers_.data();
   context.outputs = out_pointers_.data();

@@ -197,7 +197,7 @@ Error run_infer(const OpDef& def, const void* attrs, std::span<InferTensor> inpu
     t.value_count = -1;
     t.values = nullptr;
   }
-  InferContext context(inputs, outputs, algebra, detail, node);
+  InferContext context(def, inputs, outputs, algebra, detail, node);
   GF_TRY(def.infer(context, attrs));
   for (size_t i = 0; i < outputs.size(); ++i)
     if (outputs[i].present && outputs[i].dtype == DType::Invalid)

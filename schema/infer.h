@@ -23,11 +23,16 @@ struct InferTensor {
   int value_count = -1;          ///< -1: contents unknown
 };
 
+struct OpDef;
+
 class InferContext {
  public:
-  InferContext(std::span<InferTensor> inputs, std::span<InferTensor> outputs, DimAlgebra* algebra, ErrorDetail* detail,
-               int32_t node)
-      : inputs_(inputs), outputs_(outputs), algebra_(algebra), detail_(detail), node_(node) {}
+  InferContext(const OpDef& def, std::span<InferTensor> inputs, std::span<InferTensor> outputs, DimAlgebra* algebra,
+               ErrorDetail* detail, int32_t node)
+      : inputs_(inputs), outputs_(outputs), algebra_(algebra), detail_(detail), node_(node), def_(&def) {}
+
+  /// The row whose infer this is: for infer functions that serve several ops.
+  const OpDef& def() const { return *def_; }
 
   int input_count() const { return static_cast<int>(inputs_.size()); }
   int output_count() const { return static_cast<int>(outputs_.size()); }
@@ -101,10 +106,10 @@ class InferContext {
   ErrorDetail* detail_;
   int32_t node_;
   bool overflow_ = false;
+  const OpDef* def_;
 };
 
 /// Runs `infer` of a definition and checks that every wanted output was set. `known_rank` of inputs must hold.
-struct OpDef;
 Error run_infer(const OpDef& def, const void* attrs, std::span<InferTensor> inputs, std::span<InferTensor> outputs,
                 DimAlgebra* algebra, ErrorDetail* detail, int32_t node);
 

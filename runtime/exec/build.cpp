@@ -142,7 +142,7 @@ class SessionBuilder {
     NodeRecord& n = core_.nodes[index];
     if ((n.def->info.flags & kOpControlFlow) != 0) return Error::Ok;
     n.pool = touches_pool(core_, n);
-    const NodeView node = node_view(core_, n);
+    NodeView node = node_view(core_, n);
     const char* best_refusal = "";
     int best_refused_rank = -1, chosen_rank = -1;
     for (int t = 0; t < core_.tables.kernel_table_count; ++t) {
@@ -150,6 +150,7 @@ class SessionBuilder {
         const int rank = core_.tables.rank(t, *k);
         if (k->op != n.def->info.id || rank <= chosen_rank) continue;
         KernelPlan plan;
+        node.kernel = k;
         Error e = isa_allows(node.isa, k->isa) ? k->prepare(node, plan) : plan.refuse("needs a better instruction set");
         if (e == Error::Ok && core_.options.strict && k->rank < 10) e = plan.refuse("reference kernel, and strict was asked for");
         if (e == Error::Ok && n.pool) {
@@ -435,6 +436,7 @@ NodeView node_view(SessionCore& core, NodeRecord& n) {
     core.info_out[static_cast<size_t>(k)] = id < 0 ? TensorInfo() : info_of(core, core.tensor(id));
   }
   v.def = n.def;
+  v.kernel = n.kernel;
   v.attrs = n.attrs;
   v.inputs = core.info_in.first(static_cast<size_t>(n.in_count));
   v.outputs = core.info_out.first(static_cast<size_t>(n.out_count));

@@ -161,6 +161,8 @@ Error pool_scratch(SessionCore& core, NodeRecord& n, size_t index, RunContext& c
 Error run_kernel(SessionCore& core, NodeRecord& n, size_t index, ErrorDetail* detail) {
   if (n.late) GF_TRY(infer_record(core, index, true, detail));
   RunContext c;
+  c.def = n.def;
+  c.kernel = n.kernel;
   c.attrs = n.attrs;
   c.inputs = n.in;
   c.outputs = n.out;

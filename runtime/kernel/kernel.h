@@ -16,6 +16,8 @@
 
 namespace gf {
 
+struct Kernel;
+
 /// Dense row-major tensor (NHWC for images). Not owned. `data` is aligned to 64 bytes when it lies in planned memory,
 /// to the element size when the caller bound it.
 struct TensorView {
@@ -54,6 +56,7 @@ struct NodeView {
   Isa isa = Isa::Portable;          ///< best level that may be used
   int threads = 1;
   bool exact = false;               ///< train step: NaN and denormals must survive (rules out XNNPACK)
+  const Kernel* kernel = nullptr;   ///< the row that is asked: for functions that serve several rows
 
   template <class Attrs>
   const Attrs& attributes() const { return *static_cast<const Attrs*>(attrs); }
@@ -135,6 +138,8 @@ struct RunContext {
   uint64_t output_capacity = 0;                    ///< kOpDataShape: bytes planned for output 0
   ErrorDetail* detail = nullptr;
   int32_t node = -1;
+  const OpDef* def = nullptr;                      ///< and the row that runs: for functions that serve several
+  const Kernel* kernel = nullptr;
 
   template <class Attrs>
   const Attrs& attributes() const { return *static_cast<const Attrs*>(attrs); }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the build into an empty prefix, moves it, and builds and runs consumers against it: find_package (static, shared,
-# converter), pkg-config (static, shared), -fno-exceptions -fno-rtti; and add_subdirectory. Each must find a seven on digit_7.txt. Then the
-# packages of cpack.
+# converter), a project in C alone, pkg-config (static, shared), -fno-exceptions -fno-rtti; and add_subdirectory. Each must find a
+# seven on digit_7.txt. Then the packages of cpack.
 set -eu
 here=$GF_SOURCE_DIR/tests/package
 if [ ! -x "$GF_BIN_DIR/gf-convert" ] || [ ! -e "$GF_BUILD_DIR/libghostflow.so" ]; then
@@ -43,6 +43,10 @@ if [ -e "$library/libghostflow_signature.a" ]; then
   quietly "$prefix/bin/gf-convert" "$GF_SOURCE_DIR/examples/digits/digits.onnx" -o "$work/signed.gf" --sign "$work/key.pem"
 fi
 for linkage in static shared; do
+  quietly cmake -S "$here/consumers/plain_c" -B "$work/c_$linkage" -G Ninja -DLINKAGE=$linkage -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
+  quietly cmake --build "$work/c_$linkage"
+  expect "seven 7" "$work/c_$linkage/plain" "$work/digits.gf" "$image"
+  expect 18 "$work/c_$linkage/misuse" "$work/digits.gf"
   quietly cmake -S "$here/consumers/cmake" -B "$work/$linkage" -G Ninja -DLINKAGE=$linkage -DSIGNATURE=$signature -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
   quietly cmake --build "$work/$linkage"
   expect seven "$work/$linkage/model" "$work/digits.gf" "$image"
@@ -64,6 +68,8 @@ cxx() { quietly "${CXX:-g++}" -std=c++20 -O1 "$@"; }
 {
   cxx $(pkg-config --cflags ghostflow) -I"$here/consumers" "$here/consumers/model.cpp" -o "$work/pc_shared" $(pkg-config --libs ghostflow)
   expect seven env LD_LIBRARY_PATH="$library" "$work/pc_shared" "$work/digits.gf" "$image"
+  quietly "${CC:-gcc}" -std=c99 $(pkg-config --cflags ghostflow) "$here/consumers/plain.c" -o "$work/pc_c" $(pkg-config --libs ghostflow)
+  expect "seven 7" env LD_LIBRARY_PATH="$library" "$work/pc_c" "$work/digits.gf" "$image"
   mkdir "$work/only_static"
   cp "$library/libghostflow.a" "$work/only_static"
   cxx $(pkg-config --cflags ghostflow) -I"$here/consumers" "$here/consumers/model.cpp" -o "$work/pc_static" -L"$work/only_static" \

@@ -1,0 +1,141 @@
+/* What embedding costs through the C API. Modes (first argument):
+ *   run MODEL N        microseconds of gf_session_run on a one-node model: median of N batches of 1000
+ *   create MODEL N     microseconds of gf_session_needs and gf_session_create, weights packed before: medians of N
+ *   cold MODEL PIXELS  load, fill, run, answer, once: what a process does that is started for one picture
+ *   idle MODEL         CPU milliseconds that the process used in one second between two runs, threads and all */
+#define _POSIX_C_SOURCE 200809L
+#include <ghostflow/ghostflow.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+static gf_error g_error;
+#define CHECK(call) \
+  if ((call) != GF_OK) { fprintf(stderr, "%s: %s\n", gf_status_name((gf_status)g_error.status), g_error.text); exit(1); }
+
+static double now_us(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+static double cpu_ms(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-3;
+}
+static int ascending(const void* a, const void* b) {
+  const double x = *(const double*)a, y = *(const double*)b;
+  return (x > y) - (x < y);
+}
+static double median(double* v, int n) {
+  qsort(v, (size_t)n, sizeof *v, ascending);
+  return v[n / 2];
+}
+static gf_model* load(const char* path, int threads) {
+  gf_model_options options = GF_MODEL_OPTIONS_INIT;
+  gf_model* model = NULL;
+  options.threads = threads;
+  CHECK(gf_model_load(path, &options, &model, &g_error));
+  return model;
+}
+
+static void measure_run(const char* path, int n) {
+  gf_model* model = load(path, 1);
+  gf_session* session = NULL;
+  double* times = malloc((size_t)n * sizeof *times);
+  CHECK(gf_model_session(model, NULL, &session, &g_error));
+  for (int i = 0; i < n; ++i) {
+    const double begin = now_us();
+    for (int k = 0; k < 1000; ++k) CHECK(gf_session_run(session, &g_error));
+    times[i] = (now_us() - begin) / 1000;
+  }
+  printf("%.4f\n", median(times, n));
+  free(times);
+  gf_model_destroy(model);
+}
+
+static void* aligned(size_t bytes) {
+  void* p = NULL;
+  return posix_memalign(&p, GF_ALIGNMENT, bytes + GF_ALIGNMENT) == 0 ? p : NULL;
+}
+
+static void measure_create(const char* path, int n) {
+  FILE* file = fopen(path, "rb");
+  if (file == NULL) exit(1);
+  fseek(file, 0, SEEK_END);
+  const size_t size = (size_t)ftell(file);
+  rewind(file);
+  void* bytes = aligned(size);
+  if (fread(bytes, 1, size, file) != size) exit(1);
+  fclose(file);
+  gf_program* program = NULL;
+  gf_weights* weights = NULL;
+  gf_needs needs = GF_NEEDS_INIT;
+  CHECK(gf_program_load(bytes, size, NULL, &program, &g_error));
+  CHECK(gf_session_needs(program, NULL, NULL, &needs, &g_error));
+  CHECK(gf_weights_create(program, NULL, aligned(needs.weights_bytes), needs.weights_bytes, &weights, &g_error));
+  gf_session_memory memory = GF_SESSION_MEMORY_INIT;
+  memory.session = aligned(memory.session_bytes = needs.session_bytes);
+  memory.activations = aligned(memory.activation_bytes = needs.activation_bytes);
+  memory.scratch = aligned(memory.scratch_bytes = needs.scratch_bytes);
+  double* need_times = malloc((size_t)n * sizeof(double));
+  double* create_times = malloc((size_t)n * sizeof(double));
+  int nodes = 0;
+  for (int i = 0; i < n; ++i) {
+    gf_session* session = NULL;
+    const double a = now_us();
+    CHECK(gf_session_needs(program, NULL, NULL, &needs, &g_error));
+    const double b = now_us();
+    CHECK(gf_session_create(program, NULL, weights, NULL, NULL, &memory, &session, &g_error));
+    create_times[i] = now_us() - b;
+    need_times[i] = b - a;
+    nodes = gf_session_node_count(session);
+    gf_session_destroy(session);
+  }
+  printf("%d %.1f %.1f\n", nodes, median(need_times, n), median(create_times, n));
+}
+
+static void cold(const char* path, const char* pixels) {
+  gf_model* model = load(path, 1);
+  void* data = NULL;
+  const void* out = NULL;
+  CHECK(gf_model_input(model, "image", GF_FLOAT32, &data, NULL, &g_error));
+  float* image = data;
+  FILE* file = fopen(pixels, "r");
+  for (int i = 0; i < 784; ++i) {
+    if (file == NULL || fscanf(file, "%f", &image[i]) != 1) exit(3);
+    image[i] /= 255;
+  }
+  fclose(file);
+  CHECK(gf_model_run(model, &g_error));
+  CHECK(gf_model_output(model, "probabilities", GF_FLOAT32, &out, NULL, &g_error));
+  const float* scores = out;
+  int best = 0;
+  for (int i = 1; i < 10; ++i)
+    if (scores[i] > scores[best]) best = i;
+  printf("%d\n", best);
+  gf_model_destroy(model);
+}
+
+static void idle(const char* path) {
+  gf_model* model = load(path, 2);
+  CHECK(gf_model_run(model, &g_error));
+  const struct timespec settle = {0, 10000000}, second = {1, 0};  /* the pool looks for work for 50 us before it sleeps */
+  nanosleep(&settle, NULL);
+  const double before = cpu_ms();
+  nanosleep(&second, NULL);
+  printf("%.3f\n", cpu_ms() - before);
+  CHECK(gf_model_run(model, &g_error));
+  gf_model_destroy(model);
+}
+
+int main(int argc, char** argv) {
+  if (argc == 4 && strcmp(argv[1], "run") == 0) measure_run(argv[2], atoi(argv[3]));
+  else if (argc == 4 && strcmp(argv[1], "create") == 0) measure_create(argv[2], atoi(argv[3]));
+  else if (argc == 4 && strcmp(argv[1], "cold") == 0) cold(argv[2], argv[3]);
+  else if (argc == 3 && strcmp(argv[1], "idle") == 0) idle(argv[2]);
+  else return 2;
+  return 0;
+}

@@ -1,0 +1,12 @@
+// Shared by the files of the strict level. Internal to facade/c.
+#pragma once
+
+#include "facade/c/handles.h"
+#include "runtime/platform/core_count.h"
+
+namespace gf::c {
+
+/// Checked options of a session over `program`; NULL stands for the defaults.
+gf_status session_options(const gf_program& program, const gf_session_options* given, SessionOptions& out, gf_error* error);
+
+}  // namespace gf::c
