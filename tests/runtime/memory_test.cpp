@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "tests/runtime/session_support.h"
+#include "tests/runtime/try_file.h"
 
 namespace gf::test {
 namespace {
@@ -34,11 +35,7 @@ Error set_up(const Program& program, const Tables& tables, const SessionOptions&
                                  {session_memory.span(), activations.span(), scratch.span(), pool.span()}, &d);
   if (!session.ok()) return done(session.error());
   if (!and_run) return done(Error::Ok);
-  for (int i = 0; i < session->input_count(); ++i) {
-    const TensorView v = session->input(i);
-    uint64_t bytes = 0;
-    if (bytes_checked(v.count(), v.dtype, bytes)) std::memset(v.data, 0, bytes);
-  }
+  fill_inputs(*session, 0);
   return done(session->run(&d));
 }
 
