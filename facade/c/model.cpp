@@ -13,7 +13,7 @@ struct gf_model : gf::c::Handle {
   gf_program program;
   gf_state state;
   std::map<std::string, std::unique_ptr<gf_session>, std::less<>> sessions;
-  gf_session* main = nullptr;
+  std::atomic<gf_session*> main{nullptr};
   std::atomic<bool> busy{false};
   gf_log_function log = nullptr;
   void* log_context = nullptr;
@@ -49,25 +49,25 @@ gf_status options_of(const gf_model_options* given, gf::ModelOptions& out, gf_mo
 
 // `load` makes the gf::Model; everything around it is common to files and memory.
 template <class Load>
-gf_status load_model(const gf_model_options* given, gf_model** out, gf_error* error, const char* what, Load load) {
-  if (out != nullptr) *out = nullptr;
+gf_status load_model(const gf_model_options* given, gf_model** model, gf_error* error, const char* what, Load load) {
+  if (model != nullptr) *model = nullptr;
   gf_model_options o = GF_MODEL_OPTIONS_INIT;
   gf_error local{};
   const gf_status status = guarded(&local, [&]() -> gf_status {
-    GF_C_NOT_NULL(out, &local);
+    GF_C_NOT_NULL(model, &local);
     gf::ModelOptions options;
     GF_C_TRY(options_of(given, options, o, &local));
-    auto model = std::make_unique<gf_model>(load(options, (o.flags & GF_IN_PLACE) != 0));
-    if (o.tables != nullptr) model->rows = o.tables->rows;
-    model->program.program = &model->model.program();
-    model->program.isa = model->model.isa();
-    model->program.tables = model->model.tables();
-    model->state.state = model->model.state();
-    model->state.program = model->program.program;
-    model->log = o.log;
-    model->log_context = o.log_context;
-    model->say(GF_LOG_INFO, std::string("loaded ") + what);
-    *out = model.release();
+    auto made = std::make_unique<gf_model>(load(options, (o.flags & GF_IN_PLACE) != 0));
+    if (o.tables != nullptr) made->rows = o.tables->rows;
+    made->program.program = &made->model.program();
+    made->program.isa = made->model.isa();
+    made->program.tables = made->model.tables();
+    made->state.state = made->model.state();
+    made->state.program = made->program.program;
+    made->log = o.log;
+    made->log_context = o.log_context;
+    made->say(GF_LOG_INFO, std::string("loaded ") + what);
+    *model = made.release();
     return GF_OK;
   });
   if (status == GF_OK) return status;
@@ -105,8 +105,10 @@ gf_status find_session(gf_model* model, const char* entry, gf_session** out, gf_
 }
 
 gf_status main_session(gf_model* model, gf_session** out, gf_error* error) {
-  if (model->main == nullptr) GF_C_TRY(find_session(model, nullptr, &model->main, error));
-  *out = model->main;
+  *out = model->main.load(std::memory_order_acquire);
+  if (*out != nullptr) return GF_OK;
+  GF_C_TRY(find_session(model, nullptr, out, error));
+  model->main.store(*out, std::memory_order_release);
   return GF_OK;
 }
 

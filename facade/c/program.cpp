@@ -103,7 +103,7 @@ gf_status gf_program_load(const void* bytes, size_t size, const gf_program_optio
 }
 
 void gf_program_destroy(gf_program* program) {
-  if (program == nullptr || !program->own) return;
+  if (program == nullptr || program->kind != gf::c::Kind::Program || !program->own) return;
   gf::c::destroy_handle(program, gf::c::Kind::Program);
 }
 
@@ -264,7 +264,7 @@ gf_status gf_state_create(const gf_program* program, void* memory, size_t bytes,
 }
 
 void gf_state_destroy(gf_state* state) {
-  if (state == nullptr || !state->own) return;
+  if (state == nullptr || state->kind != gf::c::Kind::State || !state->own) return;
   gf::c::destroy_handle(state, gf::c::Kind::State);
 }
 

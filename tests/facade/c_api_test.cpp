@@ -173,6 +173,8 @@ TEST(CApi, AllocatorIsUsedForEverythingAndGivenBackAll) {
     StrictC s(counter_file(), nullptr, &o);
     EXPECT_GT(c.living, 0U);
     const size_t before = c.calls;
+    const int64_t index = 1;
+    ASSERT_EQ(gf_session_write(s.session, 0, &index, sizeof index, nullptr), GF_OK);
     ASSERT_EQ(gf_session_run(s.session, nullptr), GF_OK);
     EXPECT_EQ(c.calls, before);
   }

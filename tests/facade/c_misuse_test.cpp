@@ -18,7 +18,6 @@ TEST(CMisuse, NullsEverywhere) {
   gf_weights* w = nullptr;
   gf_state* st = nullptr;
   gf_session* s = nullptr;
-  gf_threads* th = nullptr;
   gf_tables* ta = nullptr;
   void* data = nullptr;
   const void* cdata = nullptr;
@@ -154,7 +153,7 @@ TEST(CMisuse, FilesThatAreNone) {
   OwnedModel m;
   EXPECT_EQ(gf_model_load("/no/such/model.gf", nullptr, m.out(), &e), GF_NOT_FOUND);
   EXPECT_EQ(gf_model_load("/", nullptr, m.out(), &e), GF_IO_ERROR);
-  EXPECT_EQ(gf_model_load("", nullptr, m.out(), &e), GF_NOT_FOUND);
+  EXPECT_EQ(gf_model_load("", nullptr, m.out(), &e), GF_INVALID_ARGUMENT);
   EXPECT_EQ(gf_model_load_memory("not a model", 11, nullptr, m.out(), &e), GF_BAD_FILE);
   EXPECT_EQ(gf_model_load_memory("", 0, nullptr, m.out(), &e), GF_BAD_FILE);
   EXPECT_EQ(m.p, nullptr);
@@ -239,7 +238,14 @@ TEST(CMisuse, AHandleOfAnotherKindIsNamed) {
   EXPECT_EQ(gf_session_run(reinterpret_cast<gf_session*>(s.program.p), &e), GF_INVALID_ARGUMENT);
   EXPECT_TRUE(says(e, "not a session")) << e.text;
   EXPECT_EQ(gf_model_run(reinterpret_cast<gf_model*>(s.session.p), &e), GF_INVALID_ARGUMENT);
-  gf_program_destroy(reinterpret_cast<gf_program*>(gf_model_program(reinterpret_cast<gf_model*>(s.session.p))));
+  EXPECT_EQ(gf_model_program(reinterpret_cast<gf_model*>(s.session.p)), nullptr);
+  gf_program_destroy(reinterpret_cast<gf_program*>(s.session.p));  // each destroy ends objects of its own kind only
+  gf_weights_destroy(reinterpret_cast<gf_weights*>(s.session.p));
+  gf_state_destroy(reinterpret_cast<gf_state*>(s.session.p));
+  gf_threads_destroy(reinterpret_cast<gf_threads*>(s.session.p));
+  gf_tables_destroy(reinterpret_cast<gf_tables*>(s.session.p));
+  gf_model_destroy(reinterpret_cast<gf_model*>(s.session.p));
+  EXPECT_EQ(gf_session_run(s.session, &e), GF_OK) << e.text;
 }
 
 // Destroyed handles are told where their memory still stands: here an allocator that keeps everything.

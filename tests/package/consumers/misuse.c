@@ -1,5 +1,5 @@
-/* Misuse in C: each call gets a status and a sentence. tests/facade/c_misuse_test.cpp goes through all of them under sanitizers;
- * this shows that a C compiler sees the same. Prints how many were as they should be. */
+/* Misuse in C: each call gets a status and a sentence. tests/facade/c_misuse_test.cpp goes through all of them; this shows that a
+ * C compiler sees the same. Prints how many were as they should be. */
 #include <ghostflow/ghostflow.h>
 #include <ghostflow/ghostflow_custom.h>
 
