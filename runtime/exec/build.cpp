@@ -44,8 +44,7 @@ class SessionBuilder {
   Error run() {
     GF_TRY(decode_tensors());
     GF_TRY(decode_nodes());
-    GF_TRY(resolve_session(core_, detail_));
-    core_.shapes_dirty = false;
+    GF_TRY(resolve_bounds(core_, detail_));
     for (size_t i = 0; i < core_.nodes.size(); ++i) GF_TRY(choose_kernel(i));
     lifetimes();
     share_memory();
@@ -462,7 +461,9 @@ Error blame(SessionCore& core, size_t index, Error error, ErrorDetail* detail) {
   char text[sizeof detail->text];
   std::memcpy(text, detail->text, sizeof text);
   const std::string_view name = view(n.source->origin() != nullptr ? n.source->origin() : n.source->name());
-  return detail->set(error, static_cast<int32_t>(index), "%s '%.*s': %s", n.def->info.name, static_cast<int>(std::min<size_t>(name.size(), 80)), name.data(), text);
+  const auto node = static_cast<int32_t>(index);
+  if (name.empty()) return detail->set(error, node, "%s (node %d): %s", n.def->info.name, node, text);
+  return detail->set(error, node, "%s '%.*s': %s", n.def->info.name, static_cast<int>(std::min<size_t>(name.size(), 80)), name.data(), text);
 }
 
 }  // namespace gf

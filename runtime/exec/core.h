@@ -81,6 +81,7 @@ struct SessionCore {
   uint64_t scratch_worker_bytes = 0;
   std::byte* scratch = nullptr;
   bool shapes_dirty = false;
+  bool intervals = false;                       // shapes are intervals just now: the file's dims, not view.shape (create only)
   bool state_written = false;
   std::atomic<bool> running{false};
 
@@ -113,6 +114,12 @@ Error weights_needs(const Program& program, const Tables& tables, const SessionO
 /// Infers one node from current shapes; `with_data`: contents may be read (running).
 Error infer_record(SessionCore& core, size_t node, bool with_data, ErrorDetail* detail);
 Error resolve_session(SessionCore& core, ErrorDetail* detail);
+/// The same at create: at the upper bounds, or, where those are no legal sizes together, with every size an interval; then
+/// the session has no current shapes yet (shapes_dirty) and the run's own sizes decide.
+Error resolve_bounds(SessionCore& core, ErrorDetail* detail);
+/// Whether `s` may stand where `t` was planned: the file's very shape when that is fixed, else no dimension over its bound.
+/// Kernels size their scratch by the bounds, so fewer bytes alone do not do.
+bool fits_plan(const TensorRecord& t, const Shape& s);
 
 // --- pool.cpp: values without a bound. First fit; a block is freed after its last reader, all of them when a run begins.
 /// Gives `t` a block of `bytes` (dropping the one it has). Error: OutOfMemory.

@@ -2,8 +2,16 @@
 // Bounded dynamic shapes: every size inside the bounds gives what a file made for exactly that size gives; everything else is
 // an error. Values without a bound live in the pool.
 #include "schema/ops/add.h"
+#include "schema/ops/concat.h"
+#include "schema/ops/div.h"
 #include "schema/ops/expand.h"
+#include "schema/ops/identity.h"
 #include "schema/ops/nonzero.h"
+#include "schema/ops/reshape.h"
+#include "schema/ops/shape.h"
+#include "schema/ops/space_to_depth.h"
+#include "schema/ops/transpose.h"
+#include "tests/runtime/gf_file_spec.h"
 #include "tests/runtime/session_support.h"
 #include "tests/support/compare.h"
 
@@ -51,6 +59,135 @@ TEST(DynamicShapes, GoldensWithOpenDimensionsGiveTheirExpectedOutputs) {
       EXPECT_TRUE(all_close(out[i].as<float>(), net.expected[0][i].as<float>(), {.relative = 1e-3, .absolute = 1e-4})) << name << " output " << i;
     }
   }
+}
+
+// --- upper bounds that are no legal sizes together: create plans by intervals, every run judges its own sizes
+
+std::vector<HostTensor> run_fixed_unet(const HostTensor& image) {
+  onnx::ImportOptions import;
+  import.shapes["image"] = image.shape;
+  Loaded fixed(convert_net(read_net(source_path("tests/golden/unet")), import));
+  Running s(fixed);
+  return run(s.session, {{"image", image}});
+}
+
+TEST(DynamicShapes, AUNetWithOddBoundsRunsAtEveryLegalSize) {
+  Loaded l(convert_open_unet());
+  Running r(l);
+  const TestNet net = read_net(source_path("tests/golden/unet"));
+  const auto golden = run(r.session, net.inputs[0]);
+  ASSERT_EQ(golden[0].shape, net.expected[0][0].shape);
+  EXPECT_TRUE(all_close(golden[0].as<float>(), net.expected[0][0].as<float>(), {.relative = 1e-3, .absolute = 1e-4}));
+  constexpr int64_t kSizes[][3] = {{1, 16, 16}, {2, 32, 48}, {1, 32, 16}, {2, 16, 32}, {1, 16, 48}};
+  for (const auto& [n, h, w] : kSizes) {
+    const HostTensor image = unet_input(n, h, w);
+    const auto out = run(r.session, {{"image", image}}), expected = run_fixed_unet(image);
+    ASSERT_EQ(out[0].shape, (std::vector<int64_t>{n, 2, h, w}));
+    EXPECT_TRUE(all_close(out[0].as<float>(), expected[0].as<float>(), {.relative = 1e-4, .absolute = 1e-5})) << n << " x " << h << " x " << w;
+  }
+}
+
+TEST(DynamicShapes, AnIllegalSizeOfTheUNetIsAnErrorThatNamesNodeAndSizes) {
+  Loaded l(convert_open_unet());
+  Running r(l);
+  ErrorDetail d;
+  EXPECT_EQ(r.session.run(&d), Error::ShapeMismatch) << "the upper bounds, which nobody has replaced yet";
+  struct Illegal {
+    int64_t height, width;
+    const char *node, *what;
+  };
+  constexpr Illegal kIllegal[] = {{47, 51, "'concat_57'", "input 1 has length 4 on axis 1, input 0 has 5"},
+                                  {17, 16, "'concat_81'", "input 1 has length 16 on axis 1, input 0 has 17"},
+                                  {16, 40, "'concat_57'", "input 1 has length 4 on axis 2, input 0 has 5"},
+                                  {32, 31, "'concat_57'", "input 1 has length 2 on axis 2, input 0 has 3"}};
+  for (const auto& [h, w, node, what] : kIllegal) {
+    d = ErrorDetail();
+    const int64_t shape[] = {1, 3, h, w};
+    ASSERT_EQ(r.session.set_input_shape(0, shape, &d), Error::Ok) << d.text;
+    EXPECT_EQ(r.session.resolve(&d), Error::ShapeMismatch) << h << " x " << w;
+    EXPECT_GE(d.node, 0);
+    const std::string text = d.text;
+    EXPECT_NE(text.find(node), std::string::npos) << text;
+    EXPECT_NE(text.find(what), std::string::npos) << text;
+    EXPECT_EQ(r.session.run(&d), Error::ShapeMismatch) << h << " x " << w;
+    EXPECT_EQ(std::string(d.text), text);
+  }
+  const HostTensor image = unet_input(1, 16, 32);
+  EXPECT_TRUE(all_close(run(r.session, {{"image", image}})[0].as<float>(), run_fixed_unet(image)[0].as<float>(), {.relative = 1e-4, .absolute = 1e-5}));
+}
+
+// Patches of 4 x 4 as vision nets cut them, written with the sizes that Shape gives; and by space_to_depth.
+TEST(DynamicShapes, BoundsNeedNotBeMultiplesOfAPatch) {
+  for (const bool by_shape : {true, false}) {
+    Loaded l(emit_graph([&](ir::Model&, ir::Entry& e) {
+      const auto x = e.add_input("x", DType::F32, shape_of({1, e.symbols.symbol("H", 1, 11), e.symbols.symbol("W", 1, 14), 1}));
+      ir::Builder b(e, e.body);
+      ir::ValueId y;
+      if (by_shape) {
+        const auto rows = b.add<op::Div>({b.add<op::ShapeOf>({x}, {.start = 1, .end = 2}), b.ints({4})});
+        const auto cols = b.add<op::Div>({b.add<op::ShapeOf>({x}, {.start = 2, .end = 3}), b.ints({4})});
+        const auto cut = b.add<op::Reshape>({x, b.add<op::Concat>({b.ints({1}), rows, b.ints({4}), cols, b.ints({4, 1})})});
+        static constexpr int64_t kPerm[] = {0, 1, 3, 2, 4, 5};
+        const auto turned = b.add<op::Transpose>({cut}, {.perm = kPerm});
+        y = b.add<op::Reshape>({turned, b.add<op::Concat>({b.ints({1}), rows, cols, b.ints({16})})});
+      } else {
+        y = b.add<op::SpaceToDepth>({x}, {.block = 4});
+      }
+      e.value(y).name = "y";
+      e.body.outputs = {y};
+    }));
+    Running r(l);
+    for (const auto& [h, w] : {std::pair<int64_t, int64_t>{8, 12}, {4, 4}, {8, 4}, {4, 12}}) {
+      HostTensor x = HostTensor::zeros(DType::F32, {1, h, w, 1});
+      std::vector<float> expected(static_cast<size_t>(h * w));
+      for (int64_t i = 0; i < h; ++i)
+        for (int64_t k = 0; k < w; ++k) {
+          const auto value = static_cast<float>(i * w + k);
+          x.view<float>()[static_cast<size_t>(i * w + k)] = value;
+          expected[static_cast<size_t>(((i / 4) * (w / 4) + k / 4) * 16 + (i % 4) * 4 + k % 4)] = value;
+        }
+      const auto out = run(r.session, {{"x", x}})[0];
+      EXPECT_EQ(out.shape, (std::vector<int64_t>{1, h / 4, w / 4, 16})) << by_shape;
+      EXPECT_EQ(out.as<float>(), expected) << by_shape << ", " << h << " x " << w;
+    }
+    ErrorDetail d;
+    const int64_t odd[] = {1, 6, 8, 1};
+    ASSERT_EQ(r.session.set_input_shape(0, odd, &d), Error::Ok);
+    EXPECT_EQ(r.session.run(&d), Error::ShapeMismatch);
+    EXPECT_NE(std::string(d.text).find(by_shape ? "reshape" : "space_to_depth"), std::string::npos) << d.text;
+    EXPECT_NE(std::string(d.text).find(by_shape ? "48" : "6"), std::string::npos) << d.text;
+  }
+}
+
+TEST(DynamicShapes, WhatNoSizeInsideTheBoundsCanDoIsRefusedAtCreateWithThePlace) {
+  const auto file = [](int64_t join, DimSpec out) {
+    FileSpec f;
+    f.ops = {{op::Concat::info.id, "concat"}, {op::Identity::info.id, "identity"}};
+    EntrySpec e;
+    e.symbols = {{"N", 2, 5}};
+    const auto f32 = static_cast<uint8_t>(DType::F32);
+    e.tensors = {{format::kInput, 0, 0, {{5, 0}, {1}}, f32, "x"},
+                 {format::kInput, 1, 0, {{join}, {1}}, f32, "c"},
+                 {format::kComputed, 0, 0, {{join}, {2}}},
+                 {format::kComputed, 0, 0, {out, {1}}}};
+    e.graphs = {{{{0, {0, 1}, {2}, {}, {{1, static_cast<uint8_t>(AttrType::Int), true, 1}}}, {1, {0}, {3}}}, {0, 1}, {2, 3}}};
+    e.output_names = {"joined", "same"};
+    f.entries = {e};
+    return SpecWriter::write(f);
+  };
+  const auto error_of = [](const std::vector<std::byte>& bytes) -> std::string {
+    try {
+      Loaded l(bytes);
+      return "";
+    } catch (const Exception& e) {
+      return e.what();
+    }
+  };
+  EXPECT_EQ(error_of(file(3, {5, 0})), "");  // 5 is not 3, but N may be 3
+  EXPECT_NE(error_of(file(7, {5, 0})).find("concat (node 0): input 1 has length 7 on axis 0"), std::string::npos) << error_of(file(7, {5, 0}));
+  EXPECT_NE(error_of(file(3, {9})).find("identity (node 1): dimension 0 of output 0 is 2 to 5 by its op, 9 in the file"), std::string::npos) << error_of(file(3, {9}));
+  EXPECT_NE(error_of(file(3, {1, format::kDimExpression})).find("at most 1 in the file"), std::string::npos);
+  EXPECT_EQ(error_of(file(3, {3, format::kDimExpression})), "");  // a run with N = 4 will say so
 }
 
 TEST(DynamicShapes, InputsThatShareASymbolMustAgree) {

@@ -1,6 +1,7 @@
 // needs: GF_CONVERTER GF_OPS_CPU
 // Broken .gf files: cut, flipped, and well sealed but wrong. Each must end in an error (or, where only data changed and
 // nobody asked to verify them, in an answer), never in a crash; run under the sanitizers by run.sh --all.
+#include "schema/ops/det.h"
 #include "schema/ops/div.h"
 #include "schema/ops/gather.h"
 #include "tests/runtime/sample_spec.h"
@@ -29,6 +30,27 @@ TEST(HostileGf, TheSpecItselfRunsRight) {
   ASSERT_EQ(l.state->read("s", s, sizeof s), Error::Ok);
   EXPECT_EQ(s[0], 12);                                                           // starts as the constant (1, 2)
   EXPECT_EQ(s[1], 24);
+}
+
+// Kernels size their scratch by the bounds of each dimension, so a shape of few enough elements may still be too large: a
+// determinant of 8 x 8 where 1 x 1 was planned.
+TEST(HostileGf, ADimensionOverItsBoundIsRefusedThoughTheBytesFit) {
+  const auto file = [](std::vector<DimSpec> planned) {
+    FileSpec f;
+    f.ops = {{op::Identity::info.id, "identity"}, {op::Det::info.id, "det"}};
+    EntrySpec e;
+    e.tensors = {{format::kInput, 0, 0, {{1}, {8}, {8}}, static_cast<uint8_t>(DType::F32), "x"},
+                 {format::kComputed, 0, 0, std::move(planned)},
+                 {format::kComputed, 0, 0, {{64, format::kDimExpression}}}};
+    e.graphs = {{{{0, {0}, {1}}, {1, {1}, {2}}}, {0}, {2}}};
+    e.output_names = {"det"};
+    f.entries = {e};
+    return SpecWriter::write(f);
+  };
+  constexpr int32_t kExpression = format::kDimExpression;
+  std::string text;
+  EXPECT_EQ(try_file(file({{1, kExpression}, {8, kExpression}, {8, kExpression}}), true, &text), Error::Ok) << text;
+  EXPECT_EQ(try_file(file({{64, kExpression}, {1, kExpression}, {1, kExpression}}), true, &text), Error::ShapeOutOfBounds) << text;
 }
 
 struct Wrong {

@@ -12,8 +12,14 @@ struct Sizes {
   uint64_t work, weights, create, state, session, activations, scratch, pool;
 };
 
+struct Case {
+  std::string name;
+  std::vector<std::byte> bytes;
+  std::vector<int64_t> shape = {};  // of input 0; empty: the upper bounds
+};
+
 // Sets everything up with exactly these sizes and runs once.
-Error set_up(const Program& program, const Tables& tables, const SessionOptions& o, const Sizes& s, std::string& text, bool and_run = true) {
+Error set_up(const Program& program, const Tables& tables, const SessionOptions& o, const Sizes& s, const Case& c, std::string& text) {
   ErrorDetail d;
   const auto done = [&](Error e) {
     text = d.text;
@@ -34,7 +40,8 @@ Error set_up(const Program& program, const Tables& tables, const SessionOptions&
   auto session = Session::create(program, program.entry_name(0), *weights, state ? &*state : nullptr, tables, o,
                                  {session_memory.span(), activations.span(), scratch.span(), pool.span()}, &d);
   if (!session.ok()) return done(session.error());
-  if (!and_run) return done(Error::Ok);
+  if (!c.shape.empty())
+    if (const Error e = session->set_input_shape(0, c.shape, &d); e != Error::Ok) return done(e);
   fill_inputs(*session, 0);
   return done(session->run(&d));
 }
@@ -52,18 +59,20 @@ constexpr std::pair<const char*, uint64_t Sizes::*> kKinds[] = {
     {"work", &Sizes::work},       {"weights", &Sizes::weights},         {"create", &Sizes::create},   {"state", &Sizes::state},
     {"session", &Sizes::session}, {"activations", &Sizes::activations}, {"scratch", &Sizes::scratch}, {"pool", &Sizes::pool}};
 
-std::vector<std::pair<std::string, std::vector<std::byte>>> files() {
-  std::vector<std::pair<std::string, std::vector<std::byte>>> out{{"digits", convert_digits(1, 4)}};
-  for (const char* name : {"lstm", "bert", "unet", "dscnn_kws"}) out.emplace_back(name, convert_net(read_net(source_path(std::string("tests/golden/") + name))));
+std::vector<Case> files() {
+  std::vector<Case> out{{"digits", convert_digits(1, 4)}};
+  for (const char* name : {"lstm", "bert", "unet", "dscnn_kws"}) out.push_back({name, convert_net(read_net(source_path(std::string("tests/golden/") + name)))});
+  out.push_back({"unet with odd bounds", convert_open_unet(), {2, 3, 32, 48}});
   ConvertOptions keep;
   keep.states = {{"hn", "h0"}, {"cn", "c0"}};
-  out.emplace_back("lstm with state", convert_net(read_net(source_path("tests/golden/lstm")), {}, keep));
+  out.push_back({"lstm with state", convert_net(read_net(source_path("tests/golden/lstm")), {}, keep)});
   return out;
 }
 
 TEST(Memory, PromisedBytesWorkAndOneLessDoesNot) {
   const Tables tables = default_tables(false);
-  for (const auto& [name, bytes] : files()) {
+  for (const Case& c : files()) {
+    const auto& [name, bytes, shape] = c;
     Threads threads(2);
     const SessionOptions o = Loaded::with(threads.parallel());
     const Block file = Block::copy(bytes);
@@ -71,12 +80,12 @@ TEST(Memory, PromisedBytesWorkAndOneLessDoesNot) {
     ASSERT_TRUE(p.ok());
     const Sizes exact = needs_of(*p, tables, o);
     std::string text;
-    ASSERT_EQ(set_up(*p, tables, o, exact, text), Error::Ok) << name << ": " << text;
+    ASSERT_EQ(set_up(*p, tables, o, exact, c, text), Error::Ok) << name << ": " << text;
     for (const auto& [kind, field] : kKinds) {
       if (exact.*field == 0) continue;
       Sizes less = exact;
       less.*field -= 1;
-      EXPECT_EQ(error_name(set_up(*p, tables, o, less, text)), std::string("BufferTooSmall")) << name << ", one byte less of " << kind << ": " << text;
+      EXPECT_EQ(error_name(set_up(*p, tables, o, less, c, text)), std::string("BufferTooSmall")) << name << ", one byte less of " << kind << ": " << text;
       EXPECT_FALSE(text.empty());
     }
   }
@@ -84,7 +93,8 @@ TEST(Memory, PromisedBytesWorkAndOneLessDoesNot) {
 
 TEST(Memory, EverySmallerSizeIsACleanError) {
   const Tables tables = default_tables(false);
-  for (const auto& [name, bytes] : files()) {
+  for (const Case& c : files()) {
+    const auto& [name, bytes, shape] = c;
     const SessionOptions o = Loaded::with();
     const Block file = Block::copy(bytes);
     const auto p = Program::load(file.span(), tables.ops);
@@ -96,7 +106,7 @@ TEST(Memory, EverySmallerSizeIsACleanError) {
         Sizes less = exact;
         less.*field = exact.*field * k / 24;
         if (less.*field == exact.*field) continue;
-        EXPECT_EQ(set_up(*p, tables, o, less, text), Error::BufferTooSmall) << name << ", " << less.*field << " bytes of " << kind << ": " << text;
+        EXPECT_EQ(set_up(*p, tables, o, less, c, text), Error::BufferTooSmall) << name << ", " << less.*field << " bytes of " << kind << ": " << text;
       }
   }
 }

@@ -22,6 +22,7 @@
 #include "graph/ir/builder.h"
 #include "runtime/platform/thread_pool.h"
 #include "tests/support/block.h"
+#include "tests/support/random_tensor.h"
 #include "tests/support/test_data.h"
 #if GF_SIMD
 #include "ops/cpu/simd/isa_dispatch.h"
@@ -207,6 +208,19 @@ inline std::vector<std::byte> convert_net(const TestNet& net, std::optional<onnx
   }
   ir::Model model = convert_files({{net.path, *import}}, options);
   return emit(model, {.node_names = true});
+}
+
+/// The golden UNet for images of any size up to 47 x 51. It halves them four times and joins what it doubles with what it
+/// kept, so only multiples of 16 are legal: of these upper bounds neither is.
+inline std::vector<std::byte> convert_open_unet() {
+  onnx::ImportOptions import;
+  import.dims = {{"N", {1, 2}}, {"H", {1, 47}}, {"W", {1, 51}}};
+  return convert_net(read_net(source_path("tests/golden/unet")), import);
+}
+inline HostTensor unet_input(int64_t batch, int64_t height, int64_t width) {
+  HostTensor t = HostTensor::zeros(DType::F32, {batch, 3, height, width});
+  fill_random<float>(t.view<float>(), static_cast<uint64_t>(batch * 10000 + height * 100 + width));
+  return t;
 }
 
 inline std::vector<std::byte> convert_digits(int64_t lo, int64_t hi) {

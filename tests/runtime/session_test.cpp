@@ -68,6 +68,24 @@ TEST(ZeroHeap, ShapeChangesWithinBoundsToo) {
   EXPECT_EQ(counts.calls(), 0U);
 }
 
+TEST(ZeroHeap, ShapeChangesBetweenLegalAndIllegalSizesToo) {
+  GF_SKIP_WITHOUT_HEAP_COUNTER();
+  Threads pool(2);
+  Loaded l(convert_open_unet(), Loaded::with(pool.parallel()));
+  Running r(l);
+  const int64_t legal[3][4] = {{1, 3, 16, 16}, {2, 3, 32, 48}, {1, 3, 32, 16}}, illegal[4] = {1, 3, 47, 51};
+  ErrorDetail d;
+  bool ok = true;
+  const HeapCounts counts = count_heap_calls([&] {
+    for (int i = 0; i < 30; ++i) {
+      ok = ok && r.session.set_input_shape(0, illegal, &d) == Error::Ok && r.session.run(&d) == Error::ShapeMismatch;
+      ok = ok && r.session.set_input_shape(0, legal[i % 3], &d) == Error::Ok && r.session.run(&d) == Error::Ok;
+    }
+  });
+  EXPECT_TRUE(ok) << d.text;
+  EXPECT_EQ(counts.calls(), 0U);
+}
+
 TEST(ZeroHeap, TwentyRunsOfEveryGolden) {
   GF_SKIP_WITHOUT_HEAP_COUNTER();
   for (const std::string& name : golden_names()) {
