@@ -167,6 +167,28 @@ TEST(Gemm, EveryTileHeightAndWidth) {
       }
 }
 
+// Tiles have different numbers of rows, and small ones could add in another order.
+TEST(Gemm, EqualRowsAndColumnsGiveEqualBits) {
+  for (Isa isa : isas())
+    for (int64_t m = 1; m <= 45; ++m)
+      for (const int64_t k : {37, 501}) {
+        std::mt19937 rng(static_cast<unsigned>(m * k));
+        Options o;
+        o.m = m, o.n = 33, o.k = k;
+        o.residual = true;
+        Case data(o, rng);
+        for (int64_t i = 0; i < m; ++i)
+          for (int64_t j = 0; j < k; ++j) data.a[static_cast<size_t>(i * k + j)] = data.a[static_cast<size_t>(j)];
+        for (int64_t j = 0; j < k; ++j)
+          for (int64_t n = 0; n < o.n; ++n) data.b[static_cast<size_t>(j * o.n + n)] = data.b[static_cast<size_t>(j * o.n)];
+        for (float& x : data.residual) x = 0.25F;
+        Buffer packed(0);
+        run(isa, data.args(isa, packed), 1);
+        for (size_t at = 1; at < data.c.size(); ++at)
+          ASSERT_EQ(data.c[at], data.c[0]) << isa_name(isa) << ", " << m << " rows, k " << k << ", row " << at / 33 << ", column " << at % 33;
+      }
+}
+
 TEST(Gemm, EveryActivation) {
   for (Isa isa : isas())
     for (const ActivationSpec& activation : all_activations())

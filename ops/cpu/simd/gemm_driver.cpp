@@ -138,10 +138,16 @@ void look_ahead(const Block& block, const Chunk& chunk, const Chunk& next, int64
   }
 }
 
-/// Rows of one tile.
+/// Rows of one tile, and those of its kernel: a small tile among larger ones takes the larger ones' order of additions, so
+/// that equal rows of one product are equal to the last bit. The rows that it lacks are computed and dropped.
 struct Tile {
-  int64_t row, rows;
+  int64_t row, rows, kernel_rows;
 };
+Tile tile_at(const Block& block, int64_t index) {
+  const int64_t m = block.problem->m, tiles = block.grid->tiles, plain = block.kernels->plain_rows;
+  const int64_t row = part_begin(index, m, tiles), rows = part_begin(index + 1, m, tiles) - row;
+  return {row, rows, div_up(m, tiles) >= plain ? std::max(rows, plain) : rows};
+}
 
 /// One kernel call: tile x panel x block of k. `t` holds what does not change from panel to panel.
 void run_panel(const Block& block, const Tile& tile, int64_t panel, int64_t k_block, TileArgs t,
@@ -150,12 +156,12 @@ void run_panel(const Block& block, const Tile& tile, int64_t panel, int64_t k_bl
   const GemmKernels& kernels = *block.kernels;
   const int64_t col = panel * kernels.nr, width = panel_width(block, panel);
   const int64_t cols = std::min<int64_t>(kernels.nr, p.n - col);
-  const TileKernel kernel = (width == kernels.nr ? kernels.full : kernels.narrow)[tile.rows - 1];
+  const TileKernel kernel = (width == kernels.nr ? kernels.full : kernels.narrow)[tile.kernel_rows - 1];
   const bool first = k_block == 0;
   float* c = operands.c + col;
   const float* residual = first && operands.residual != nullptr ? operands.residual + col : nullptr;
   t.bias = first && operands.bias != nullptr ? operands.bias + col : nullptr;
-  if (cols == width && p.map_row == nullptr) {
+  if (cols == width && p.map_row == nullptr && tile.kernel_rows == tile.rows) {
     t.c = c + tile.row * p.ldc;
     t.residual = residual == nullptr ? nullptr : residual + tile.row * p.residual_stride;
     kernel(t);
@@ -175,8 +181,9 @@ void run_panel(const Block& block, const Tile& tile, int64_t panel, int64_t k_bl
 void run_tile(const Block& block, const Chunk& chunk, const Chunk& next, int64_t index, const Operands& operands) {
   const GemmProblem& p = *block.problem;
   const GemmKernels& kernels = *block.kernels;
-  const int64_t row = part_begin(index, p.m, block.grid->tiles);
-  const Tile tile{row, part_begin(index + 1, p.m, block.grid->tiles) - row};
+  const Tile tile = tile_at(block, index);
+  if (tile.kernel_rows > tile.rows)
+    std::memset(block.a + tile.rows * kernels.a_stride, 0, static_cast<size_t>((tile.kernel_rows - tile.rows) * kernels.a_stride) * sizeof(float));
   const float* packed = block.b;  // in the order pack_chunk writes
   for (int64_t k_block = chunk.k_begin; k_block < chunk.k_end; ++k_block) {
     const int64_t k = k_start(block, k_block);

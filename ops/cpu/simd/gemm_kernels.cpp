@@ -95,9 +95,16 @@ static_assert(kRows <= kMaxTileRows && 2 * kLanes <= kMaxTileCols);
 
 // Independent partial sums per element, so that at least 8 multiply-adds are in flight (latency 4, two per cycle) in
 // tiles of two vectors. Narrow tiles use as many: they hold the last columns of a row whose others lie in wide tiles,
-// and equal columns must give equal sums (a softmax behind large sums shows a difference in the last bit).
+// and equal columns must give equal sums (a softmax behind large sums shows a difference in the last bit). So must equal
+// rows: the driver gives no tile of a larger product to a kernel below kPlainRows.
 template <int MR>
 constexpr int kSplits = 2 * MR >= 8 ? 1 : 2 * MR >= 4 ? 2 : 4;
+#if HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_WASM
+constexpr int kPlainRows = 1;  // no tile splits
+#else
+constexpr int kPlainRows = 4;
+static_assert(kSplits<kPlainRows> == 1 && kSplits<kPlainRows - 1> > 1 && kPlainRows <= kRows);
+#endif
 
 // Rows of B (and of 64-byte lines) ahead of use. Small tiles are bound by memory, so they look further ahead.
 template <int MR>
@@ -318,6 +325,7 @@ constexpr GemmKernels kGemmKernels = {.mr = kRows,
                                       .nr = 2 * kLanes,
                                       .lanes = kLanes,
                                       .kc_max = kBlockK,
+                                      .plain_rows = kPlainRows,
                                       .a_stride = kStrideA,
                                       .chunk_floats = kChunk,
                                       .full = kFull,

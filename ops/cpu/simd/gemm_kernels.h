@@ -41,6 +41,7 @@ struct GemmKernels {
   int nr;            ///< columns of a full panel, two vectors
   int lanes;         ///< columns of a narrow panel, one vector
   int kc_max;        ///< most k per block; chosen so that a panel's block stays in L1/L2
+  int plain_rows;    ///< kernels of at least this many rows add k = 0, 1, 2, ... in one sum; smaller ones in several
   int a_stride;      ///< elements between packed rows of A: constant, so that kernels address rows by displacement
   int chunk_floats;  ///< of packed B that stay in L2 while tiles pass by
   const TileKernel* full;    ///< [mr] kernels for 1..mr rows and nr columns
