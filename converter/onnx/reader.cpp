@@ -2,44 +2,112 @@
 
 #include <string>
 
-#include "converter/onnx/reader_parts.h"
+#include "converter/onnx/reader_fields.h"
 #include "runtime/core/exception.h"
 
 namespace gf::onnx {
+namespace wire {
 namespace {
 
-using namespace wire;
+constexpr Field<ValueInfo> kValueInfo[] = {
+    name<&ValueInfo::name>(1, "name"),
+    value<&ValueInfo::type>(2, "type"),
+    text<&ValueInfo::doc_string>(3, "doc_string"),
+    value<&ValueInfo::metadata_props>(4, "metadata_props"),
+};
 
-void read_graph(Message m, Graph& out, int graph_depth);
+constexpr Field<Attribute> kAttribute[] = {
+    name<&Attribute::name>(1, "name"),
+    text<&Attribute::doc_string>(13, "doc_string"),
+    value<&Attribute::type>(20, "type"),
+    name<&Attribute::ref_attr_name>(21, "ref_attr_name"),
+};
 
-void read_value_info(Message m, ValueInfo& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.name = m.name("name");
-        break;
-      case 2: {
-        Message type = m.message("type");
-        if (!out.type) out.type.emplace();
-        read_type_into(type, *out.type);
-        break;
-      }
-      case 3:
-        out.doc_string = m.text("doc_string");
-        break;
-      case 4:
-        add_pair(m, "metadata_props", out.metadata_props);
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
+struct AttributeValue {
+  AttributeType type;
+  Field<Attribute> field;
+};
+constexpr AttributeValue kAttributeValues[] = {
+    {AttributeType::Float, value<&Attribute::f>(2, "f")},
+    {AttributeType::Int, value<&Attribute::i>(3, "i")},
+    {AttributeType::String, text<&Attribute::s>(4, "s")},
+    {AttributeType::Tensor, one<&Attribute::tensors>(5, "t")},
+    {AttributeType::Graph, one<&Attribute::graphs>(6, "g")},
+    {AttributeType::Floats, value<&Attribute::floats>(7, "floats")},
+    {AttributeType::Ints, value<&Attribute::ints>(8, "ints")},
+    {AttributeType::Strings, text<&Attribute::strings>(9, "strings")},
+    {AttributeType::Tensors, value<&Attribute::tensors>(10, "tensors")},
+    {AttributeType::Graphs, value<&Attribute::graphs>(11, "graphs")},
+    {AttributeType::Type, one<&Attribute::types>(14, "tp")},
+    {AttributeType::Types, value<&Attribute::types>(15, "type_protos")},
+    {AttributeType::SparseTensor, one<&Attribute::sparse_tensors>(22, "sparse_tensor")},
+    {AttributeType::SparseTensors, value<&Attribute::sparse_tensors>(23, "sparse_tensors")},
+};
 
-void add_value_info(Message& m, const char* field, std::vector<ValueInfo>& out) {
-  Message value = m.message(field, next_index(out));
-  read_value_info(value, m.add(out));
-}
+constexpr Field<Node> kNode[] = {
+    // 10, device configurations, is advice for multi-device runs
+    name<&Node::input>(1, "input"),
+    name<&Node::output>(2, "output"),
+    name<&Node::name>(3, "name"),
+    name<&Node::op_type>(4, "op_type"),
+    value<&Node::attribute>(5, "attribute"),
+    text<&Node::doc_string>(6, "doc_string"),
+    name<&Node::domain>(7, "domain"),
+    name<&Node::overload>(8, "overload"),
+    value<&Node::metadata_props>(9, "metadata_props"),
+};
+
+constexpr Field<QuantizationAnnotation> kAnnotation[] = {
+    name<&QuantizationAnnotation::tensor_name>(1, "tensor_name"),
+    value<&QuantizationAnnotation::parameter_tensor_names>(2, "quant_parameter_tensor_names"),
+};
+
+constexpr Field<Graph> kGraph[] = {
+    value<&Graph::node>(1, "node"),
+    name<&Graph::name>(2, "name"),
+    value<&Graph::initializer>(5, "initializer"),
+    text<&Graph::doc_string>(10, "doc_string"),
+    value<&Graph::input>(11, "input"),
+    value<&Graph::output>(12, "output"),
+    value<&Graph::value_info>(13, "value_info"),
+    value<&Graph::quantization_annotation>(14, "quantization_annotation"),
+    value<&Graph::sparse_initializer>(15, "sparse_initializer"),
+    value<&Graph::metadata_props>(16, "metadata_props"),
+};
+
+constexpr Field<OpsetId> kOpset[] = {
+    name<&OpsetId::domain>(1, "domain"),
+    value<&OpsetId::version>(2, "version"),
+};
+
+constexpr Field<Function> kFunction[] = {
+    name<&Function::name>(1, "name"),
+    name<&Function::input>(4, "input"),
+    name<&Function::output>(5, "output"),
+    name<&Function::attribute>(6, "attribute"),
+    value<&Function::node>(7, "node"),
+    text<&Function::doc_string>(8, "doc_string"),
+    value<&Function::opset_import>(9, "opset_import"),
+    name<&Function::domain>(10, "domain"),
+    value<&Function::attribute_default>(11, "attribute_proto"),
+    value<&Function::value_info>(12, "value_info"),
+    name<&Function::overload>(13, "overload"),
+    value<&Function::metadata_props>(14, "metadata_props"),
+};
+
+constexpr Field<Model> kModel[] = {
+    // 26, device configurations, is advice for multi-device runs
+    value<&Model::ir_version>(1, "ir_version"),
+    text<&Model::producer_name>(2, "producer_name"),
+    text<&Model::producer_version>(3, "producer_version"),
+    text<&Model::domain>(4, "domain"),
+    value<&Model::model_version>(5, "model_version"),
+    text<&Model::doc_string>(6, "doc_string"),
+    value<&Model::opset_import>(8, "opset_import"),
+    value<&Model::metadata_props>(14, "metadata_props"),
+    mark<&Model::has_training_info>(20, "training_info"),
+    value<&Model::function>(25, "functions"),
+};
 
 /// Which value members a file filled, one bit per AttributeType.
 constexpr uint32_t bit(AttributeType type) { return 1U << static_cast<unsigned>(type); }
@@ -66,321 +134,73 @@ void settle_attribute(Message& m, uint32_t seen, Attribute& out) {
     m.fail(Error::BadAttribute, "", -1, std::string("has type ") + attribute_type_name(out.type) + " but no value");
 }
 
-AttributeType read_attribute_type(Message& m) {
-  const int32_t number = m.int32("type");
-  if (number < 0 || number >= kAttributeTypeCount)
-    m.fail(Error::BadAttribute, "type", -1, "attribute type " + std::to_string(number) + " is not known");
-  return static_cast<AttributeType>(number);
-}
+/// Counts a graph or function as open while it lives.
+class DepthScope {
+ public:
+  explicit DepthScope(Context& context) : depth_(context.graph_depth) { ++depth_; }
+  ~DepthScope() { --depth_; }
+  DepthScope(const DepthScope&) = delete;
+  DepthScope& operator=(const DepthScope&) = delete;
 
-/// Reads the current field if it is a value; returns its bit, 0 when it is another field.
-uint32_t read_attribute_value(Message& m, Attribute& out, int graph_depth) {
-  using T = AttributeType;
-  switch (m.field()) {
-    case 2:
-      out.f = m.f32("f");
-      return bit(T::Float);
-    case 3:
-      out.i = m.int64("i");
-      return bit(T::Int);
-    case 4:
-      out.s = m.text("s");
-      return bit(T::String);
-    case 5:
-      read_tensor_into(m.message("t"), only(m, out.tensors));
-      return bit(T::Tensor);
-    case 6:
-      read_graph(m.message("g"), only(m, out.graphs), graph_depth + 1);
-      return bit(T::Graph);
-    case 7:
-      m.floats("floats", out.floats);
-      return out.floats.empty() ? 0 : bit(T::Floats);
-    case 8:
-      m.int64s("ints", out.ints);
-      return out.ints.empty() ? 0 : bit(T::Ints);
-    case 9:
-      add_text(m, "strings", out.strings);
-      return bit(T::Strings);
-    case 10: {
-      Message value = m.message("tensors", next_index(out.tensors));
-      read_tensor_into(value, m.add(out.tensors));
-      return bit(T::Tensors);
-    }
-    case 11: {
-      Message value = m.message("graphs", next_index(out.graphs));
-      read_graph(value, m.add(out.graphs), graph_depth + 1);
-      return bit(T::Graphs);
-    }
-    case 14:
-      read_type_into(m.message("tp"), only(m, out.types));
-      return bit(T::Type);
-    case 15: {
-      Message value = m.message("type_protos", next_index(out.types));
-      read_type_into(value, m.add(out.types));
-      return bit(T::Types);
-    }
-    case 22:
-      read_sparse_into(m.message("sparse_tensor"), only(m, out.sparse_tensors));
-      return bit(T::SparseTensor);
-    case 23: {
-      Message value = m.message("sparse_tensors", next_index(out.sparse_tensors));
-      read_sparse_into(value, m.add(out.sparse_tensors));
-      return bit(T::SparseTensors);
-    }
-    default:
-      m.skip();
-      return 0;
-  }
-}
-
-void read_attribute(Message m, Attribute& out, int graph_depth) {
-  uint32_t seen = 0;
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.name = m.name("name");
-        break;
-      case 13:
-        out.doc_string = m.text("doc_string");
-        break;
-      case 20:
-        out.type = read_attribute_type(m);
-        break;
-      case 21:
-        out.ref_attr_name = m.name("ref_attr_name");
-        break;
-      default:
-        seen |= read_attribute_value(m, out, graph_depth);
-    }
-  }
-  settle_attribute(m, seen, out);
-}
-
-void add_attribute(Message& m, const char* field, std::vector<Attribute>& out, int graph_depth) {
-  Message attribute = m.message(field, next_index(out));
-  read_attribute(attribute, m.add(out), graph_depth);
-}
-
-void read_node(Message m, Node& out, int graph_depth) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        add_name(m, "input", out.input);
-        break;
-      case 2:
-        add_name(m, "output", out.output);
-        break;
-      case 3:
-        out.name = m.name("name");
-        break;
-      case 4:
-        out.op_type = m.name("op_type");
-        break;
-      case 5:
-        add_attribute(m, "attribute", out.attribute, graph_depth);
-        break;
-      case 6:
-        out.doc_string = m.text("doc_string");
-        break;
-      case 7:
-        out.domain = m.name("domain");
-        break;
-      case 8:
-        out.overload = m.name("overload");
-        break;
-      case 9:
-        add_pair(m, "metadata_props", out.metadata_props);
-        break;
-      default:
-        m.skip();  // 10, device configurations, is advice for multi-device runs
-    }
-  }
-}
-
-void add_node(Message& m, std::vector<Node>& out, int graph_depth) {
-  Message node = m.message("node", next_index(out));
-  if (++m.context().nodes > m.context().limits.max_nodes)
-    node.fail(Error::LimitExceeded, "", -1,
-              "more than max_nodes nodes (" + std::to_string(m.context().limits.max_nodes) + ")");
-  read_node(node, m.add(out), graph_depth);
-}
-
-void read_annotation(Message m, QuantizationAnnotation& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.tensor_name = m.name("tensor_name");
-        break;
-      case 2:
-        add_pair(m, "quant_parameter_tensor_names", out.parameter_tensor_names);
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
-
-void read_graph(Message m, Graph& out, int graph_depth) {
-  if (graph_depth > m.context().limits.max_graph_depth)
-    m.fail(Error::LimitExceeded, "", -1,
-           "graphs are nested more than " + std::to_string(m.context().limits.max_graph_depth) + " deep");
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        add_node(m, out.node, graph_depth);
-        break;
-      case 2:
-        out.name = m.name("name");
-        break;
-      case 5: {
-        Message tensor = m.message("initializer", next_index(out.initializer));
-        read_tensor_into(tensor, m.add(out.initializer));
-        break;
-      }
-      case 10:
-        out.doc_string = m.text("doc_string");
-        break;
-      case 11:
-        add_value_info(m, "input", out.input);
-        break;
-      case 12:
-        add_value_info(m, "output", out.output);
-        break;
-      case 13:
-        add_value_info(m, "value_info", out.value_info);
-        break;
-      case 14: {
-        Message annotation = m.message("quantization_annotation", next_index(out.quantization_annotation));
-        read_annotation(annotation, m.add(out.quantization_annotation));
-        break;
-      }
-      case 15: {
-        Message sparse = m.message("sparse_initializer", next_index(out.sparse_initializer));
-        read_sparse_into(sparse, m.add(out.sparse_initializer));
-        break;
-      }
-      case 16:
-        add_pair(m, "metadata_props", out.metadata_props);
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
-
-void read_opset(Message m, OpsetId& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.domain = m.name("domain");
-        break;
-      case 2:
-        out.version = m.int64("version");
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
-
-void add_opset(Message& m, std::vector<OpsetId>& out) {
-  Message opset = m.message("opset_import", next_index(out));
-  read_opset(opset, m.add(out));
-}
-
-void read_function(Message m, Function& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.name = m.name("name");
-        break;
-      case 4:
-        add_name(m, "input", out.input);
-        break;
-      case 5:
-        add_name(m, "output", out.output);
-        break;
-      case 6:
-        add_name(m, "attribute", out.attribute);
-        break;
-      case 7:
-        add_node(m, out.node, 1);
-        break;
-      case 8:
-        out.doc_string = m.text("doc_string");
-        break;
-      case 9:
-        add_opset(m, out.opset_import);
-        break;
-      case 10:
-        out.domain = m.name("domain");
-        break;
-      case 11:
-        add_attribute(m, "attribute_proto", out.attribute_default, 1);
-        break;
-      case 12:
-        add_value_info(m, "value_info", out.value_info);
-        break;
-      case 13:
-        out.overload = m.name("overload");
-        break;
-      case 14:
-        add_pair(m, "metadata_props", out.metadata_props);
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
+ private:
+  int& depth_;
+};
 
 /// Reads all of `m`; false when there is no graph.
 bool read_model_into(Message& m, Model& out) {
   bool has_graph = false;
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.ir_version = m.int64("ir_version");
-        break;
-      case 2:
-        out.producer_name = m.text("producer_name");
-        break;
-      case 3:
-        out.producer_version = m.text("producer_version");
-        break;
-      case 4:
-        out.domain = m.text("domain");
-        break;
-      case 5:
-        out.model_version = m.int64("model_version");
-        break;
-      case 6:
-        out.doc_string = m.text("doc_string");
-        break;
-      case 7:
-        read_graph(m.message("graph"), out.graph, 1);
-        has_graph = true;
-        break;
-      case 8:
-        add_opset(m, out.opset_import);
-        break;
-      case 14:
-        add_pair(m, "metadata_props", out.metadata_props);
-        break;
-      case 20:
-        m.skip();
-        out.has_training_info = true;
-        break;
-      case 25: {
-        Message function = m.message("functions", next_index(out.function));
-        read_function(function, m.add(out.function));
-        break;
-      }
-      default:
-        m.skip();  // 26, device configurations, is advice for multi-device runs
-    }
-  }
+  read_fields(m, out, kModel, [&](Message& other) {
+    if (other.field() != 7) return other.skip();
+    read_message(other.message("graph"), out.graph);
+    has_graph = true;
+  });
   return has_graph;
 }
+
+}  // namespace
+
+void read_message(Message m, ValueInfo& out) { read_fields(m, out, kValueInfo); }
+void read_message(Message m, QuantizationAnnotation& out) { read_fields(m, out, kAnnotation); }
+void read_message(Message m, OpsetId& out) { read_fields(m, out, kOpset); }
+
+void read_message(Message m, Attribute& out) {
+  uint32_t seen = 0;
+  read_fields(m, out, kAttribute, [&](Message& other) {
+    for (const auto& [type, field] : kAttributeValues) {
+      if (field.number != other.field()) continue;
+      field.read(other, field.name, out);
+      const bool empty = (type == AttributeType::Floats && out.floats.empty()) || (type == AttributeType::Ints && out.ints.empty());
+      if (!empty) seen |= bit(type);
+      return;
+    }
+    other.skip();
+  });
+  settle_attribute(m, seen, out);
+}
+
+void read_message(Message m, Node& out) {
+  Context& context = m.context();
+  if (++context.nodes > context.limits.max_nodes)
+    m.fail(Error::LimitExceeded, "", -1, "more than max_nodes nodes (" + std::to_string(context.limits.max_nodes) + ")");
+  read_fields(m, out, kNode);
+}
+
+void read_message(Message m, Graph& out) {
+  const DepthScope scope(m.context());
+  if (m.context().graph_depth > m.context().limits.max_graph_depth)
+    m.fail(Error::LimitExceeded, "", -1,
+           "graphs are nested more than " + std::to_string(m.context().limits.max_graph_depth) + " deep");
+  read_fields(m, out, kGraph);
+}
+
+void read_message(Message m, Function& out) {
+  const DepthScope scope(m.context());
+  read_fields(m, out, kFunction);
+}
+
+}  // namespace wire
+
+namespace {
 
 /// A guess at what a file is that is not ONNX, for the message; empty when there is none.
 std::string other_format(std::string_view bytes) {
@@ -401,11 +221,11 @@ std::string other_format(std::string_view bytes) {
 
 Model read_model(Bytes bytes, const ReadLimits& limits) {
   const std::string hint = other_format(bytes.text().substr(0, 64));
-  wire::Context context = make_context(std::move(bytes), limits);
+  wire::Context context = wire::make_context(std::move(bytes), limits);
   Model model;
-  Message root(context);
+  wire::Message root(context);
   try {
-    const bool has_graph = read_model_into(root, model);
+    const bool has_graph = wire::read_model_into(root, model);
     if (!has_graph) fail_at(Error::BadFile, {}, "there is no graph" + (hint.empty() ? "" : "; " + hint));
   } catch (const Exception& e) {
     if (hint.empty() || e.code() != Error::BadFile) throw;

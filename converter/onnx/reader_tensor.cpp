@@ -1,23 +1,64 @@
-#include "converter/onnx/reader_parts.h"
+#include "converter/onnx/reader_fields.h"
 #include "runtime/core/exception.h"
 
 namespace gf::onnx::wire {
 namespace {
 
-void read_pair(Message m, StringPair& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.key = m.text("key");
-        break;
-      case 2:
-        out.value = m.text("value");
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
+constexpr Field<StringPair> kPair[] = {
+    text<&StringPair::key>(1, "key"),
+    text<&StringPair::value>(2, "value"),
+};
+
+constexpr Field<Tensor> kTensor[] = {
+    value<&Tensor::dims>(1, "dims"),
+    value<&Tensor::data_type>(2, "data_type"),
+    mark<&Tensor::has_segment>(3, "segment"),
+    text<&Tensor::strings>(6, "string_data"),
+    name<&Tensor::name>(8, "name"),
+    value<&Tensor::raw_data>(9, "raw_data"),
+    text<&Tensor::doc_string>(12, "doc_string"),
+    value<&Tensor::external_data>(13, "external_data"),
+    value<&Tensor::location>(14, "data_location"),
+    value<&Tensor::metadata_props>(16, "metadata_props"),
+};
+
+struct TypedField {
+  uint32_t number;
+  const char* name;
+  TypedData::Field kind;
+};
+constexpr TypedField kTypedData[] = {
+    {4, "float_data", TypedData::Field::Float},    {5, "int32_data", TypedData::Field::Int32},
+    {7, "int64_data", TypedData::Field::Int64},    {10, "double_data", TypedData::Field::Double},
+    {11, "uint64_data", TypedData::Field::Uint64},
+};
+
+constexpr Field<SparseTensor> kSparseTensor[] = {
+    value<&SparseTensor::values>(1, "values"),
+    value<&SparseTensor::indices>(2, "indices"),
+    value<&SparseTensor::dims>(3, "dims"),
+};
+
+constexpr Field<Dimension> kDimension[] = {
+    // a oneof: the later one clears the earlier
+    {1, "dim_value",
+     [](Message& m, const char* name, Dimension& out) {
+       out.value = m.int64(name);
+       out.kind = Dimension::Kind::Value;
+       out.param.clear();
+     }},
+    {2, "dim_param",
+     [](Message& m, const char* name, Dimension& out) {
+       out.param = m.name(name);
+       out.kind = Dimension::Kind::Param;
+       out.value = 0;
+     }},
+    text<&Dimension::denotation>(3, "denotation"),
+};
+
+constexpr Field<std::vector<Dimension>> kShape[] = {
+    {1, "dim", [](Message& m, const char* name, std::vector<Dimension>& out) { read_value(m, name, out); }},
+};
 
 /// Joins the chunks of one typed field: a single chunk stays a view, more are copied together.
 class TypedChunks {
@@ -54,40 +95,6 @@ class TypedChunks {
   std::vector<std::byte> joined_;
 };
 
-void read_dimension(Message m, Dimension& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.value = m.int64("dim_value");
-        out.kind = Dimension::Kind::Value;
-        out.param.clear();
-        break;
-      case 2:
-        out.param = m.name("dim_param");
-        out.kind = Dimension::Kind::Param;
-        out.value = 0;
-        break;
-      case 3:
-        out.denotation = m.text("denotation");
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
-
-void read_shape(Message m, std::optional<std::vector<Dimension>>& out) {
-  if (!out) out.emplace();
-  while (m.next()) {
-    if (m.field() == 1) {
-      Message dim = m.message("dim", next_index(*out));
-      read_dimension(dim, m.add(*out));
-    } else {
-      m.skip();
-    }
-  }
-}
-
 /// The members of TypeProto's oneof: setting one clears the others, as protobuf has it.
 void select_kind(Type& out, Type::Kind kind) {
   if (out.kind == kind) return;
@@ -97,173 +104,60 @@ void select_kind(Type& out, Type::Kind kind) {
   out.kind = kind;
 }
 
-void read_tensor_type(Message m, Type& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.elem_type = static_cast<TensorType>(m.int32("elem_type"));
-        break;
-      case 2:
-        read_shape(m.message("shape"), out.shape);
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
+constexpr Field<Type> kTensorType[] = {
+    value<&Type::elem_type>(1, "elem_type"),
+    value<&Type::shape>(2, "shape"),
+};
+constexpr Field<Type> kContainerType[] = {
+    one<&Type::element>(1, "elem_type"),
+};
+constexpr Field<Type> kMapType[] = {
+    value<&Type::elem_type>(1, "key_type"),
+    one<&Type::element>(2, "value_type"),
+};
+constexpr Field<Type> kOpaqueType[] = {
+    name<&Type::opaque_domain>(1, "domain"),
+    name<&Type::opaque_name>(2, "name"),
+};
 
-/// Sequence and Optional (element in field 1), Map (key in field 1, value in field 2).
-void read_container_type(Message m, Type& out) {
-  const bool map = out.kind == Type::Kind::Map;
-  const uint32_t element_field = map ? 2 : 1;
-  while (m.next()) {
-    if (m.field() == element_field) {
-      Message element = m.message(map ? "value_type" : "elem_type");
-      if (out.element.empty()) m.add(out.element);
-      read_type_into(element, out.element.front());
-    } else if (map && m.field() == 1) {
-      out.elem_type = static_cast<TensorType>(m.int32("key_type"));
-    } else {
-      m.skip();
-    }
-  }
+/// A member of the oneof, read by the table of its own message.
+template <Type::Kind kKind, const auto& kFields>
+consteval Field<Type> kind(uint32_t number, const char* name) {
+  return {number, name, [](Message& m, const char* field, Type& out) {
+            select_kind(out, kKind);
+            Message inner = m.message(field);
+            read_fields(inner, out, kFields);
+          }};
 }
-
-void read_opaque_type(Message m, Type& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.opaque_domain = m.name("domain");
-        break;
-      case 2:
-        out.opaque_name = m.name("name");
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
+constexpr Field<Type> kType[] = {
+    kind<Type::Kind::Tensor, kTensorType>(1, "tensor_type"),
+    kind<Type::Kind::Sequence, kContainerType>(4, "sequence_type"),
+    kind<Type::Kind::Map, kMapType>(5, "map_type"),
+    text<&Type::denotation>(6, "denotation"),
+    kind<Type::Kind::Opaque, kOpaqueType>(7, "opaque_type"),
+    kind<Type::Kind::SparseTensor, kTensorType>(8, "sparse_tensor_type"),
+    kind<Type::Kind::Optional, kContainerType>(9, "optional_type"),
+};
 
 }  // namespace
 
-void add_pair(Message& m, const char* field, std::vector<StringPair>& out) { add_element(m, field, out, read_pair); }
+void read_message(Message m, StringPair& out) { read_fields(m, out, kPair); }
+void read_message(Message m, SparseTensor& out) { read_fields(m, out, kSparseTensor); }
+void read_message(Message m, Dimension& out) { read_fields(m, out, kDimension); }
+void read_message(Message m, std::vector<Dimension>& out) { read_fields(m, out, kShape); }
+void read_message(Message m, Type& out) { read_fields(m, out, kType); }
 
-void read_tensor_into(Message m, Tensor& out) {
+void read_message(Message m, Tensor& out) {
   if (++m.context().tensors > m.context().limits.max_tensors)
     m.fail(Error::LimitExceeded, "", -1,
            "more than max_tensors tensors (" + std::to_string(m.context().limits.max_tensors) + ")");
   TypedChunks typed(out.typed);
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        m.int64s("dims", out.dims);
-        break;
-      case 2:
-        out.data_type = static_cast<TensorType>(m.int32("data_type"));
-        break;
-      case 3:
-        m.skip();
-        out.has_segment = true;
-        break;
-      case 4:
-        typed.add(m, "float_data", TypedData::Field::Float);
-        break;
-      case 5:
-        typed.add(m, "int32_data", TypedData::Field::Int32);
-        break;
-      case 6:
-        add_text(m, "string_data", out.strings);
-        break;
-      case 7:
-        typed.add(m, "int64_data", TypedData::Field::Int64);
-        break;
-      case 8:
-        out.name = m.name("name");
-        break;
-      case 9:
-        out.raw_data = m.context().file.slice(m.bytes("raw_data"));
-        break;
-      case 10:
-        typed.add(m, "double_data", TypedData::Field::Double);
-        break;
-      case 11:
-        typed.add(m, "uint64_data", TypedData::Field::Uint64);
-        break;
-      case 12:
-        out.doc_string = m.text("doc_string");
-        break;
-      case 13:
-        add_pair(m, "external_data", out.external_data);
-        break;
-      case 14: {
-        const int32_t location = m.int32("data_location");
-        if (location != 0 && location != 1)
-          m.fail(Error::BadFile, "data_location", -1, "the value " + std::to_string(location) + " is not known");
-        out.location = static_cast<Tensor::Location>(location);
-        break;
-      }
-      case 16:
-        add_pair(m, "metadata_props", out.metadata_props);
-        break;
-      default:
-        m.skip();
-    }
-  }
+  read_fields(m, out, kTensor, [&](Message& other) {
+    for (const TypedField& field : kTypedData)
+      if (field.number == other.field()) return typed.add(other, field.name, field.kind);
+    other.skip();
+  });
   typed.finish();
-}
-
-void read_sparse_into(Message m, SparseTensor& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        read_tensor_into(m.message("values"), out.values);
-        break;
-      case 2:
-        read_tensor_into(m.message("indices"), out.indices);
-        break;
-      case 3:
-        m.int64s("dims", out.dims);
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
-
-void read_type_into(Message m, Type& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        select_kind(out, Type::Kind::Tensor);
-        read_tensor_type(m.message("tensor_type"), out);
-        break;
-      case 4:
-        select_kind(out, Type::Kind::Sequence);
-        read_container_type(m.message("sequence_type"), out);
-        break;
-      case 5:
-        select_kind(out, Type::Kind::Map);
-        read_container_type(m.message("map_type"), out);
-        break;
-      case 6:
-        out.denotation = m.text("denotation");
-        break;
-      case 7:
-        select_kind(out, Type::Kind::Opaque);
-        read_opaque_type(m.message("opaque_type"), out);
-        break;
-      case 8:
-        select_kind(out, Type::Kind::SparseTensor);
-        read_tensor_type(m.message("sparse_tensor_type"), out);
-        break;
-      case 9:
-        select_kind(out, Type::Kind::Optional);
-        read_container_type(m.message("optional_type"), out);
-        break;
-      default:
-        m.skip();
-    }
-  }
 }
 
 Context make_context(Bytes bytes, const ReadLimits& limits) {

@@ -1,110 +1,49 @@
 // Readers of single values: the TensorProto, SequenceProto, OptionalProto and TypeProto files of the ONNX backend
 // tests.
 #include "converter/onnx/reader.h"
-#include "converter/onnx/reader_parts.h"
+#include "converter/onnx/reader_fields.h"
 
 namespace gf::onnx {
+namespace wire {
 namespace {
 
-using namespace wire;
+constexpr Field<Sequence> kSequence[] = {
+    name<&Sequence::name>(1, "name"),
+    value<&Sequence::kind>(2, "elem_type"),
+    value<&Sequence::tensors>(3, "tensor_values"),
+    value<&Sequence::sparse_tensors>(4, "sparse_tensor_values"),
+    value<&Sequence::sequences>(5, "sequence_values"),
+    value<&Sequence::maps>(6, "map_values"),
+    value<&Sequence::optionals>(7, "optional_values"),
+};
 
-ElementKind read_element_kind(Message& m) {
-  const int32_t kind = m.int32("elem_type");
-  if (kind < 0 || kind > 5)
-    m.fail(Error::BadFile, "elem_type", -1, "the value " + std::to_string(kind) + " is not known");
-  return static_cast<ElementKind>(kind);
-}
+constexpr Field<Map> kMap[] = {
+    name<&Map::name>(1, "name"),
+    value<&Map::key_type>(2, "key_type"),
+    value<&Map::keys>(3, "keys"),
+    text<&Map::string_keys>(4, "string_keys"),
+    one<&Map::values>(5, "values"),
+};
 
-void read_optional_into(Message m, OptionalValue& out);
-void read_map_into(Message m, Map& out);
+constexpr Field<OptionalValue> kOptional[] = {
+    name<&OptionalValue::name>(1, "name"),
+    value<&OptionalValue::kind>(2, "elem_type"),
+    one<&OptionalValue::tensor>(3, "tensor_value"),
+    one<&OptionalValue::sparse_tensor>(4, "sparse_tensor_value"),
+    one<&OptionalValue::sequence>(5, "sequence_value"),
+    one<&OptionalValue::map>(6, "map_value"),
+    one<&OptionalValue::optional>(7, "optional_value"),
+};
 
-void read_sequence_into(Message m, Sequence& out) {
-  const auto element = [&m](const char* field, auto& list, auto read) {
-    Message value = m.message(field, next_index(list));
-    read(value, m.add(list));
-  };
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.name = m.name("name");
-        break;
-      case 2:
-        out.kind = read_element_kind(m);
-        break;
-      case 3:
-        element("tensor_values", out.tensors, read_tensor_into);
-        break;
-      case 4:
-        element("sparse_tensor_values", out.sparse_tensors, read_sparse_into);
-        break;
-      case 5:
-        element("sequence_values", out.sequences, read_sequence_into);
-        break;
-      case 6:
-        element("map_values", out.maps, read_map_into);
-        break;
-      case 7:
-        element("optional_values", out.optionals, read_optional_into);
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
+}  // namespace
 
-void read_map_into(Message m, Map& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.name = m.name("name");
-        break;
-      case 2:
-        out.key_type = static_cast<TensorType>(m.int32("key_type"));
-        break;
-      case 3:
-        m.int64s("keys", out.keys);
-        break;
-      case 4:
-        add_text(m, "string_keys", out.string_keys);
-        break;
-      case 5:
-        read_sequence_into(m.message("values"), only(m, out.values));
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
+void read_message(Message m, Sequence& out) { read_fields(m, out, kSequence); }
+void read_message(Message m, Map& out) { read_fields(m, out, kMap); }
+void read_message(Message m, OptionalValue& out) { read_fields(m, out, kOptional); }
 
-void read_optional_into(Message m, OptionalValue& out) {
-  while (m.next()) {
-    switch (m.field()) {
-      case 1:
-        out.name = m.name("name");
-        break;
-      case 2:
-        out.kind = read_element_kind(m);
-        break;
-      case 3:
-        read_tensor_into(m.message("tensor_value"), only(m, out.tensor));
-        break;
-      case 4:
-        read_sparse_into(m.message("sparse_tensor_value"), only(m, out.sparse_tensor));
-        break;
-      case 5:
-        read_sequence_into(m.message("sequence_value"), only(m, out.sequence));
-        break;
-      case 6:
-        read_map_into(m.message("map_value"), only(m, out.map));
-        break;
-      case 7:
-        read_optional_into(m.message("optional_value"), only(m, out.optional));
-        break;
-      default:
-        m.skip();
-    }
-  }
-}
+}  // namespace wire
+
+namespace {
 
 void check_optional(const OptionalValue& value, const ReadLimits& limits, const FieldPath& path);
 
@@ -136,33 +75,33 @@ void check_optional(const OptionalValue& value, const ReadLimits& limits, const 
 }  // namespace
 
 Tensor read_tensor(Bytes bytes, const ReadLimits& limits) {
-  wire::Context context = make_context(std::move(bytes), limits);
+  wire::Context context = wire::make_context(std::move(bytes), limits);
   Tensor tensor;
-  read_tensor_into(Message(context), tensor);
+  wire::read_message(wire::Message(context), tensor);
   check_tensor(tensor, limits, {});
   return tensor;
 }
 
 Sequence read_sequence(Bytes bytes, const ReadLimits& limits) {
-  wire::Context context = make_context(std::move(bytes), limits);
+  wire::Context context = wire::make_context(std::move(bytes), limits);
   Sequence sequence;
-  read_sequence_into(Message(context), sequence);
+  wire::read_message(wire::Message(context), sequence);
   check_sequence(sequence, limits, {});
   return sequence;
 }
 
 OptionalValue read_optional(Bytes bytes, const ReadLimits& limits) {
-  wire::Context context = make_context(std::move(bytes), limits);
+  wire::Context context = wire::make_context(std::move(bytes), limits);
   OptionalValue value;
-  read_optional_into(Message(context), value);
+  wire::read_message(wire::Message(context), value);
   check_optional(value, limits, {});
   return value;
 }
 
 Type read_type(Bytes bytes, const ReadLimits& limits) {
-  wire::Context context = make_context(std::move(bytes), limits);
+  wire::Context context = wire::make_context(std::move(bytes), limits);
   Type type;
-  read_type_into(Message(context), type);
+  wire::read_message(wire::Message(context), type);
   return type;
 }
 

@@ -21,6 +21,7 @@ struct Context {
   uint64_t used_bytes = 0;
   uint64_t nodes = 0;
   uint64_t tensors = 0;
+  int graph_depth = 0;  ///< graphs around what is read just now; a function counts as one
 };
 
 class Message {
