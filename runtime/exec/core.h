@@ -117,9 +117,9 @@ Error resolve_session(SessionCore& core, ErrorDetail* detail);
 /// The same at create: at the upper bounds, or, where those are no legal sizes together, with every size an interval; then
 /// the session has no current shapes yet (shapes_dirty) and the run's own sizes decide.
 Error resolve_bounds(SessionCore& core, ErrorDetail* detail);
-/// Whether `s` may stand where `t` was planned: the file's very shape when that is fixed, else no dimension over its bound.
-/// Kernels size their scratch by the bounds, so fewer bytes alone do not do.
-bool fits_plan(const TensorRecord& t, const Shape& s);
+/// Fails with `code` unless `s` (or some shape of these intervals) may stand where `t` was planned: the file's very shape when
+/// that is fixed, else no dimension over its bound. Kernels size their scratch by the bounds: fewer bytes alone do not do.
+Error check_plan(const TensorRecord& t, const DimShape& s, const char* what, Error code, ErrorDetail* detail, int32_t node);
 
 // --- pool.cpp: values without a bound. First fit; a block is freed after its last reader, all of them when a run begins.
 /// Gives `t` a block of `bytes` (dropping the one it has). Error: OutOfMemory.

@@ -9,26 +9,25 @@ namespace {
 template <class V>
 uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
 
-const fb::Tensor& in_file(const SessionCore& core, int32_t id) { return *core.entry->tensors()->Get(static_cast<uint32_t>(id)); }
-
 bool inputs_known(SessionCore& core, const NodeRecord& n) {
   for (int32_t k = 0; k < n.in_count; ++k) {
     const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(k));
-    if (id >= 0 && !(core.intervals ? !in_file(core, id).shape_unknown() : core.tensor(id).shape_known)) return false;
+    if (id >= 0 && !core.tensor(id).shape_known) return false;
   }
   return true;
 }
 
-// What the file says of a tensor's sizes. A symbol keeps its identity; of another expression only the bound is known.
-DimShape shape_in_file(const SessionCore& core, int32_t id) {
-  DimShape s;
-  const auto* dims = in_file(core, id).dims();
+// The shape just now. Intervals are what the file says: a symbol keeps its identity, of another expression only the bound is
+// known.
+DimShape shape_now(SessionCore& core, int32_t id) {
+  DimShape s(core.tensor(id).view.shape);
+  if (!core.intervals) return s;
+  const auto* dims = core.entry->tensors()->Get(static_cast<uint32_t>(id))->dims();
   for (uint32_t d = 0; d < size_of(dims); ++d) {
-    const fb::Dim* dim = dims->Get(d);
-    const int32_t symbol = dim->symbol();
-    if (symbol == format::kDimConstant) s.push(dim->bound());
-    else if (symbol < 0) s.push({0, dim->bound()});
-    else s.push({core.entry->symbols()->Get(static_cast<uint32_t>(symbol))->lo(), dim->bound(), static_cast<uint32_t>(symbol) + 1});
+    const int32_t symbol = dims->Get(d)->symbol();
+    if (symbol == format::kDimConstant) continue;
+    s.dims[d].lo = symbol < 0 ? 0 : core.entry->symbols()->Get(static_cast<uint32_t>(symbol))->lo();
+    if (symbol >= 0) s.dims[d].expr = static_cast<uint32_t>(symbol) + 1;
   }
   return s;
 }
@@ -42,25 +41,16 @@ void outputs_unknown(SessionCore& core, const NodeRecord& n) {
   }
 }
 
-// Some size inside the intervals that inference found must be one that the file allows for output `t`.
-Error compare_intervals(const TensorRecord& t, const InferTensor& found, size_t output, ErrorDetail* detail, int32_t node) {
-  if (!found.shape_known || t.unbounded) return Error::Ok;
-  if (found.shape.rank != t.bound.rank)
-    return GF_FAIL(detail, Error::BadGraph, node, "output %zu has rank %d by its op, %d in the file", output, found.shape.rank, t.bound.rank);
-  const bool fixed = t.kind == format::kState || t.is_static;
-  for (int d = 0; d < found.shape.rank; ++d)
-    if (found.shape[d].lo > t.bound[d] || (fixed && found.shape[d].hi < t.bound[d]))
-      return GF_FAIL(detail, fixed ? Error::BadGraph : Error::ShapeOutOfBounds, node, "dimension %d of output %zu is %lld to %lld by its op, %s%lld in the file", d, output,
-                     static_cast<long long>(found.shape[d].lo), static_cast<long long>(found.shape[d].hi), fixed ? "" : "at most ", static_cast<long long>(t.bound[d]));
-  return Error::Ok;
-}
-
 // Takes over what inference found for output `t`; `open` when the shape is still unknown.
 Error adopt(const SessionCore& core, TensorRecord& t, const InferTensor& found, size_t output, bool& open, ErrorDetail* detail, int32_t node) {
+  const Error misfit = t.is_static ? Error::BadGraph : Error::ShapeOutOfBounds;
   if (found.dtype != t.view.dtype)
     return GF_FAIL(detail, Error::BadGraph, node, "output %zu is %s by its op, %s in the file", output, dtype_name(found.dtype), dtype_name(t.view.dtype));
   t.value_count = found.values == t.values && t.values != nullptr && found.value_count <= t.value_capacity ? found.value_count : -1;
-  if (core.intervals) return compare_intervals(t, found, output, detail, node);
+  if (core.intervals) {
+    t.shape_known = found.shape_known;
+    return t.shape_known && !t.unbounded ? check_plan(t, found.shape, "output", misfit, detail, node) : Error::Ok;
+  }
   if (!found.shape_known || !found.shape.is_const()) {
     open = true;
     t.shape_known = false;
@@ -71,17 +61,11 @@ Error adopt(const SessionCore& core, TensorRecord& t, const InferTensor& found, 
   for (int d = 0; d < s.rank; ++d) s.dims[d] = found.shape[d].lo;
   uint64_t bytes = 0;
   int64_t count = 0;
-  if (!count_checked(s.span(), count) || !bytes_checked(count, t.view.dtype, bytes))
+  if (!t.unbounded) {
+    GF_TRY(check_plan(t, found.shape, "output", misfit, detail, node));
+  } else if (!count_checked(s.span(), count) || !bytes_checked(count, t.view.dtype, bytes)) {  // the caller finds it a block
     return GF_FAIL(detail, Error::ShapeOutOfBounds, node, "output %zu is too large", output);
-  if (t.unbounded) {
-    t.view.shape = s;
-    t.shape_known = true;
-    return Error::Ok;  // the caller finds it a block when there are data to hold
   }
-  if (!fits_plan(t, s))
-    return GF_FAIL(detail, t.is_static ? Error::BadGraph : Error::ShapeOutOfBounds, node,
-                   "output %zu has %lld elements, planned were %lld (shape differs from the file's)", output,
-                   static_cast<long long>(count), static_cast<long long>(t.bound.count()));
   t.view.shape = s;
   t.shape_known = true;
   return Error::Ok;
@@ -172,7 +156,7 @@ Error infer_record(SessionCore& core, size_t index, bool with_data, ErrorDetail*
     const TensorRecord& t = core.tensor(id);
     in.present = true;
     in.dtype = t.view.dtype;
-    in.shape = core.intervals ? shape_in_file(core, id) : DimShape(t.view.shape);
+    in.shape = shape_now(core, id);
     if (with_data || t.kind == format::kConstant) in.data = t.view.data;
     if (t.value_count >= 0) {
       in.values = t.values;
@@ -212,12 +196,15 @@ Error infer_record(SessionCore& core, size_t index, bool with_data, ErrorDetail*
   return Error::Ok;
 }
 
-bool fits_plan(const TensorRecord& t, const Shape& s) {
-  if (t.kind == format::kState || t.is_static) return s == t.bound;
-  if (s.rank != t.bound.rank) return false;
-  for (int d = 0; d < s.rank; ++d)
-    if (s[d] > t.bound[d]) return false;
-  return true;
+Error check_plan(const TensorRecord& t, const DimShape& s, const char* what, Error code, ErrorDetail* detail, int32_t node) {
+  if (s.rank != t.bound.rank) return GF_FAIL(detail, code, node, "%s has rank %d, planned %d", what, s.rank, t.bound.rank);
+  for (int d = 0; d < s.rank; ++d) {
+    const bool over = s[d].lo > t.bound[d];
+    if (over || (t.is_static && s[d].hi < t.bound[d]))
+      return GF_FAIL(detail, code, node, "%s: dimension %d is %s%lld, planned %s%lld", what, d, s[d].is_const() ? "" : over ? "at least " : "at most ",
+                     static_cast<long long>(over ? s[d].lo : s[d].hi), t.is_static ? "" : "at most ", static_cast<long long>(t.bound[d]));
+  }
+  return Error::Ok;
 }
 
 Error resolve_session(SessionCore& core, ErrorDetail* detail) { return resolve_graph(core, 0, detail); }
@@ -227,14 +214,10 @@ Error resolve_bounds(SessionCore& core, ErrorDetail* detail) {
   const Error at_bounds = resolve_session(core, fixed ? detail : nullptr);
   core.shapes_dirty = at_bounds != Error::Ok;
   if (fixed || at_bounds == Error::Ok) return at_bounds;
+  for (TensorRecord& t : core.tensors) t.view.shape = t.bound;
   core.intervals = true;
   const Error e = resolve_session(core, detail);
   core.intervals = false;
-  for (TensorRecord& t : core.tensors) {
-    t.value_count = -1;
-    t.shape_known = t.kind != format::kComputed;
-    t.view.shape = t.bound;
-  }
   return e;
 }
 

@@ -21,9 +21,9 @@ Error hand_over(SessionCore& core, const TensorView& from, TensorRecord& to, con
   const uint64_t bytes = dense_bytes(from);
   if (to.unbounded) {
     GF_TRY(pool_allocate(core, to, bytes, detail, node));
-  } else if (!fits_plan(to, from.shape))
-    return GF_FAIL(detail, Error::ShapeOutOfBounds, node, "%s has %lld elements, planned were %lld", what,
-                   static_cast<long long>(from.shape.count()), static_cast<long long>(to.bound.count()));
+  } else {
+    GF_TRY(check_plan(to, DimShape(from.shape), what, Error::ShapeOutOfBounds, detail, node));
+  }
   to.view.shape = from.shape;
   to.shape_known = true;
   if (bytes != 0 && to.view.data != from.data) std::memmove(to.view.data, from.data, static_cast<size_t>(bytes));
@@ -86,7 +86,7 @@ class LoopRun {
       const uint64_t bytes = dense_bytes(slice);
       uint64_t end = 0;
       if (out->unbounded) GF_TRY(grow(*out, bytes, static_cast<uint64_t>(round)));
-      if (!mul_checked(bytes, static_cast<uint64_t>(round) + 1, end) || end > out->capacity || !slice_fits(slice.shape, *out))
+      if (!mul_checked(bytes, static_cast<uint64_t>(round) + 1, end) || end > out->capacity || slice.shape.rank + 1 != out->bound.rank)
         return GF_FAIL(detail_, Error::ShapeOutOfBounds, index_, "a loop's stacked output outgrows its plan in round %lld", static_cast<long long>(round));
       if (round > 0 && dense_bytes_of_row(*out) != bytes) return GF_FAIL(detail_, Error::BadData, index_, "a loop's stacked output changes its shape between rounds");
       out->view.shape.rank = out->bound.rank;
@@ -94,12 +94,6 @@ class LoopRun {
       if (bytes != 0) std::memcpy(out->view.as<std::byte>() + bytes * static_cast<uint64_t>(round), slice.data, static_cast<size_t>(bytes));
     }
     return Error::Ok;
-  }
-  static bool slice_fits(const Shape& slice, const TensorRecord& out) {
-    if (slice.rank + 1 != out.bound.rank) return false;
-    for (int d = 0; d < slice.rank && !out.unbounded; ++d)
-      if (slice[d] > out.bound[d + 1]) return false;
-    return true;
   }
   // Room for one more slice in a pool value: the block doubles when it is full.
   Error grow(TensorRecord& out, uint64_t bytes, uint64_t round) {
@@ -130,8 +124,7 @@ class LoopRun {
       }
       out->view.shape[0] = rounds;
       out->shape_known = true;
-      if (out->is_static && !(out->view.shape == out->bound))
-        return GF_FAIL(detail_, Error::ShapeOutOfBounds, index_, "a loop ran %lld rounds, planned were %lld", static_cast<long long>(rounds), static_cast<long long>(out->bound[0]));
+      if (!out->unbounded) GF_TRY(check_plan(*out, DimShape(out->view.shape), "a loop's stacked output", Error::ShapeOutOfBounds, detail_, index_));
     }
     return Error::Ok;
   }
@@ -198,8 +191,8 @@ Error run_kernel(SessionCore& core, NodeRecord& n, size_t index, ErrorDetail* de
       if (id < 0) continue;
       TensorRecord& t = core.tensor(id);
       if (dense_bytes(t.view) > t.capacity) return GF_FAIL(detail, Error::Internal, c.node, "kernel %s wrote past its plan", n.kernel->name);
-      if (!t.unbounded && !fits_plan(t, t.view.shape))
-        return blame(core, index, GF_FAIL(detail, Error::ShapeOutOfBounds, c.node, "output %d has another shape than was planned", static_cast<int>(k)), detail);
+      if (!t.unbounded)
+        if (const Error e = check_plan(t, DimShape(t.view.shape), "output", Error::ShapeOutOfBounds, detail, c.node); e != Error::Ok) return blame(core, index, e, detail);
       t.shape_known = true;
     }
   }
