@@ -10,7 +10,7 @@ find_package(Threads REQUIRED)
 
 set(public_include ${PROJECT_BINARY_DIR}/include)
 file(GLOB_RECURSE public_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/runtime/*.h ${PROJECT_SOURCE_DIR}/schema/*.h
-     ${PROJECT_SOURCE_DIR}/facade/include/*.h)
+     ${PROJECT_SOURCE_DIR}/ops/cpu/*.h ${PROJECT_SOURCE_DIR}/ops/cpu/*.def ${PROJECT_SOURCE_DIR}/facade/include/*.h)
 set(make_public_headers ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DOUT=${public_include} -DCONVERTER=${GF_CONVERTER}
     -P ${CMAKE_CURRENT_LIST_DIR}/public_headers.cmake)
 add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/public_headers.stamp
@@ -88,6 +88,10 @@ install(DIRECTORY ${public_include}/ghostflow DESTINATION ${CMAKE_INSTALL_INCLUD
 
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ghostflow)
 set(GF_CONFIG_XNNPACK OFF)
+set(GF_CONFIG_SIMD OFF)
+if(TARGET gf_ops_simd)
+  set(GF_CONFIG_SIMD ON)
+endif()
 set(pc_private "-lstdc++ -lm -pthread")
 if(TARGET gf_ops_xnnpack)
   set(GF_CONFIG_XNNPACK ON)
@@ -103,6 +107,7 @@ install(EXPORT ghostflow-targets NAMESPACE ghostflow:: DESTINATION ${config_dir}
 install(FILES ${PROJECT_BINARY_DIR}/ghostflow-config.cmake ${PROJECT_BINARY_DIR}/ghostflow-config-version.cmake
   ${CMAKE_CURRENT_LIST_DIR}/FindXNNPACK.cmake ${CMAKE_CURRENT_LIST_DIR}/Findpthreadpool.cmake
   ${CMAKE_CURRENT_LIST_DIR}/Findsodium.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/GhostFlowRuntime.cmake ${CMAKE_CURRENT_LIST_DIR}/GhostFlowTables.cmake
   ${CMAKE_CURRENT_LIST_DIR}/GfIsolateInclude.cmake DESTINATION ${config_dir} COMPONENT dev)
 # ${pcfiledir} makes the file relocatable: the prefix is told by where the file lies
 file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

@@ -1,4 +1,5 @@
-# ghostflow_add_runtime: the runtime for one program, with the ops that its models use and no others.
+# ghostflow_add_runtime: the runtime for one program, with the ops that its models use and no others. Works in the source
+# tree, below add_subdirectory, and after find_package(ghostflow).
 #
 #   ghostflow_add_runtime(TARGET app
 #     [MODELS a.gf b.gf]              # ops are read from these files when the program is built (needs gf-info)
@@ -6,11 +7,11 @@
 #     [PORTABLE_ONLY]                 # no vector kernels: smaller, slower
 #     [RECOMPILE [DTYPES float32 ...] [OPTIONS -Os ...] [NO_PLATFORM]])
 #
-# Links the runtime to `app` and generates a source that defines gf::selected_tables() (runtime/exec/selected_tables.h): the
-# op rows and kernels of the named ops. The linker drops the rest, so nothing else may refer to gf::default_tables().
-# RECOMPILE builds the sources for this program alone, with OPTIONS as compile flags and, with DTYPES, only kernels for those
-# element types (element types are chosen when kernels are compiled: libraries that are built already have them all).
-# With MODELS, RECOMPILE needs DTYPES by hand or keeps all types. NO_PLATFORM leaves out what needs an operating system.
+# Links libghostflow.a to `app` and generates a source that defines gf::built_tables(): the op rows and kernels of the named ops.
+# It is linked first, so the library's own definition, which names every op, stays out and the linker drops the rest.
+# RECOMPILE (not after find_package, which has no sources) builds the sources for this program alone, with OPTIONS as compile
+# flags and with kernels for DTYPES only, by default the element types of MODELS (element types are chosen when kernels are
+# compiled: libraries that are built already have them all). NO_PLATFORM leaves out what needs an operating system.
 # Sources of the runtime, and of the portable kernels of `ops` (all of them when empty).
 function(gf_runtime_sources out platform)
   get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
@@ -44,25 +45,8 @@ function(gf_runtime_sources out platform)
   set(${out} "${sources}" PARENT_SCOPE)
 endfunction()
 
-# Value of GF_DTYPES for element types by name.
-function(gf_dtype_mask out)
-  get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
-  file(READ ${root}/runtime/core/dtype.cpp text)
-  string(REGEX MATCHALL "\"[a-z0-9_]+\"" names "${text}")
-  set(mask 0)
-  foreach(type IN LISTS ARGN)
-    list(FIND names "\"${type}\"" value)
-    if(value LESS 1)
-      message(FATAL_ERROR "ghostflow_add_runtime: '${type}' is no element type; names are those of gf-info --ops")
-    endif()
-    math(EXPR mask "${mask} | (1 << ${value})")
-  endforeach()
-  set(${out} ${mask} PARENT_SCOPE)
-endfunction()
-
 function(ghostflow_add_runtime)
   cmake_parse_arguments(arg "PORTABLE_ONLY;RECOMPILE;NO_PLATFORM" "TARGET" "MODELS;OPS;DTYPES;OPTIONS" ${ARGN})
-  get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
   if(NOT arg_TARGET OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "ghostflow_add_runtime(TARGET app [MODELS ...] [OPS ...]): not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
@@ -72,9 +56,21 @@ function(ghostflow_add_runtime)
   if((arg_DTYPES OR arg_OPTIONS OR arg_NO_PLATFORM) AND NOT arg_RECOMPILE)
     message(FATAL_ERROR "ghostflow_add_runtime(TARGET ${arg_TARGET}): DTYPES, OPTIONS and NO_PLATFORM need RECOMPILE")
   endif()
+  get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
+  set(in_tree ON)
+  if(NOT EXISTS ${root}/schema/ops.h)
+    set(in_tree OFF)
+    if(arg_RECOMPILE)
+      message(FATAL_ERROR "ghostflow_add_runtime(TARGET ${arg_TARGET}): RECOMPILE needs the sources: use add_subdirectory")
+    endif()
+  endif()
   set(simd ON)
-  if(arg_PORTABLE_ONLY OR arg_RECOMPILE OR NOT TARGET gf_ops_simd)
+  if(arg_PORTABLE_ONLY OR arg_RECOMPILE OR NOT (TARGET gf_ops_simd OR ghostflow_SIMD))
     set(simd OFF)
+  endif()
+  set(public ON)
+  if(arg_RECOMPILE)
+    set(public OFF)
   endif()
 
   # the source with the tables
@@ -91,22 +87,33 @@ function(ghostflow_add_runtime)
     if(NOT info AND TARGET gf-info)
       set(info $<TARGET_FILE:gf-info>)
       list(APPEND depends gf-info)
+    elseif(NOT info AND TARGET ghostflow::gf-info)
+      set(info $<TARGET_FILE:ghostflow::gf-info>)
     endif()
     if(NOT info)
-      message(FATAL_ERROR "ghostflow_add_runtime: MODELS needs gf-info; set GF_INFO to one that runs here, or name the ops with OPS")
+      message(FATAL_ERROR "ghostflow_add_runtime: MODELS needs gf-info (COMPONENTS tools); set GF_INFO to one that runs here, or name the ops with OPS")
     endif()
   endif()
-  add_custom_command(OUTPUT ${generated}
-    COMMAND ${CMAKE_COMMAND} "-DGF_INFO=${info}" "-DMODELS=${models}" "-DOPS=${arg_OPS}" -DSIMD=${simd} -DOUTPUT=${generated}
+  set(dtypes_header "")
+  if(arg_DTYPES OR (arg_RECOMPILE AND models AND NOT arg_OPS))
+    set(dtypes_header ${CMAKE_CURRENT_BINARY_DIR}/${arg_TARGET}_dtypes.h)
+  endif()
+  add_custom_command(OUTPUT ${generated} ${dtypes_header}
+    COMMAND ${CMAKE_COMMAND} "-DGF_INFO=${info}" "-DMODELS=${models}" "-DOPS=${arg_OPS}" -DSIMD=${simd} -DPUBLIC=${public}
+            "-DDTYPES=${arg_DTYPES}" "-DDTYPES_HEADER=${dtypes_header}" -DOUTPUT=${generated}
             -P ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/GhostFlowTables.cmake
     DEPENDS ${models} ${depends} COMMENT "Ops of ${arg_TARGET}" VERBATIM)
 
   # An object, not an archive: its definitions must be there before the linker looks into the library.
   set(tables ${arg_TARGET}_ops)
   add_library(${tables} OBJECT ${generated})
-  target_compile_options(${tables} PRIVATE ${arg_OPTIONS})
-  target_include_directories(${tables} PRIVATE ${root})
-  target_link_libraries(${tables} PRIVATE $<BUILD_INTERFACE:gf_flags>)
+  target_compile_features(${tables} PRIVATE cxx_std_20)
+  # kernels of elementwise ops are made here, so a debug build of the program must not make them slow
+  target_compile_options(${tables} PRIVATE $<$<NOT:$<CONFIG:Release,RelWithDebInfo,MinSizeRel>>:-O2> -ffunction-sections -fdata-sections
+    ${arg_OPTIONS})
+  if(in_tree)
+    target_link_libraries(${tables} PRIVATE $<BUILD_INTERFACE:gf_flags>)
+  endif()
   if(arg_RECOMPILE)
     set(library ${arg_TARGET}_ghostflow)
     set(platform ON)
@@ -119,24 +126,25 @@ function(ghostflow_add_runtime)
     endif()
     gf_runtime_sources(sources ${platform} ${ops})
     add_library(${library} STATIC ${sources})
+    add_dependencies(${library} ${tables})  # which writes the header of element types
     target_compile_options(${library} PRIVATE ${arg_OPTIONS})
     target_include_directories(${library} PUBLIC ${root})
+    target_include_directories(${tables} PRIVATE ${root})
     target_link_libraries(${library} PUBLIC gf_format PRIVATE $<BUILD_INTERFACE:gf_flags>)
-    if(arg_DTYPES)
-      gf_dtype_mask(mask ${arg_DTYPES})
-      target_compile_definitions(${library} PRIVATE GF_DTYPES=${mask}u)
-      target_compile_definitions(${tables} PRIVATE GF_DTYPES=${mask}u)
+    if(dtypes_header)
+      foreach(part ${library} ${tables})
+        target_compile_options(${part} PRIVATE -include ${dtypes_header})
+      endforeach()
     endif()
     if(platform)
       target_link_libraries(${library} PUBLIC Threads::Threads)
     endif()
     set(libraries ${library})
   else()
-    set(libraries gf_runtime gf_platform gf_ops_cpu)
-    if(simd)
-      list(APPEND libraries gf_ops_simd)
-    endif()
+    target_link_libraries(${tables} PRIVATE ghostflow::static)
+    set(libraries ghostflow::static)
   endif()
   target_link_libraries(${arg_TARGET} PRIVATE ${tables} ${libraries})
-  target_link_options(${arg_TARGET} PRIVATE -Wl,--gc-sections)
+  # libraries of providers that no kernel of the program comes from are not needed to start it
+  target_link_options(${arg_TARGET} PRIVATE -Wl,--gc-sections -Wl,--as-needed)
 endfunction()

@@ -1,5 +1,5 @@
 # Makes the public header tree: cmake -DSOURCE=<repository> -DOUT=<folder> -P public_headers.cmake
-# OUT/ghostflow/*.h are the headers of runtime/include; headers of the project that they need come along under
+# OUT/ghostflow/*.h are the headers of runtime/include; headers of the project that they need, and those that tables of few ops are made of, come along under
 # OUT/ghostflow/detail/ by their path from the root. Includes are rewritten, so nothing in the tree can meet a folder
 # runtime/ or schema/ of the program that uses it. -DCONVERTER=ON adds ghostflow/convert.h.
 cmake_minimum_required(VERSION 3.25)
@@ -15,7 +15,8 @@ function(public_path out header)
 endfunction()
 
 file(GLOB pending RELATIVE ${SOURCE} ${SOURCE}/runtime/include/ghostflow/*.h)
-list(APPEND pending schema/ops.h)  # rows of single ops, for tables that hold few
+# rows of single ops and kernels, for tables that hold few (ghostflow_add_runtime)
+list(APPEND pending schema/ops.h ops/cpu/elementwise.h ops/cpu/table.h ops/cpu/simd/table.h)
 if(CONVERTER)
   list(APPEND pending facade/include/ghostflow/convert.h)
 endif()

@@ -1,4 +1,4 @@
-// Apart from default_tables.cpp, so that an app with tables of its own still asks the library for this.
+// Apart from built_tables.cpp, so that an app with tables of its own still asks the library for this.
 #include "runtime/include/ghostflow/tables.h"
 #ifdef GF_HAS_SIMD
 #include "ops/cpu/simd/isa_dispatch.h"

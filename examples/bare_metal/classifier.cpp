@@ -5,8 +5,8 @@
 #include <span>
 
 #include "digits_model.h"
-#include "runtime/exec/selected_tables.h"
 #include "runtime/exec/session.h"
+#include "runtime/include/ghostflow/tables.h"
 #include "runtime/load/program.h"
 
 namespace digits {
@@ -36,7 +36,7 @@ Slot<gf::Session> g_live;
 }  // namespace
 
 gf::Error start(gf::ErrorDetail& detail) {
-  const gf::Tables tables = gf::selected_tables();
+  const gf::Tables tables = gf::default_tables();
   const gf::SessionOptions options;
   const auto* bytes = reinterpret_cast<const std::byte*>(digits_model_gf);
   GF_TRY(g_program.take(gf::Program::load({bytes, digits_model_gf_size}, tables.ops, {}, &detail)));

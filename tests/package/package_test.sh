@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the build into an empty prefix, moves it, and builds and runs consumers against it: find_package (static, shared,
-# converter), a project in C alone, pkg-config (static, shared), -fno-exceptions -fno-rtti; and add_subdirectory. Each must find a
-# seven on digit_7.txt. Then the packages of cpack.
+# converter), a project in C alone, pkg-config (static, shared), -fno-exceptions -fno-rtti, only the ops of a model; and
+# add_subdirectory. Each must find a seven on digit_7.txt. Then the packages of cpack.
 set -eu
 here=$GF_SOURCE_DIR/tests/package
 if [ ! -x "$GF_BIN_DIR/gf-convert" ] || [ ! -e "$GF_BUILD_DIR/libghostflow.so" ]; then
@@ -61,6 +61,32 @@ expect "20 mine" "$work/static/convert" "$GF_SOURCE_DIR/examples/digits/digits.o
 grep -q "Usage" "$work/static/tool.txt" || fail "ghostflow::gf-info does not run"
 if ldd "$work/static/model" | grep -q ghostflow; then fail "static consumer needs the shared library"; fi
 ldd "$work/shared/model" | grep -q "libghostflow.so.0 => $work" || fail "shared consumer does not use the installed library"
+
+# only the ops of the models: the installed archive gives a program as small as the one that the source tree makes
+mobilenet=$GF_BUILD_DIR/tests/mobilenet_v2.gf
+if [ -e "$mobilenet" ]; then
+  quietly cmake -S "$here/consumers/selected" -B "$work/selected" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release \
+    -DGHOSTFLOW="$GF_SOURCE_DIR" -DDIGITS="$work/digits.gf" -DMOBILENET="$mobilenet"
+  quietly cmake --build "$work/selected"
+  expect seven "$work/selected/model" "$work/digits.gf" "$image"
+  expect 7 "$work/selected/plain" "$work/digits.gf" "$image"
+  expect "$("$GF_BIN_DIR/gf_size_mobilenet" "$mobilenet")" "$work/selected/mobilenet" "$mobilenet"
+  if "$work/selected/model" "$mobilenet" "$image" >"$work/log" 2>&1; then fail "a model with ops that were left out was accepted"; fi
+  grep -q "op '.*ghostflow_add_runtime" "$work/log" || fail "the error should name the op and ghostflow_add_runtime"
+  if readelf -d "$work/selected/mobilenet" | grep -q "NEEDED.*\(XNNPACK\|pthreadpool\)"; then fail "a program without XNNPACK's kernels needs XNNPACK"; fi
+  size() {
+    strip -s -o "$work/stripped" "$1"
+    stat -c %s "$work/stripped"
+  }
+  installed=$(size "$work/selected/mobilenet")
+  in_tree=$(size "$GF_BIN_DIR/gf_size_mobilenet")
+  some=$(size "$work/selected/model")
+  every=$(size "$work/selected/every_op")
+  echo "note: MobileNet app from the installed archive: $installed bytes stripped, in the source tree: $in_tree"
+  echo "note: gf::Model with the ops of the digit classifier, all element types: $some bytes stripped, with every op: $every"
+  [ "$installed" -le $((in_tree + in_tree / 50)) ] || fail "the installed archive makes a larger program than the source tree"
+  [ "$some" -le $((every / 2)) ] || fail "ops that are not wanted stayed in the program"
+fi
 
 export PKG_CONFIG_PATH="$library/pkgconfig"
 cxx() { quietly "${CXX:-g++}" -std=c++20 -O1 "$@"; }

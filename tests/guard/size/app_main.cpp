@@ -1,17 +1,12 @@
 // A small app: a mapped file, static memory, the ops that ghostflow_add_runtime selects, no heap. Without ops (GF_SIZE_NO_OPS)
-// it is what every app pays before its first op. tests/guard/size_test.sh measures it, selected_ops_test.sh runs it.
+// it is what every app pays before its first op. tests/guard/size_test.sh measures it, selected_ops_test.sh runs it, and
+// tests/package builds it from an installed library.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <span>
 
-#include "runtime/exec/session.h"
-#include "runtime/load/program.h"
-#include "runtime/platform/mapped_file.h"
-
-#ifndef GF_SIZE_NO_OPS
-#include "runtime/exec/selected_tables.h"
-#endif
+#include <ghostflow/session.h>
 
 namespace {
 
@@ -22,7 +17,7 @@ gf::Tables tables() {
 #ifdef GF_SIZE_NO_OPS
   return {};
 #else
-  return gf::selected_tables();
+  return gf::default_tables();
 #endif
 }
 
