@@ -119,7 +119,7 @@ void class_loss(Raising& r, const char* name) {
   const int rank = r.rank(0);
   const int64_t axis = a.axis < 0 ? a.axis + rank : a.axis;
   Perm order = identity_form(rank);  // axes of the scores as ONNX wants them
-  order.erase(order.begin() + axis);
+  order.erase(order.begin() + static_cast<ptrdiff_t>(axis));
   order.insert(order.begin() + 1, axis);
   const Perm form = inverse(order);
   Attributes attributes{make_attribute("reduction", word_of(kLossReductions, a.reduction))};

@@ -40,7 +40,7 @@ class Reader {
       auto constant = std::make_shared<ir::Constant>();
       constant->dtype = static_cast<DType>(c.stored() != 0 ? c.stored() : c.dtype());  // the value says what readers see
       constant->dims = list(c.dims());
-      constant->data = {static_cast<const std::byte*>(program_.constant_data(i)), c.bytes()};
+      constant->data = {static_cast<const std::byte*>(program_.constant_data(i)), static_cast<size_t>(c.bytes())};
       constant->splat = c.splat();
       constant->owner = owner_;
       constants_.push_back(std::move(constant));

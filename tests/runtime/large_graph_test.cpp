@@ -34,7 +34,7 @@ struct Freed {
   void operator()(std::byte* p) const { std::free(p); }
 };
 using Memory = std::unique_ptr<std::byte, Freed>;
-Memory aligned(uint64_t bytes) { return Memory(static_cast<std::byte*>(std::aligned_alloc(64, align64(bytes + 1)))); }
+Memory aligned(uint64_t bytes) { return Memory(static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>(align64(bytes + 1))))); }
 
 // x -> identity -> ... -> y, `nodes` long; every third value is read once more at the very end, so that many live at once.
 FileSpec chain(int32_t nodes) {

@@ -16,7 +16,7 @@ TEST(Threads, SessionsWithPoolsOfTheirOwnRunAtTheSameTime) {
   for (uint64_t k = 0; k < 4; ++k) expected.push_back(run(alone.session, {{"image", digits_input(1 + static_cast<int64_t>(k), k)}}));
   std::atomic<int> wrong{0}, runs{0};
   std::vector<std::thread> workers;
-  for (uint64_t k = 0; k < 4; ++k)
+  for (size_t k = 0; k < 4; ++k)
     workers.emplace_back([&, k] {
       Threads pool(2);
       SessionOptions o = l.options;

@@ -79,9 +79,9 @@ struct Data {
 
 std::vector<float> run(const Data& data, const Epilogue& epilogue, const ConvWeights& weights, int threads) {
   const ConvPlan& plan = data.plan;
-  Buffer packed(plan.packed_bytes / 4, -77.0F);
+  Buffer packed(static_cast<size_t>(plan.packed_bytes / 4), -77.0F);
   conv_pack(plan, weights, packed.data());
-  Buffer scratch(plan.scratch_bytes(threads) / 4, std::numeric_limits<float>::quiet_NaN());
+  Buffer scratch(static_cast<size_t>(plan.scratch_bytes(threads) / 4), std::numeric_limits<float>::quiet_NaN());
   std::vector<float> out(data.output_size(), -99.0F);
   ConvArgs args{data.input.data(), packed.data(), out.data(), epilogue};
   TestThreads pool(threads);

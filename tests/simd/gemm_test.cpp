@@ -61,7 +61,7 @@ struct Case {
     g.b = {o.b_type == DType::F32 ? static_cast<const void*>(b.data()) : b16.data(), o.b_type,
            o.b_transposed ? 1 : ldb, o.b_transposed ? ldb : 1};
     if (o.packed) {
-      packed = Buffer(packed_b_bytes(isa, o.k, o.n) / 4, -77.0F);
+      packed = Buffer(static_cast<size_t>(packed_b_bytes(isa, o.k, o.n) / 4), -77.0F);
       pack_b(isa, g.b, o.k, o.n, packed.data());
       g.packed_b = packed.data();
     }
@@ -78,7 +78,7 @@ struct Case {
 };
 
 void run(Isa isa, const GemmArgs& g, int threads) {
-  Buffer scratch(gemm_scratch_bytes(isa, g, threads) / 4, std::numeric_limits<float>::quiet_NaN());
+  Buffer scratch(static_cast<size_t>(gemm_scratch_bytes(isa, g, threads) / 4), std::numeric_limits<float>::quiet_NaN());
   ASSERT_LE(gemm_scratch_bytes(isa, g, threads), gemm_scratch_bound(isa, threads));
   TestThreads pool(threads);
   gemm(isa, g, scratch.data(), threads == 1 ? ParallelFor{} : pool.get());

@@ -23,7 +23,8 @@ struct Layer {
 
   void run(Isa isa, int threads) {
     test::TestPool pool(threads);
-    std::vector<float> packed(rnn_packed_bytes(isa, d) / 4 + 32), scratch(rnn_scratch_bytes(isa, d, threads) / 4 + 32);
+    std::vector<float> packed(static_cast<size_t>(rnn_packed_bytes(isa, d) / 4 + 32));
+    std::vector<float> scratch(static_cast<size_t>(rnn_scratch_bytes(isa, d, threads) / 4 + 32));
     const auto aligned = [](std::vector<float>& v) {
       const auto at = reinterpret_cast<uintptr_t>(v.data());
       return v.data() + (64 - at % 64) % 64 / 4;
