@@ -346,7 +346,6 @@ TEST(HostileGf, ResealedDamageNeverCrashes) {
 
 TEST(HostileGf, LimitsHold) {
   const auto file = SpecWriter::write(sample_spec());
-  LoadOptions small;
   const auto with = [&](auto edit) {
     LoadOptions o;
     edit(o.limits);
