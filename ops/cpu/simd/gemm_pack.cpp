@@ -24,7 +24,7 @@ float load_as_f32(const PackSource& b, int64_t index) {
 PackSource advance(const PackSource& b, int64_t elements) {
   PackSource out = b;
   const auto bytes = static_cast<int64_t>(dtype_bits(b.type) / 8);
-  out.data = static_cast<const char*>(b.data) + elements * bytes;
+  if (b.data != nullptr) out.data = static_cast<const char*>(b.data) + elements * bytes;  // k == 0: nothing there
   return out;
 }
 
