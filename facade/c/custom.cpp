@@ -61,13 +61,22 @@ struct CKernel : Kernel {
   gf_kernel c;
 };
 
+// What a callback returned. A failure without a sentence of its own gets one; a number that is no status is a failure too.
+Error outcome(gf_node& node, gf_status status) {
+  if (status == GF_OK) return Error::Ok;
+  const bool known = status > 0 && status <= GF_INTERNAL && std::strcmp(error_name(static_cast<Error>(status)), error_name(Error{0xffff})) != 0;
+  if (!known) status = GF_INTERNAL;
+  if (known && node.refused[0] != '\0') return static_cast<Error>(status);
+  return static_cast<Error>(gf_node_fail(&node, status, known ? "its callback failed and did not say why" : "its callback returned a number that is no gf_status"));
+}
+
 Error infer_c(InferContext& context, const void* attrs) {
   const auto& op = static_cast<const COp&>(context.def());
   gf_node node;
   node.infer = &context;
   node.def = &op;
   node.attrs = attrs;
-  return static_cast<Error>(op.callback(op.context, &node));
+  return outcome(node, op.callback(op.context, &node));
 }
 
 Error prepare_c(const NodeView& view, KernelPlan& plan) {
@@ -77,7 +86,7 @@ Error prepare_c(const NodeView& view, KernelPlan& plan) {
   node.def = view.def;
   node.attrs = view.attrs;
   gf_kernel_plan wanted{};
-  const auto e = static_cast<Error>(k.prepare(k.context, &node, &wanted));
+  const Error e = outcome(node, k.prepare(k.context, &node, &wanted));
   plan.data_bytes = wanted.data_bytes;
   plan.scratch_bytes = wanted.scratch_bytes;
   plan.scratch_bytes_per_worker = wanted.scratch_bytes_per_worker;
@@ -94,7 +103,7 @@ Error init_c(const NodeView& view, InitContext& context) {
   node.attrs = view.attrs;
   node.data = context.data;
   node.detail = context.detail;
-  return static_cast<Error>(k.init(k.context, &node));
+  return outcome(node, k.init(k.context, &node));
 }
 
 Error run_c(RunContext& context) {
@@ -105,7 +114,7 @@ Error run_c(RunContext& context) {
   node.attrs = context.attrs;
   node.data = context.data;
   node.detail = context.detail;
-  return static_cast<Error>(k.run(k.context, &node));
+  return outcome(node, k.run(k.context, &node));
 }
 
 // A tensor of an inference or of a session being made.
@@ -372,9 +381,9 @@ gf_status gf_node_floats(const gf_node* node, const char* name, const float** va
 gf_status gf_node_fail(gf_node* node, gf_status status, const char* text) {
   if (node == nullptr) return GF_INVALID_ARGUMENT;
   if (text == nullptr) text = "";
+  node->refused = text;
   if (node->infer != nullptr) return static_cast<gf_status>(node->infer->fail(static_cast<Error>(status), "%s", text));
   if (node->detail != nullptr) static_cast<void>(node->detail->set(static_cast<Error>(status), node->run != nullptr ? node->run->node : -1, "%s", text));
-  node->refused = text;
   return status;
 }
 

@@ -144,6 +144,7 @@ struct gf_program : gf::c::Handle {
   gf_allocator allocator{};
   const gf::Program* program = nullptr;   // `own`, or the model's
   std::optional<gf::Program> own;
+  std::shared_ptr<gf_tables::Rows> rows;  // behind `tables`, where the caller gave some
   gf::Tables tables;
   gf::Isa isa = gf::Isa::Portable;
 };
@@ -173,6 +174,7 @@ struct gf_threads : gf::c::Handle {
 struct gf_session : gf::c::Handle {
   gf_session() : Handle(gf::c::Kind::Session) {}
   gf_allocator allocator{};
+  std::shared_ptr<gf_tables::Rows> rows;  // closing `own` asks its kernels
   gf::Session* session = nullptr;         // `own`, or the model's
   gf::Session own;
   std::atomic<bool> cancel{false};

@@ -8,8 +8,8 @@ using gf::c::guarded;
 struct gf_model : gf::c::Handle {
   explicit gf_model(gf::Model m) : Handle(gf::c::Kind::Model), model(std::move(m)) {}
 
+  std::shared_ptr<gf_tables::Rows> rows;   // custom ops and kernels that the model uses: stand until its sessions are closed
   gf::Model model;
-  std::shared_ptr<gf_tables::Rows> rows;   // custom ops and kernels that the model uses
   gf_program program;
   gf_state state;
   std::map<std::string, std::unique_ptr<gf_session>, std::less<>> sessions;
@@ -119,7 +119,11 @@ gf_status named(gf_model* model, gf_kind kind, const char* name, gf_dtype dtype,
   gf_session* session = nullptr;
   GF_C_TRY(main_session(model, &session, error));
   const int32_t index = gf_session_find(session, kind, name);
-  if (index < 0) return fail(error, Error::NotFound, "the model has no %s '%.100s'", kind == GF_INPUT ? "input" : "output", name);
+  if (index < 0)
+    return guarded(error, [&]() -> gf_status {  // says which names there are
+      static_cast<void>(kind == GF_INPUT ? model->model.input_view(name) : model->model.output_view(name));
+      return GF_INTERNAL;
+    });
   gf_tensor t = GF_TENSOR_INIT;
   GF_C_TRY(gf_session_tensor(session, kind, index, &t, error));
   if (dtype != GF_ANY && static_cast<int32_t>(dtype) != t.dtype)

@@ -95,6 +95,7 @@ gf_status gf_program_load(const void* bytes, size_t size, const gf_program_optio
     made->allocator = o.allocator;
     made->own = *loaded;
     made->program = &*made->own;
+    if (o.tables != nullptr) made->rows = o.tables->rows;
     made->tables = tables;
     made->isa = gf::machine_isa();
     *program = made;

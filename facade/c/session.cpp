@@ -33,6 +33,11 @@ gf_status tensor_at(const gf_session* session, gf_kind kind, int32_t index, gf::
   return GF_OK;
 }
 
+// Data that a run reads and writes is not touched while it goes on.
+gf_status check_idle(const gf_session* session, gf_error* error) {
+  return session->session->running() ? fail(error, Error::Busy, "the session is running on another thread") : GF_OK;
+}
+
 uint64_t bytes_of(const gf::TensorView& view) {
   uint64_t bytes = 0;
   return gf::bytes_checked(view.count(), view.dtype, bytes) ? bytes : 0;
@@ -68,6 +73,7 @@ gf_status gf_session_create(const gf_program* program, const char* entry, const 
     auto* handle = gf::c::make_handle<gf_session>(program->allocator);
     if (handle == nullptr) return fail(error, Error::OutOfMemory, "the allocator gave nothing");
     handle->allocator = program->allocator;
+    handle->rows = program->rows;
     handle->own = std::move(*made);
     handle->session = &handle->own;
     handle->own.set_cancel(&handle->cancel);
@@ -111,6 +117,7 @@ gf_status gf_session_set_shape(gf_session* session, int32_t input, const int64_t
 gf_status gf_session_write(gf_session* session, int32_t input, const void* data, size_t bytes, gf_error* error) {
   gf::TensorView view;
   GF_C_TRY(tensor_at(session, GF_INPUT, input, view, error));
+  GF_C_TRY(check_idle(session, error));
   if (bytes != bytes_of(view))
     return fail(error, Error::ShapeMismatch, "input %d takes %llu bytes in its shape, not %zu", input, static_cast<unsigned long long>(bytes_of(view)), bytes);
   if (bytes == 0) return GF_OK;
@@ -123,6 +130,7 @@ gf_status gf_session_write(gf_session* session, int32_t input, const void* data,
 gf_status gf_session_read(const gf_session* session, int32_t output, void* data, size_t bytes, gf_error* error) {
   gf::TensorView view;
   GF_C_TRY(tensor_at(session, GF_OUTPUT, output, view, error));
+  GF_C_TRY(check_idle(session, error));
   const uint64_t needed = bytes_of(view);
   if (bytes < needed) return fail(error, Error::BufferTooSmall, "output %d has %llu bytes, room for %zu was given", output, static_cast<unsigned long long>(needed), bytes);
   if (needed == 0) return GF_OK;
@@ -154,6 +162,7 @@ void gf_session_cancel(gf_session* session, int cancel) {
 
 gf_status gf_session_set_profile(gf_session* session, gf_profile_function function, void* context, gf_error* error) {
   GF_C_HANDLE(session, Session, error);
+  GF_C_TRY(check_idle(session, error));
   gf::ProfileHook hook;
   hook.after_node = function;
   hook.context = context;

@@ -166,7 +166,7 @@ class SessionBuilder {
             best_refusal = plan.refused;
           }
         } else {
-          return blame(core_, index, GF_FAIL(detail_, e, static_cast<int32_t>(index), "kernel %s failed to prepare", k->name), detail_);
+          return blame(core_, index, GF_FAIL(detail_, e, static_cast<int32_t>(index), "kernel %s failed to prepare%s%s", k->name, plan.refused[0] != '\0' ? ": " : "", plan.refused), detail_);
         }
       }
     }
@@ -239,7 +239,7 @@ class SessionBuilder {
       for (int32_t k = 0; k < n.in_count; ++k) {
         const int32_t in = n.source->inputs()->Get(static_cast<uint32_t>(k));
         const bool is_view = (n.def->info.flags & kOpView) != 0 && k == 0;
-        const bool in_place = ((n.plan.inplace_inputs >> k) & 1U) != 0;
+        const bool in_place = k < 32 && ((n.plan.inplace_inputs >> k) & 1U) != 0;
         if (in < 0 || (!is_view && !in_place)) continue;
         const int32_t root = core_.tensor(in).root;
         TensorRecord& r = core_.tensor(root);

@@ -258,6 +258,8 @@ Error Session::bind_output(int i, void* data, size_t bytes, ErrorDetail* detail)
   return bind(*core_, core_->tensor(core_->graph(0).outputs()->Get(static_cast<uint32_t>(i))), core_->options.external_outputs, data, bytes, detail);
 }
 
+bool Session::running() const { return core_ != nullptr && core_->running.load(std::memory_order_relaxed); }
+
 Error Session::run(ErrorDetail* detail) {
   if (core_ == nullptr) return GF_FAIL(detail, Error::WrongPhase, -1, "the session is closed or was never created");
 #ifndef NDEBUG

@@ -123,6 +123,8 @@ class Session {
   /// ones (IndexOutOfRange, DivisionByZero, BadData, ShapeOutOfBounds). After an error State is unchanged.
   Error run(ErrorDetail* detail = nullptr);
 
+  /// A run is going on (on another thread, or around a callback of its own). Any thread.
+  bool running() const;
   int node_count() const;
   NodeReport node(int i) const;
   MemoryNeeds memory() const;

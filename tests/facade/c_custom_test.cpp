@@ -1,5 +1,8 @@
 // needs: GF_CONVERTER GF_IO GF_OPS_CPU
 // Ops and kernels written against the C API: every callback, attributes and their defaults, refusal, errors with the place.
+#include <atomic>
+#include <thread>
+
 #include "runtime/include/ghostflow/ghostflow_custom.h"
 #include "tests/facade/c_api_support.h"
 
@@ -173,6 +176,24 @@ TEST(CCustom, OpAndKernelRunBetweenTheLibrarysOps) {
   EXPECT_EQ(Seen::destroys, 1);
 }
 
+TEST(CCustom, TablesMayGoBeforeWhatWasMadeOfThem) {
+  Seen::destroys = 0;
+  Tables2 t;
+  ASSERT_EQ(t.add_op(), GF_OK);
+  ASSERT_EQ(t.add_kernel(), GF_OK);
+  gf_program_options o = GF_PROGRAM_OPTIONS_INIT;
+  o.tables = t.tables;
+  {
+    StrictC s(mirror_file(2, 7), nullptr, &o);
+    gf_tables_destroy(t.tables);
+    t.tables = nullptr;
+    const std::vector<float> x(8, 1.0F);
+    ASSERT_EQ(gf_session_write(s.session, 0, x.data(), x.size() * 4, &t.error), GF_OK) << t.error.text;
+    ASSERT_EQ(gf_session_run(s.session, &t.error), GF_OK) << t.error.text;
+  }
+  EXPECT_EQ(Seen::destroys, 1);
+}
+
 TEST(CCustom, AttributesThatTheFileLeavesOutHaveTheirDefaults) {
   Tables2 t;
   gf_status status = GF_OK;
@@ -235,6 +256,218 @@ TEST(CCustom, KernelForAnOpOfTheLibraryWinsByRankAndMayRefuse) {
     EXPECT_EQ(std::string(r.kernel) == "add_c", !refuse);
     EXPECT_STREQ(r.refused, refuse ? "not today" : "");
   }
+}
+
+// One op "example.mirror" whose callbacks are the test's; the error of the first run, or of setting up.
+struct Callbacks {
+  gf_status (*infer)(void*, gf_node*) = [](void*, gf_node* node) {
+    const int64_t n[] = {4};
+    return gf_node_set_output(node, 0, GF_FLOAT32, 1, n, nullptr);
+  };
+  gf_status (*prepare)(void*, gf_node*, gf_kernel_plan*) = [](void*, gf_node*, gf_kernel_plan*) { return GF_OK; };
+  gf_status (*init)(void*, gf_node*) = nullptr;
+  gf_status (*run)(void*, gf_node*) = [](void*, gf_node*) { return GF_OK; };
+
+  gf_error first_error() const {
+    Tables2 t;
+    gf_op op = GF_OP_INIT;
+    op.name = "example.mirror";
+    op.infer = infer;
+    EXPECT_EQ(gf_tables_add_op(t.tables, &op, &t.error), GF_OK) << t.error.text;
+    gf_kernel k = GF_KERNEL_INIT;
+    k.op = op.name;
+    k.name = "mine";
+    k.prepare = prepare;
+    k.init = init;
+    k.run = run;
+    EXPECT_EQ(gf_tables_add_kernel(t.tables, &k, &t.error), GF_OK) << t.error.text;
+    const auto bytes = emit_graph([](ir::Model&, ir::Entry& e) {
+      ir::Builder b(e, e.body);
+      b.set_origin("m", "Mirror 'm'");
+      const auto y = b.add<Mirror>({e.add_input("x", DType::F32, shape_of({3}))});
+      e.value(y).name = "y";
+      e.body.outputs = {y};
+    });
+    OwnedModel m;
+    t.error = gf_error{};
+    if (t.load(bytes, m.out()) == GF_OK) static_cast<void>(gf_model_run(m, &t.error));
+    return t.error;
+  }
+};
+
+void expect_error(const gf_error& e, gf_status status, const char* words) {
+  EXPECT_EQ(e.status, status) << e.text;
+  EXPECT_NE(std::string(e.text).find(words), std::string::npos) << e.text;
+  EXPECT_NE(std::string(e.text).find("Mirror 'm'"), std::string::npos) << e.text;  // where
+  EXPECT_EQ(e.node, 0);
+}
+
+TEST(CCustom, CallbacksThatFailSayWhere) {
+  EXPECT_EQ(Callbacks().first_error().status, GF_OK);
+  Callbacks c;
+  c.run = [](void*, gf_node*) { return GF_BAD_DATA; };
+  expect_error(c.first_error(), GF_BAD_DATA, "did not say why");
+  c.run = [](void*, gf_node* node) { return gf_node_fail(node, GF_BAD_DATA, "for this reason"); };
+  expect_error(c.first_error(), GF_BAD_DATA, "for this reason");
+  c.run = [](void*, gf_node*) { return static_cast<gf_status>(-7); };
+  expect_error(c.first_error(), GF_INTERNAL, "no gf_status");
+  c.run = [](void*, gf_node*) { return static_cast<gf_status>(65536 + GF_BUSY); };
+  expect_error(c.first_error(), GF_INTERNAL, "no gf_status");
+  c = Callbacks();
+  c.init = [](void*, gf_node* node) { return gf_node_fail(node, GF_OUT_OF_MEMORY, "no room for me"); };
+  expect_error(c.first_error(), GF_OUT_OF_MEMORY, "no room for me");
+  c = Callbacks();
+  c.prepare = [](void*, gf_node* node, gf_kernel_plan*) { return gf_node_fail(node, GF_UNSUPPORTED, "not these shapes"); };
+  expect_error(c.first_error(), GF_UNSUPPORTED, "not these shapes");
+  c.prepare = [](void*, gf_node* node, gf_kernel_plan*) { return gf_node_fail(node, GF_BAD_ATTRIBUTE, "scale is odd"); };
+  expect_error(c.first_error(), GF_BAD_ATTRIBUTE, "scale is odd");
+}
+
+// While one thread makes a model's first session, another one is told so.
+TEST(CCustom, TwoThreadsOnTheSetUpOfOneModel) {
+  static std::atomic<bool> inside, open;
+  inside = open = false;
+  Tables2 t;
+  ASSERT_EQ(t.add_op(), GF_OK);
+  gf_kernel k = GF_KERNEL_INIT;
+  k.op = "example.mirror";
+  k.name = "waits";
+  k.prepare = [](void*, gf_node*, gf_kernel_plan*) {
+    inside = true;
+    while (!open) std::this_thread::yield();
+    return GF_OK;
+  };
+  k.run = [](void*, gf_node*) { return GF_OK; };
+  ASSERT_EQ(gf_tables_add_kernel(t.tables, &k, &t.error), GF_OK);
+  OwnedModel m;
+  ASSERT_EQ(t.load(mirror_file(1, 0), m.out()), GF_OK) << t.error.text;
+  gf_status first = GF_INTERNAL;
+  std::thread maker([&] { first = gf_model_run(m, nullptr); });
+  while (!inside) std::this_thread::yield();
+  gf_error e;
+  EXPECT_EQ(gf_model_run(m, &e), GF_BUSY);
+  EXPECT_NE(std::string(e.text).find("another thread"), std::string::npos) << e.text;
+  open = true;
+  maker.join();
+  EXPECT_EQ(first, GF_OK);
+  EXPECT_EQ(gf_model_run(m, &e), GF_OK) << e.text;
+}
+
+TEST(CCustom, InferenceThatMakesNoSense) {
+  Callbacks c;
+  c.infer = [](void*, gf_node*) { return GF_OK; };
+  expect_error(c.first_error(), GF_INTERNAL, "left output 0 unset");
+  c.infer = [](void*, gf_node* node) { return gf_node_fail(node, GF_SHAPE_MISMATCH, "x is too long"); };
+  expect_error(c.first_error(), GF_SHAPE_MISMATCH, "x is too long");
+  c.infer = [](void*, gf_node*) { return GF_TYPE_MISMATCH; };
+  expect_error(c.first_error(), GF_TYPE_MISMATCH, "did not say why");
+  c.infer = [](void*, gf_node* node) {
+    const int64_t n[] = {INT64_MAX, INT64_MAX};
+    return gf_node_set_output(node, 0, GF_FLOAT32, 2, n, nullptr);
+  };
+  EXPECT_NE(c.first_error().status, GF_OK);
+  c.infer = [](void*, gf_node* node) {  // none of these is taken, and the node says so itself
+    const int64_t down[] = {-1}, n[] = {4}, more[] = {5};
+    gf_tensor y = GF_TENSOR_INIT;
+    EXPECT_EQ(gf_node_set_output(node, 0, GF_FLOAT32, 1, down, nullptr), GF_INVALID_ARGUMENT);
+    EXPECT_EQ(gf_node_set_output(node, 0, GF_FLOAT32, 1, n, more), GF_INVALID_ARGUMENT);
+    EXPECT_EQ(gf_node_set_output(node, 0, GF_FLOAT32, 9, n, nullptr), GF_INVALID_ARGUMENT);
+    EXPECT_EQ(gf_node_set_output(node, 0, GF_FLOAT32, 1, nullptr, nullptr), GF_INVALID_ARGUMENT);
+    EXPECT_EQ(gf_node_set_output(node, 1, GF_FLOAT32, 1, n, nullptr), GF_INVALID_ARGUMENT);
+    EXPECT_EQ(gf_node_set_output(node, 0, static_cast<gf_dtype>(99), 1, n, nullptr), GF_INVALID_ARGUMENT);
+    EXPECT_EQ(gf_node_set_output(node, 0, GF_ANY, 1, n, nullptr), GF_INVALID_ARGUMENT);
+    EXPECT_EQ(gf_node_output(node, 0, &y), GF_WRONG_PHASE);
+    EXPECT_EQ(gf_node_input(node, -1, &y), GF_INVALID_ARGUMENT);
+    EXPECT_EQ(gf_node_input(node, 0, nullptr), GF_INVALID_ARGUMENT);
+    EXPECT_EQ(gf_node_data(node), nullptr);
+    EXPECT_EQ(gf_node_scratch(node), nullptr);
+    gf_node_parallel(node, 3, [](void*, int64_t, int) { FAIL(); }, nullptr);
+    return gf_node_set_output(node, 0, GF_FLOAT32, 1, n, nullptr);
+  };
+  EXPECT_EQ(c.first_error().status, GF_OK);
+}
+
+TEST(CCustom, PlansThatMakeNoSense) {
+  for (uint64_t gf_kernel_plan::*bytes : {&gf_kernel_plan::data_bytes, &gf_kernel_plan::scratch_bytes, &gf_kernel_plan::scratch_bytes_per_worker}) {
+    for (const uint64_t absurd : {~uint64_t{0}, ~uint64_t{0} / 2, uint64_t{1} << 50}) {
+      static uint64_t gf_kernel_plan::*field;
+      static uint64_t value;
+      field = bytes, value = absurd;
+      Callbacks c;
+      c.prepare = [](void*, gf_node*, gf_kernel_plan* plan) {
+        plan->*field = value;
+        return GF_OK;
+      };
+      const gf_error e = c.first_error();
+      EXPECT_TRUE(e.status == GF_LIMIT_EXCEEDED || e.status == GF_OUT_OF_MEMORY) << e.status << " " << e.text;
+    }
+  }
+  Callbacks c;
+  c.prepare = [](void*, gf_node*, gf_kernel_plan* plan) {
+    plan->inplace_inputs = ~0U;  // inputs that there are not
+    return GF_OK;
+  };
+  EXPECT_EQ(c.first_error().status, GF_OK);
+}
+
+// Bit i of inplace_inputs speaks of input i alone: input 32 once lent its memory when bit 0 was set.
+struct Sum33 {
+  static constexpr OpInfo info{.id = kFirstCustomOpId + 6, .name = "example.sum", .min_inputs = 33, .max_inputs = 33};
+  using Attrs = NoAttrs;
+  static Error infer(InferContext& c, const Attrs&) { return c.set(0, DType::F32, c.shape(0)); }
+  static constexpr NoGradient grad{"an example"};
+};
+
+TEST(CCustom, MemoryIsOnlyTakenOverFromInputsThatWereNamed) {
+  Tables2 t;
+  gf_op op = GF_OP_INIT;
+  op.name = "example.sum";
+  op.min_inputs = op.max_inputs = 33;
+  op.infer = [](void*, gf_node* node) {
+    gf_tensor x = GF_TENSOR_INIT;
+    EXPECT_EQ(gf_node_input(node, 0, &x), GF_OK);
+    return gf_node_set_output(node, 0, GF_FLOAT32, x.rank, x.dims, x.min_dims);
+  };
+  ASSERT_EQ(gf_tables_add_op(t.tables, &op, &t.error), GF_OK) << t.error.text;
+  gf_kernel k = GF_KERNEL_INIT;
+  k.op = op.name;
+  k.name = "sum_c";
+  k.prepare = [](void*, gf_node*, gf_kernel_plan* plan) {
+    plan->inplace_inputs = 1;
+    return GF_OK;
+  };
+  k.run = [](void*, gf_node* node) {
+    gf_tensor x = GF_TENSOR_INIT, y = GF_TENSOR_INIT;
+    EXPECT_EQ(gf_node_output(node, 0, &y), GF_OK);
+    for (int i = 0; i < 33; ++i) {
+      EXPECT_EQ(gf_node_input(node, i, &x), GF_OK);
+      for (int64_t j = 0; j < x.dims[0]; ++j) {
+        float& sum = static_cast<float*>(y.data)[j];
+        sum = (i == 0 ? 0 : sum) + static_cast<const float*>(x.data)[j];
+      }
+    }
+    return GF_OK;
+  };
+  ASSERT_EQ(gf_tables_add_kernel(t.tables, &k, &t.error), GF_OK) << t.error.text;
+  const auto bytes = emit_graph([](ir::Model&, ir::Entry& e) {
+    ir::Builder b(e, e.body);
+    const auto x = e.add_input("x", DType::F32, shape_of({16}));
+    std::vector<ir::ValueId> inputs(32, x);
+    inputs.push_back(b.add<op::Add>({x, x}));  // ends with the sum
+    const auto y = b.add<Sum33>(inputs);
+    const auto z = b.add<op::Add>({y, y});
+    e.value(z).name = "z";
+    e.body.outputs = {z};
+  });
+  OwnedModel m;
+  ASSERT_EQ(t.load(bytes, m.out()), GF_OK) << t.error.text;
+  void* x = nullptr;
+  const void* z = nullptr;
+  ASSERT_EQ(gf_model_input(m, "x", GF_FLOAT32, &x, nullptr, &t.error), GF_OK) << t.error.text;
+  std::fill_n(static_cast<float*>(x), 16, 1.0F);
+  ASSERT_EQ(gf_model_run(m, &t.error), GF_OK) << t.error.text;
+  ASSERT_EQ(gf_model_output(m, "z", GF_FLOAT32, &z, nullptr, &t.error), GF_OK) << t.error.text;
+  EXPECT_EQ(static_cast<const float*>(z)[0], 68);  // 2 x (32 x 1 + 2)
 }
 
 TEST(CCustom, DescriptionsThatMakeNoSense) {

@@ -167,6 +167,34 @@ TEST(CMisuse, FilesThatAreNone) {
   EXPECT_EQ(gf_model_load_memory(file.span().data() + 4, file.span().size() - 4, &o, m.out(), &e), GF_MISALIGNED);
 }
 
+TEST(CMisuse, BlocksThatAreNotAligned) {
+  StrictC s(counter_file());
+  gf_error e;
+  std::vector<Block> room;
+  const auto crooked = [&](size_t bytes) {
+    room.emplace_back(bytes + GF_ALIGNMENT);
+    return static_cast<void*>(room.back().span().data() + GF_ALIGNMENT / 2);
+  };
+  OwnedWeights w;
+  EXPECT_EQ(gf_weights_create(s.program, nullptr, crooked(s.size(0)), s.size(0), w.out(), &e), GF_MISALIGNED) << e.text;
+  OwnedState state;
+  EXPECT_EQ(gf_state_create(s.program, crooked(s.size(1)), s.size(1), state.out(), &e), GF_MISALIGNED) << e.text;
+  struct Part {
+    void* gf_session_memory::*block;
+    size_t gf_session_memory::*bytes;
+    const char* name;
+  };
+  for (const Part& part : {Part{&gf_session_memory::session, &gf_session_memory::session_bytes, "session memory"},
+                           Part{&gf_session_memory::activations, &gf_session_memory::activation_bytes, "activation memory"},
+                           Part{&gf_session_memory::scratch, &gf_session_memory::scratch_bytes, "scratch memory"}}) {
+    gf_session_memory m = s.memory;
+    m.*part.block = crooked(m.*part.bytes);
+    OwnedSession session;
+    EXPECT_EQ(gf_session_create(s.program, nullptr, s.weights, s.state, nullptr, &m, session.out(), &e), GF_MISALIGNED) << part.name;
+    EXPECT_TRUE(says(e, part.name) && says(e, "64")) << e.text;
+  }
+}
+
 TEST(CMisuse, WrongNamesTypesSizesAndShapes) {
   OwnedModel m;
   gf_error e;
@@ -175,7 +203,7 @@ TEST(CMisuse, WrongNamesTypesSizesAndShapes) {
   void* data = nullptr;
   size_t size = 0;
   EXPECT_EQ(gf_model_input(m, "picture", GF_FLOAT32, &data, &size, &e), GF_NOT_FOUND);
-  EXPECT_TRUE(says(e, "picture")) << e.text;
+  EXPECT_TRUE(says(e, "no input 'picture'; it has 'x'")) << e.text;
   EXPECT_EQ(gf_model_input(m, "x", GF_INT8, &data, &size, &e), GF_TYPE_MISMATCH);
   EXPECT_TRUE(says(e, "float32") && says(e, "int8")) << e.text;
   EXPECT_EQ(gf_model_input(m, nullptr, GF_FLOAT32, &data, &size, &e), GF_INVALID_ARGUMENT);
@@ -284,6 +312,10 @@ TEST(CMisuse, TwoThreadsOnOneSession) {
   EXPECT_TRUE(says(e, "another thread")) << e.text;
   const int64_t dims[] = {1, 3};
   EXPECT_EQ(gf_session_set_shape(s.session, 0, dims, 2, &e), GF_BUSY);
+  float numbers[12] = {};
+  EXPECT_EQ(gf_session_write(s.session, 0, numbers, sizeof numbers, &e), GF_BUSY);
+  EXPECT_EQ(gf_session_read(s.session, 0, numbers, sizeof numbers, &e), GF_BUSY);
+  EXPECT_EQ(gf_session_set_profile(s.session, nullptr, nullptr, &e), GF_BUSY);
   gate.open = true;
   runner.join();
   EXPECT_EQ(first, GF_OK);

@@ -269,9 +269,10 @@ int32_t gf_session_find(const gf_session* session, gf_kind kind, const char* nam
 gf_status gf_session_tensor(const gf_session* session, gf_kind kind, int32_t index, gf_tensor* tensor, gf_error* error);
 /** New shape of a dynamic input, inside its bounds; no memory is allocated. Errors: SHAPE_MISMATCH, SHAPE_OUT_OF_BOUNDS, BUSY. */
 gf_status gf_session_set_shape(gf_session* session, int32_t input, const int64_t* dims, int32_t rank, gf_error* error);
-/** Copies exactly the bytes of the input in its current shape. Errors: SHAPE_MISMATCH (another number of bytes), WRONG_PHASE. */
+/** Copies exactly the bytes of the input in its current shape. Errors: SHAPE_MISMATCH (another number of bytes), WRONG_PHASE,
+ *  BUSY. */
 gf_status gf_session_write(gf_session* session, int32_t input, const void* data, size_t bytes, gf_error* error);
-/** Copies an output; `bytes` must be at least its bytes. Errors: BUFFER_TOO_SMALL, WRONG_PHASE (nothing there yet). */
+/** Copies an output; `bytes` must be at least its bytes. Errors: BUFFER_TOO_SMALL, BUSY, WRONG_PHASE (nothing there yet). */
 gf_status gf_session_read(const gf_session* session, int32_t output, void* data, size_t bytes, gf_error* error);
 /** Caller memory for an input or output of a session made with GF_EXTERNAL_*: room for the largest shape, aligned to the
  *  element; read or written by every later run until bound anew. Errors: WRONG_PHASE, BUFFER_TOO_SMALL, MISALIGNED, BUSY. */
@@ -283,7 +284,7 @@ gf_status gf_session_run(gf_session* session, gf_error* error);
 /** `cancel` 1: a run that is going on, and every later one, stops between nodes with CANCELLED; 0: no more. Any thread. */
 void gf_session_cancel(gf_session* session, int cancel);
 /** Called after every node with its times on the monotonic clock, on the thread of the run; must not call the session.
- *  NULL ends it. Not while the session runs. */
+ *  NULL ends it. Errors: BUSY. */
 typedef void (*gf_profile_function)(void* context, int32_t node, uint64_t begin_ns, uint64_t end_ns);
 gf_status gf_session_set_profile(gf_session* session, gf_profile_function function, void* context, gf_error* error);
 

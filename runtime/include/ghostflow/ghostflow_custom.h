@@ -91,7 +91,7 @@ typedef struct gf_kernel {
 #define GF_KERNEL_INIT {sizeof(gf_kernel), 0, 0, 10, 0, 0, 0, 0, 0}
 
 /** All ops and kernels of the library, to add to until the first model or program uses it. Descriptions are copied (strings too);
- *  contexts must outlive the table. A model keeps what it uses; a gf_program does not: destroy the table after it. */
+ *  contexts must outlive all use. Models, programs and sessions keep what they use: the table may go before them. */
 gf_status gf_tables_create(gf_tables** tables, gf_error* error);
 void gf_tables_destroy(gf_tables* tables);
 /** Errors: INVALID_ARGUMENT (a name that is taken, a missing function, arity), WRONG_PHASE (in use already). */
