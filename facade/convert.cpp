@@ -91,6 +91,7 @@ std::vector<std::byte> onnx_to_gf(const std::string& path, const OnnxToGfOptions
   onnx::ImportOptions import;
   import.entry = options.entry;
   import.dims = options.dims;
+  import.custom_ops = options.custom_ops;
   ConvertOptions convert;
   convert.metadata.assign(options.metadata.begin(), options.metadata.end());
   ir::Model model = convert_files({{path, import}}, convert);

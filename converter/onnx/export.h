@@ -14,6 +14,8 @@ namespace gf::onnx {
 /// Metadata keys of exported models. Values: "output=input" and "NAME=LO..HI", one a line.
 inline constexpr const char* kStatesKey = "ghostflow.states";
 inline constexpr const char* kDimsKey = "ghostflow.dims";
+/// Domain of custom ops whose name has no dot; others have their own: "example.mirror" is `mirror` of domain "example".
+inline constexpr const char* kCustomDomain = "ghostflow.custom";
 /// Operator set that exported models ask for, unless one of their ops exists only from a later one.
 inline constexpr int64_t kExportOpset = 17;
 

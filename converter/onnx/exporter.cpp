@@ -338,7 +338,7 @@ bool Exporter::raise_shape(ir::Node& node) {
 void Exporter::raise_custom(const ir::Node& node) {
   const std::string full = node.def->info.name;
   const size_t dot = full.rfind('.');
-  const std::string domain = dot == std::string::npos ? "ghostflow.custom" : full.substr(0, dot);
+  const std::string domain = dot == std::string::npos ? kCustomDomain : full.substr(0, dot);
   domains_.insert(domain);
   std::vector<Perm> forms, out_forms;
   for (const ValueId v : node.inputs) forms.push_back(v == kNoValue ? Perm() : identity_form(entry_.value(v).shape.rank));

@@ -187,6 +187,7 @@ void import_model(const Model& model, const ImportOptions& options, const Evalua
   state.entry = entry.get();
   state.evaluator = evaluator;
   state.external = external;
+  state.custom_ops = options.custom_ops;
   Importer(model, options, state, notes).run();
   target.entries.push_back(std::move(entry));
 }

@@ -20,6 +20,7 @@ struct ImportOptions {
   std::map<std::string, std::pair<int64_t, int64_t>> dims;       ///< bounds of a named dimension
   std::map<std::string, ir::ConstantPtr> bind;                   ///< inputs that become constants
   std::string entry = "main";
+  std::vector<const OpDef*> custom_ops;                          ///< ops of the caller's own, by domain.operator; not owned
 };
 
 /// One operator that could not be imported.

@@ -145,7 +145,8 @@ void ImportScope::lower_node(const Node& node, size_t index, ir::Block& block) {
   const int64_t version = opset(node.domain);
   bool known = false;
   const ImportRow* row = find_row(node, version, known);
-  if (row == nullptr) {
+  const OpDef* custom = row == nullptr && !known ? find_custom_op(state_.custom_ops, node) : nullptr;
+  if (row == nullptr && custom == nullptr) {
     report(node, index, known ? "this operator exists only from a later opset than the model's" : "this operator is not supported", "");
     return;
   }
@@ -155,7 +156,8 @@ void ImportScope::lower_node(const Node& node, size_t index, ir::Block& block) {
   Lowering lowering(node, version, builder, *this);
   const size_t first = block.nodes.size();
   try {
-    row->lower(lowering);
+    if (custom != nullptr) lower_custom(lowering, *custom);
+    else row->lower(lowering);
     fold_new_nodes(block, first);
   } catch (const UnsupportedOperator& u) {
     report(node, index, u.reason, u.alternative);

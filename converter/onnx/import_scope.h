@@ -17,6 +17,7 @@ struct ImportState {
   ir::Entry* entry = nullptr;
   Evaluator evaluator;
   ExternalData* external = nullptr;
+  std::span<const OpDef* const> custom_ops;
   std::vector<Unsupported> unsupported;
   std::vector<std::string> function_stack;
   int64_t nodes_left = 1'000'000;       ///< function inlining may not explode
@@ -61,6 +62,10 @@ class ImportScope {
   std::vector<std::unique_ptr<Tensor>> owned_;
   std::set<std::string> poisoned_;
 };
+
+/// The custom op that `node` names by domain and operator, or nullptr; and such a node, taken one to one.
+const OpDef* find_custom_op(std::span<const OpDef* const> ops, const Node& node);
+void lower_custom(Lowering& l, const OpDef& op);
 
 /// "ai.onnx" for "", else the domain itself.
 std::string domain_name(const std::string& domain);

@@ -37,6 +37,7 @@ uint64_t bytes_of(const ir::Value& v) {
 
 bool fold_node(ir::Entry& entry, ir::Node& node, const Evaluator& evaluator, const FoldOptions& options) {
   if ((node.def->info.flags & (kOpControlFlow | kOpRandom)) != 0 || node.writes_state >= 0) return false;
+  if (node.def->info.id >= kFirstCustomOpId) return false;  // its kernels are the user's, and the evaluator has none
   const auto done = [&] {
     return std::all_of(node.outputs.begin(), node.outputs.end(),
                        [&](ir::ValueId o) { return o == ir::kNoValue || entry.value(o).is_constant(); });

@@ -345,6 +345,52 @@ TEST(OnnxExport, CustomOpsHaveADomainOfTheirOwn) {
   EXPECT_EQ(checker_says(write_model(m), m.opset()), "");
 }
 
+// The importer takes such nodes when it is given the op, and says what is wrong with them.
+TEST(OnnxExport, CustomOpsComeBack) {
+  Net n;
+  const auto x = n.input("x", {2});
+  n.output("y", n.b.add<Mirror>({x}, {.scale = 2, .tail = 7}));
+  n.output("z", n.b.add<Mirror>({n.weights({3})}, {}));  // constant inputs: not folded, the converter has no kernel of it
+  Model m = export_model(n.model, {});
+  const auto import = [&](std::vector<const OpDef*> ops) {
+    ir::Model target;
+    ImportOptions options;
+    options.custom_ops = std::move(ops);
+    import_model(m, options, make_evaluator(default_tables(false)), nullptr, target);
+    return target;
+  };
+  EXPECT_THROW(import({}), ImportError);
+  const ir::Model back = import({&op_def<Mirror>});
+  const auto& nodes = back.entries[0]->body.nodes;
+  ASSERT_EQ(nodes.size(), 2U);
+  ASSERT_EQ(nodes[0]->def, &op_def<Mirror>);
+  EXPECT_EQ(ir::attrs_of<Mirror>(*nodes[0]).scale, 2);
+  EXPECT_EQ(ir::attrs_of<Mirror>(*nodes[0]).tail, 7);
+  const auto error_of = [&](const Node& node) {
+    m.graph.node[0] = node;
+    try {
+      import({&op_def<Mirror>});
+    } catch (const Exception& e) {
+      return e.code();
+    }
+    return Error::Ok;
+  };
+  const Node good = m.graph.node[0];
+  Node bad = good;
+  bad.attribute[0].name = "scales";
+  EXPECT_EQ(error_of(bad), Error::BadAttribute);
+  bad = good;
+  bad.attribute[0].type = AttributeType::Int;
+  EXPECT_EQ(error_of(bad), Error::BadAttribute);
+  bad = good;
+  bad.input.push_back(bad.input[0]);
+  EXPECT_EQ(error_of(bad), Error::BadGraph);
+  bad = good;
+  bad.output.push_back("more");
+  EXPECT_EQ(error_of(bad), Error::BadGraph);
+  EXPECT_EQ(error_of(good), Error::Ok);
+}
+
 TEST(OnnxExport, EverythingThatCannotBeSaidIsListed) {
   Net n;
   n.model.states = {{"s", DType::F32, {4}, ir::make_floats(std::vector<float>{1, 2, 3, 4}, {4})}};

@@ -13,10 +13,15 @@
 
 namespace gf {
 
+struct OpDef;
+
 struct OnnxToGfOptions {
   std::string entry = "main";                                     ///< name of the entry point
   std::map<std::string, std::pair<int64_t, int64_t>> dims;        ///< interval of each named dimension
   std::map<std::string, std::string> metadata;                    ///< "labels", "license", ...
+  /// Ops of your own (custom_op.h): "example.mirror" is the operator `mirror` of domain "example", its attributes those of the
+  /// same names. Not owned; only needed during the call.
+  std::vector<const OpDef*> custom_ops;
 };
 
 /// The bytes of a .gf file made of an ONNX model (and the files with its external data, beside it). Throws: NotFound,

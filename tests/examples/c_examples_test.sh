@@ -1,0 +1,43 @@
+#!/bin/sh
+# The examples in C99 compile against the library of this build and answer; and the op of one's own gives in C++ and in C what its
+# formula gives in double precision.
+set -eu
+for needed in "$GF_BUILD_DIR/libghostflow.a" "$GF_BIN_DIR/gf-convert" "$GF_BIN_DIR/example_custom_op"; do
+  [ -e "$needed" ] || { echo "needs $needed"; exit 77; }
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() {
+  echo "$1"
+  exit 1
+}
+examples=$GF_SOURCE_DIR/examples
+libraries=$(sed -n 's/^Libs.private: //p' "$GF_BUILD_DIR/ghostflow.pc")
+for source in classify.c custom_op/mu_law.c; do
+  # shellcheck disable=SC2086  # a list of flags
+  "${CC:-gcc}" -std=c99 -O1 -Wall -Wextra -Wpedantic -Wconversion -Werror -I"$GF_BUILD_DIR/include" "$examples/$source" "$GF_BUILD_DIR/libghostflow.a" \
+    $libraries -lm -o "$work/$(basename "$source" .c)"
+done
+
+"$GF_BIN_DIR/gf-convert" "$examples/digits/digits.onnx" -o "$work/digits.gf" >"$work/log" 2>&1 || fail "gf-convert: $(cat "$work/log")"
+first=$("$work/classify" "$work/digits.gf" "$GF_SOURCE_DIR/tests/package/consumers/digit_7.txt" | head -n 1)
+case "$first" in "seven 0.9"* | "seven 1.0"*) ;; *) fail "classify.c took a seven for '$first'" ;; esac
+if "$work/classify" "$work/digits.gf" "$examples/README.md" 2>"$work/log"; then fail "classify.c: a text passed for a picture"; fi
+grep -q "not 784 numbers for 'image'" "$work/log" || fail "classify.c said: $(cat "$work/log")"
+
+# shellcheck disable=SC2086
+samples="-1.9 -0.5 -0.01 0 0.001 0.25 1.0 2.0"
+"$GF_BIN_DIR/example_custom_op" "$examples/custom_op/mu_law.onnx" "$work/mu_law.gf" $samples >"$work/cpp"
+"$work/mu_law" "$work/mu_law.gf" $samples >"$work/c"
+python3 - "$work/cpp" "$work/c" $samples <<'PYTHON'
+import math
+import sys
+
+expected = [math.copysign(math.log1p(255 * abs(x / 2)) / math.log1p(255), x) for x in map(float, sys.argv[3:])]
+for path in sys.argv[1:3]:
+    got = [float(line) for line in open(path)]
+    if len(got) != len(expected) or max(abs(g - e) for g, e in zip(got, expected)) > 1e-6:
+        sys.exit(f"{path}: {got}, the formula gives {expected}")
+PYTHON
+if "$GF_BIN_DIR/gf-run" "$work/mu_law.gf" 2>"$work/log" >&2; then fail "gf-run ran an op that it cannot know"; fi
+grep -q "example.mu_law" "$work/log" || fail "gf-run did not name the op: $(cat "$work/log")"
