@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 
@@ -38,12 +39,25 @@ Json sections_json(const FileInfo& info) {
   return list;
 }
 
-// Memory of a session on this machine; null and the reason when no session can be made here.
-void add_memory(Json& row, Model& model, const std::string& entry) {
+// Kernels that create chose, and why a better one was not taken; equal nodes counted.
+Json kernels_json(const Session& session) {
+  std::map<std::array<std::string, 3>, int> counts;
+  for (int i = 0; i < session.node_count(); ++i) {
+    const NodeReport r = session.node(i);
+    ++counts[{r.op, r.kernel, r.refused}];
+  }
+  Json list = Json::array();
+  for (const auto& [key, count] : counts) list.push_back({{"op", key[0]}, {"kernel", key[1]}, {"refused", key[2]}, {"count", count}});
+  return list;
+}
+
+// Memory and kernels of a session on this machine; null and the reason when no session can be made here.
+void add_session(Json& row, Model& model, const std::string& entry) {
   try {
     row["memory"] = memory_json(model.needs(entry), model.program().bytes().size());
+    row["kernels"] = kernels_json(model.session(entry));
   } catch (const Exception& e) {
-    row["memory"] = nullptr;
+    row["memory"] = row["kernels"] = nullptr;
     row["memory_error"] = e.what();
   }
 }
@@ -64,7 +78,7 @@ Json entry_json(Model& model, int e, const std::vector<NodeInfo>& nodes) {
            {"dims", symbols},
            {"nodes", nodes.size()},
            {"macs", total_macs(nodes)}};
-  add_memory(row, model, std::string(p.entry_name(e)));
+  add_session(row, model, std::string(p.entry_name(e)));
   return row;
 }
 

@@ -17,6 +17,25 @@ TEST_F(Tools, ConvertWritesAFileThatOtherToolsRead) {
   EXPECT_EQ(info["metadata"]["image"].get<std::string>().substr(0, 11), "nchw,scale=");
 }
 
+// What gf-run -v prints node by node.
+TEST_F(Tools, InfoListsTheKernels) {
+  const Json best = tool("gf-info", digits() + " --json").json()["entries"][0];
+  int nodes = 0;
+  for (const Json& row : best["kernels"]) {
+    GF_EXPECT_FIELDS(row, "op", "kernel", "refused", "count");
+    nodes += row["count"].get<int>();
+  }
+  EXPECT_EQ(nodes, best["nodes"].get<int>());
+  const auto kernel_of_conv = [&](const std::string& flags) -> std::string {
+    const Json info = tool("gf-info", digits() + " --json " + flags).json();
+    for (const Json& row : info["entries"][0]["kernels"])
+      if (row["op"] == "conv") return row["kernel"];
+    return "";
+  };
+  EXPECT_EQ(kernel_of_conv("--prefer portable"), "conv_portable");
+  EXPECT_NE(kernel_of_conv("--prefer simd"), "conv_portable");
+}
+
 TEST_F(Tools, ConvertIsDeterministic) {
   ASSERT_EQ(tool("gf-convert", digits_onnx() + " -o " + path("a.gf")).code, 0);
   ASSERT_EQ(tool("gf-convert", digits_onnx() + " -o " + path("b.gf")).code, 0);
@@ -46,6 +65,7 @@ TEST_F(Tools, ConvertJsonIsOneObject) {
 TEST_F(Tools, ConvertFoldsBatchNormalization) {
   ASSERT_EQ(tool("gf-convert", digits_onnx() + " -o " + path("a.gf")).code, 0);
   const Json info = tool("gf-info", path("a.gf") + " --json").json();
+  ASSERT_FALSE(info["ops"].empty());
   for (const Json& row : info["ops"]) EXPECT_NE(row["op"], "batch_norm");
 }
 
