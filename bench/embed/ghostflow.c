@@ -1,6 +1,7 @@
 /* What embedding costs through the C API. Modes (first argument):
  *   run MODEL N        microseconds of gf_session_run on a one-node model: median of N batches of 1000
- *   create MODEL N     microseconds of gf_session_needs and gf_session_create, weights packed before: medians of N
+ *   create MODEL N     nodes; microseconds of gf_session_needs, of gf_session_create with weights packed before, and of everything from
+ *                      bytes to session (load, needs, weights, create): medians of N
  *   cold MODEL PIXELS  load, fill, run, answer, once: what a process does that is started for one picture
  *   idle MODEL         CPU milliseconds that the process used in one second between two runs, threads and all */
 #define _POSIX_C_SOURCE 200809L
@@ -71,30 +72,40 @@ static void measure_create(const char* path, int n) {
   if (fread(bytes, 1, size, file) != size) exit(1);
   fclose(file);
   gf_program* program = NULL;
-  gf_weights* weights = NULL;
   gf_needs needs = GF_NEEDS_INIT;
   CHECK(gf_program_load(bytes, size, NULL, &program, &g_error));
   CHECK(gf_session_needs(program, NULL, NULL, &needs, &g_error));
-  CHECK(gf_weights_create(program, NULL, aligned(needs.weights_bytes), needs.weights_bytes, &weights, &g_error));
   gf_session_memory memory = GF_SESSION_MEMORY_INIT;
   memory.session = aligned(memory.session_bytes = needs.session_bytes);
   memory.activations = aligned(memory.activation_bytes = needs.activation_bytes);
   memory.scratch = aligned(memory.scratch_bytes = needs.scratch_bytes);
   double* need_times = malloc((size_t)n * sizeof(double));
   double* create_times = malloc((size_t)n * sizeof(double));
+  double* all_times = malloc((size_t)n * sizeof(double));
+  void* packed = aligned(needs.weights_bytes);
   int nodes = 0;
   for (int i = 0; i < n; ++i) {
+    gf_program* again = NULL;
+    gf_weights* own = NULL;
     gf_session* session = NULL;
-    const double a = now_us();
-    CHECK(gf_session_needs(program, NULL, NULL, &needs, &g_error));
-    const double b = now_us();
-    CHECK(gf_session_create(program, NULL, weights, NULL, NULL, &memory, &session, &g_error));
-    create_times[i] = now_us() - b;
-    need_times[i] = b - a;
+    const double begin = now_us();
+    CHECK(gf_program_load(bytes, size, NULL, &again, &g_error));
+    const double loaded = now_us();
+    CHECK(gf_session_needs(again, NULL, NULL, &needs, &g_error));
+    const double told = now_us();
+    CHECK(gf_weights_create(again, NULL, packed, needs.weights_bytes, &own, &g_error));
+    const double filled = now_us();
+    CHECK(gf_session_create(again, NULL, own, NULL, NULL, &memory, &session, &g_error));
+    const double end = now_us();
+    need_times[i] = told - loaded;
+    create_times[i] = end - filled;
+    all_times[i] = end - begin;
     nodes = gf_session_node_count(session);
     gf_session_destroy(session);
+    gf_weights_destroy(own);
+    gf_program_destroy(again);
   }
-  printf("%d %.1f %.1f\n", nodes, median(need_times, n), median(create_times, n));
+  printf("%d %.1f %.1f %.1f\n", nodes, median(need_times, n), median(create_times, n), median(all_times, n));
 }
 
 static void cold(const char* path, const char* pixels) {

@@ -70,9 +70,12 @@ if [ -e "$mobilenet" ]; then
   quietly cmake --build "$work/selected"
   expect seven "$work/selected/model" "$work/digits.gf" "$image"
   expect 7 "$work/selected/plain" "$work/digits.gf" "$image"
+  expect "seven 7" "$work/selected/in_c" "$work/digits.gf" "$image"
   expect "$("$GF_BIN_DIR/gf_size_mobilenet" "$mobilenet")" "$work/selected/mobilenet" "$mobilenet"
   if "$work/selected/model" "$mobilenet" "$image" >"$work/log" 2>&1; then fail "a model with ops that were left out was accepted"; fi
   grep -q "op '.*ghostflow_add_runtime" "$work/log" || fail "the error should name the op and ghostflow_add_runtime"
+  if "$work/selected/in_c" "$mobilenet" "$image" >"$work/log" 2>&1; then fail "the C API took a model with ops that were left out"; fi
+  grep -q "^UnknownOp: .*op '.*ghostflow_add_runtime" "$work/log" || fail "the error of the C API should name the op and ghostflow_add_runtime"
   if readelf -d "$work/selected/mobilenet" | grep -q "NEEDED.*\(XNNPACK\|pthreadpool\)"; then fail "a program without XNNPACK's kernels needs XNNPACK"; fi
   size() {
     strip -s -o "$work/stripped" "$1"

@@ -1,0 +1,42 @@
+/* Starts a program N times, one after another: wall time from start to end, and peak memory. A small static program, because a
+ * process keeps the peak of the one that started it. Usage: launch N PROGRAM ARGUMENTS...  -> medians: milliseconds, kilobytes */
+#define _DEFAULT_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static int ascending(const void* a, const void* b) {
+  const double x = *(const double*)a, y = *(const double*)b;
+  return (x > y) - (x < y);
+}
+
+int main(int argc, char** argv) {
+  if (argc < 3) return 2;
+  const int n = atoi(argv[1]);
+  double* walls = malloc((size_t)n * sizeof(double));
+  double* peaks = malloc((size_t)n * sizeof(double));
+  for (int i = 0; i < n; ++i) {
+    struct timespec begin, end;
+    struct rusage usage;
+    int status = 0;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    const pid_t child = vfork();
+    if (child == 0) {
+      dup2(open("/dev/null", O_WRONLY), 1);
+      execv(argv[2], argv + 2);
+      _exit(127);
+    }
+    if (child < 0 || wait4(child, &status, 0, &usage) != child || status != 0) return 1;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    walls[i] = (double)(end.tv_sec - begin.tv_sec) * 1e3 + (double)(end.tv_nsec - begin.tv_nsec) * 1e-6;
+    peaks[i] = (double)usage.ru_maxrss;
+  }
+  qsort(walls, (size_t)n, sizeof(double), ascending);
+  qsort(peaks, (size_t)n, sizeof(double), ascending);
+  printf("%.3f %.0f\n", walls[n / 2], peaks[n / 2]);
+  return 0;
+}
