@@ -115,8 +115,8 @@ class OnnxRuntime:
 class GhostFlow:
     name = "ghostflow"
 
-    def __init__(self, net, build, work):
-        self.net, self.bin = net, pathlib.Path(build) / "bin"
+    def __init__(self, net, build, work, flags=()):
+        self.net, self.bin, self.flags = net, pathlib.Path(build) / "bin", flags
         self.model, self.outputs = work / f"{net.name}.gf", work / f"{net.name}-outputs"
         state = [word for source, into in net.state for word in ("--state", f"{source}={into}")]
         start = time.perf_counter()
@@ -132,14 +132,14 @@ class GhostFlow:
 
     def measure(self, threads, cpus, min_time):
         return json.loads(run_child([self.bin / "gf-bench", self.model, "--json", "--threads", threads, "--min-time",
-                                     min_time, *self.inputs(self.net.sets[-1])], cpus))
+                                     min_time, *self.flags, *self.inputs(self.net.sets[-1])], cpus))
 
     def worst_output(self, threads, cpus):
         """Largest error in units of the tolerance, on the first set (where State is still as it starts)."""
         import cases
         import numpy as np
         answer = json.loads(run_child([self.bin / "gf-run", self.model, "--json", "--threads", threads, "--output-dir",
-                                       self.outputs, *self.inputs(self.net.sets[0])], cpus))
+                                       self.outputs, *self.flags, *self.inputs(self.net.sets[0])], cpus))
         expected = cases.read_set(self.net.sets[0], "output")
         for source, _ in self.net.state:
             expected.pop(source)
