@@ -5,13 +5,15 @@
 #     [MODELS a.gf b.gf]              # ops are read from these files when the program is built (needs gf-info)
 #     [OPS conv matmul ...]           # ops by name, as `gf-info --ops` shows them; added to those of MODELS
 #     [PORTABLE_ONLY]                 # no vector kernels: smaller, slower
-#     [RECOMPILE [DTYPES float32 ...] [OPTIONS -Os ...] [NO_PLATFORM]])
+#     [RECOMPILE [DTYPES float32 ...] [ACTIVATIONS Relu ...] [NO_ERROR_TEXTS] [OPTIONS -Os ...] [NO_PLATFORM]])
 #
 # Links libghostflow.a to `app` and generates a source that defines gf::built_tables(): the op rows and kernels of the named ops.
 # It is linked first, so the library's own definition, which names every op, stays out and the linker drops the rest.
 # RECOMPILE (not after find_package, which has no sources) builds the sources for this program alone, with OPTIONS as compile
 # flags and with kernels for DTYPES only, by default the element types of MODELS (element types are chosen when kernels are
-# compiled: libraries that are built already have them all). NO_PLATFORM leaves out what needs an operating system.
+# compiled: libraries that are built already have them all). ACTIVATIONS: the fused ones that conv and matmul compute, names as in
+# schema/epilogue.h, by default all. NO_ERROR_TEXTS: errors keep their code and node and lose their sentence. NO_PLATFORM leaves
+# out what needs an operating system.
 # Sources of the runtime, and of the portable kernels of `ops` (all of them when empty).
 function(gf_runtime_sources out platform)
   get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
@@ -45,16 +47,31 @@ function(gf_runtime_sources out platform)
   set(${out} "${sources}" PARENT_SCOPE)
 endfunction()
 
+# Value of GF_ACTIVATIONS for names of enum Activation.
+function(gf_activation_mask out)
+  get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
+  set(mask 0)
+  foreach(name IN LISTS ARGN)
+    file(STRINGS ${root}/schema/epilogue.h row REGEX "^  ${name} = [0-9]+,")
+    if(NOT row MATCHES "= ([0-9]+),")
+      message(FATAL_ERROR "ghostflow_add_runtime: '${name}' is no activation; names are those of enum Activation in schema/epilogue.h")
+    endif()
+    math(EXPR mask "${mask} | (1 << ${CMAKE_MATCH_1})")
+  endforeach()
+  set(${out} ${mask} PARENT_SCOPE)
+endfunction()
+
 function(ghostflow_add_runtime)
-  cmake_parse_arguments(arg "PORTABLE_ONLY;RECOMPILE;NO_PLATFORM" "TARGET" "MODELS;OPS;DTYPES;OPTIONS" ${ARGN})
+  cmake_parse_arguments(arg "PORTABLE_ONLY;RECOMPILE;NO_PLATFORM;NO_ERROR_TEXTS" "TARGET"
+    "MODELS;OPS;DTYPES;ACTIVATIONS;OPTIONS" ${ARGN})
   if(NOT arg_TARGET OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "ghostflow_add_runtime(TARGET app [MODELS ...] [OPS ...]): not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
   if(NOT arg_MODELS AND NOT arg_OPS)
     message(FATAL_ERROR "ghostflow_add_runtime(TARGET ${arg_TARGET}): give MODELS or OPS")
   endif()
-  if((arg_DTYPES OR arg_OPTIONS OR arg_NO_PLATFORM) AND NOT arg_RECOMPILE)
-    message(FATAL_ERROR "ghostflow_add_runtime(TARGET ${arg_TARGET}): DTYPES, OPTIONS and NO_PLATFORM need RECOMPILE")
+  if((arg_DTYPES OR arg_ACTIVATIONS OR arg_OPTIONS OR arg_NO_PLATFORM OR arg_NO_ERROR_TEXTS) AND NOT arg_RECOMPILE)
+    message(FATAL_ERROR "ghostflow_add_runtime(TARGET ${arg_TARGET}): DTYPES, ACTIVATIONS, OPTIONS, NO_PLATFORM and NO_ERROR_TEXTS need RECOMPILE")
   endif()
   get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
   set(in_tree ON)
@@ -125,16 +142,23 @@ function(ghostflow_add_runtime)
       set(ops)  # what the files need is known when they are read
     endif()
     gf_runtime_sources(sources ${platform} ${ops})
-    add_library(${library} STATIC ${sources})
+    add_library(${library} OBJECT ${sources})  # no archive: objects for link-time optimisation need none
     add_dependencies(${library} ${tables})  # which writes the header of element types
     target_compile_options(${library} PRIVATE ${arg_OPTIONS})
     target_include_directories(${library} PUBLIC ${root})
     target_include_directories(${tables} PRIVATE ${root})
     target_link_libraries(${library} PUBLIC gf_format PRIVATE $<BUILD_INTERFACE:gf_flags>)
-    if(dtypes_header)
-      foreach(part ${library} ${tables})
-        target_compile_options(${part} PRIVATE -include ${dtypes_header})
-      endforeach()
+    foreach(part ${library} ${tables})
+      if(dtypes_header)
+        target_compile_options(${part} PRIVATE "SHELL:-include ${dtypes_header}")
+      endif()
+      if(arg_NO_ERROR_TEXTS)
+        target_compile_options(${part} PRIVATE "SHELL:-include ${root}/runtime/core/no_error_texts.h")
+      endif()
+    endforeach()
+    if(arg_ACTIVATIONS)
+      gf_activation_mask(mask ${arg_ACTIVATIONS})
+      target_compile_definitions(${library} PRIVATE GF_ACTIVATIONS=${mask}u)
     endif()
     if(platform)
       target_link_libraries(${library} PUBLIC Threads::Threads)

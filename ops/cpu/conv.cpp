@@ -14,6 +14,7 @@ constexpr int64_t kPixels = 8, kFeatures = Epilogue::kPiece, kChunk = 128;
 int64_t patch_size(const Shape& w) { return w.count(1, w.rank); }
 
 Error prepare(const NodeView& node, KernelPlan& plan) {
+  GF_TRY(prepare_epilogue<op::Conv::Attrs>(node, plan));
   int64_t elements = 0;
   if (!count_checked(node.input(1).shape.span().subspan(1), elements) || !mul_checked(elements, kPixels * 8, elements))
     return plan.refuse("the kernel's size does not fit");

@@ -55,6 +55,6 @@ Error run(RunContext& c) {
 
 extern const Kernel conv_transpose_kernel;
 const Kernel conv_transpose_kernel{
-    .op = op::ConvTranspose::info.id, .name = "conv_transpose_portable", .rank = 1, .prepare = prepare_any, .run = run};
+    .op = op::ConvTranspose::info.id, .name = "conv_transpose_portable", .rank = 1, .prepare = prepare_epilogue<op::ConvTranspose::Attrs>, .run = run};
 
 }  // namespace gf::cpu

@@ -3,10 +3,45 @@
 // any thread.
 #pragma once
 
+#include <utility>
+
 #include "ops/cpu/op_util.h"
 #include "schema/epilogue.h"
 
 namespace gf::cpu {
+
+// Which activations a build computes: all, unless an app that compiles the sources names few (GF_ACTIVATIONS, a bit per value of
+// Activation; ghostflow_add_runtime sets it). What is left out takes its part of the mathematics library along.
+#ifdef GF_ACTIVATIONS
+inline constexpr uint32_t kBuiltActivations = GF_ACTIVATIONS | 1U << static_cast<int>(Activation::None);
+#else
+inline constexpr uint32_t kBuiltActivations = ~uint32_t{0};
+#endif
+
+/// activate() with the activations of this build; x for others, which prepare refused.
+template <class C>
+C built_activate(Activation f, C x, C a, C b) {
+  if constexpr (kBuiltActivations == ~uint32_t{0}) {
+    return activate(f, x, a, b);
+  } else {  // a call for each with a constant: the compiler keeps that line of the switch
+    C y = x;
+    const auto one = [&]<int kOne>() {
+      if constexpr ((kBuiltActivations >> kOne & 1) != 0)
+        if (f == static_cast<Activation>(kOne)) y = activate(static_cast<Activation>(kOne), x, a, b);
+    };
+    [&]<int... kAll>(std::integer_sequence<int, kAll...>) {
+      (one.template operator()<kAll>(), ...);
+    }(std::make_integer_sequence<int, static_cast<int>(kLastActivation) + 1>());
+    return y;
+  }
+}
+
+/// The prepare of an op with an epilogue.
+template <class Attrs>
+Error prepare_epilogue(const NodeView& node, KernelPlan& plan) {
+  if ((kBuiltActivations >> static_cast<int>(node.attributes<Attrs>().activation) & 1) != 0) return Error::Ok;
+  return plan.refuse("its activation was left out of this build: add it to ACTIVATIONS of ghostflow_add_runtime");
+}
 
 /// What sums of element type T are kept in: double for floats, uint64_t (wrapping) for integers.
 template <class T>
@@ -55,7 +90,7 @@ struct Epilogue {
     }
     if constexpr (std::is_floating_point_v<S>)
       if (activation != Activation::None)
-        for (int64_t k = 0; k < count; ++k) sums[k] = activate(activation, sums[k], a, b);
+        for (int64_t k = 0; k < count; ++k) sums[k] = built_activate(activation, sums[k], a, b);
     store(y.dtype, y.data, first, count, sums);
   }
 };

@@ -111,6 +111,6 @@ Error run(RunContext& c) {
 
 extern const Kernel matmul_kernel;
 const Kernel matmul_kernel{
-    .op = op::MatMul::info.id, .name = "matmul_portable", .rank = 1, .prepare = prepare_any, .run = run};
+    .op = op::MatMul::info.id, .name = "matmul_portable", .rank = 1, .prepare = prepare_epilogue<op::MatMul::Attrs>, .run = run};
 
 }  // namespace gf::cpu

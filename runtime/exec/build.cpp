@@ -462,8 +462,8 @@ Error blame(SessionCore& core, size_t index, Error error, ErrorDetail* detail) {
   std::memcpy(text, detail->text, sizeof text);
   const std::string_view name = view(n.source->origin() != nullptr ? n.source->origin() : n.source->name());
   const auto node = static_cast<int32_t>(index);
-  if (name.empty()) return detail->set(error, node, "%s (node %d): %s", n.def->info.name, node, text);
-  return detail->set(error, node, "%s '%.*s': %s", n.def->info.name, static_cast<int>(std::min<size_t>(name.size(), 80)), name.data(), text);
+  if (name.empty()) return GF_FAIL(detail, error, node, "%s (node %d): %s", n.def->info.name, node, text);
+  return GF_FAIL(detail, error, node, "%s '%.*s': %s", n.def->info.name, static_cast<int>(std::min<size_t>(name.size(), 80)), name.data(), text);
 }
 
 }  // namespace gf

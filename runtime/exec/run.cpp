@@ -182,7 +182,7 @@ Error run_kernel(SessionCore& core, NodeRecord& n, size_t index, ErrorDetail* de
     if (id >= 0) c.output_capacity = core.tensor(id).capacity;
   }
   if (const Error e = n.kernel->run(c); e != Error::Ok) {
-    if (detail != nullptr && detail->error == Error::Ok) static_cast<void>(detail->set(e, c.node, "%s", error_name(e)));
+    if (detail != nullptr && detail->error == Error::Ok) static_cast<void>(GF_FAIL(detail, e, c.node, "%s", error_name(e)));
     return blame(core, index, e, detail);
   }
   if (data_shape) {

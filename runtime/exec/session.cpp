@@ -67,7 +67,7 @@ Error attach_kernels(SessionCore& core, const Weights& weights, ErrorDetail* det
     const NodeView node = node_view(core, n);
     if (const Error e = n.kernel->init(node, c); e != Error::Ok) {
       if (detail != nullptr && detail->error == Error::Ok)
-        static_cast<void>(detail->set(e, static_cast<int32_t>(i), "kernel %s could not be set up", n.kernel->name));
+        static_cast<void>(GF_FAIL(detail, e, static_cast<int32_t>(i), "kernel %s could not be set up", n.kernel->name));
       return blame(core, i, e, detail);
     }
     n.initialized = true;
