@@ -3,7 +3,7 @@
 # there. Usage: setup-debian.sh [runtime] [tests] [cross]   (default: runtime tests)
 #   runtime  compilers, build tools, libraries of the product
 #   tests    GoogleTest, benchmark library, libonnx's checker, libabigail, what packages are made and found with
-#   cross    what `tests/run.sh --all` adds: clang, sanitizers, valgrind, aarch64 and 32-bit compilers, qemu
+#   cross    what `tests/run.sh --all` adds: clang, sanitizers, valgrind, aarch64, riscv64 and 32-bit compilers, qemu
 set -eu
 
 runtime="g++ cmake ninja-build ccache git python3 libflatbuffers-dev flatbuffers-compiler libprotozero-dev libxnnpack-dev
@@ -12,7 +12,7 @@ runtime="g++ cmake ninja-build ccache git python3 libflatbuffers-dev flatbuffers
 tests="abigail-tools dpkg-dev file pkg-config libgtest-dev libbenchmark-dev libonnx-dev libprotobuf-dev"
 # g++-multilib and g++-aarch64-linux-gnu exclude each other; the versioned packages do not.
 cross="clang-14 libclang-rt-14-dev valgrind qemu-user googletest g++-12-multilib libc6-dev-i386
-  g++-12-aarch64-linux-gnu libc6-dev-arm64-cross
+  g++-12-aarch64-linux-gnu libc6-dev-arm64-cross g++-12-riscv64-linux-gnu libc6-dev-riscv64-cross
   gcc-arm-none-eabi libnewlib-arm-none-eabi libnewlib-dev libstdc++-arm-none-eabi-dev libstdc++-arm-none-eabi-newlib qemu-system-arm"
 
 packages=""

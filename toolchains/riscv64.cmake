@@ -1,0 +1,10 @@
+# Cross build for 64-bit RISC-V with Debian's g++-12-riscv64-linux-gnu; tests run under qemu-user (correctness, never timing).
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR riscv64)
+find_program(CMAKE_CXX_COMPILER NAMES riscv64-linux-gnu-g++-12 riscv64-linux-gnu-g++ REQUIRED)
+set(CMAKE_FIND_ROOT_PATH /usr/riscv64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_CROSSCOMPILING_EMULATOR "qemu-riscv64;-L;/usr/riscv64-linux-gnu")
