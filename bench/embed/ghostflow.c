@@ -10,29 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
+
+#include "timing.h"
 
 static gf_error g_error;
 #define CHECK(call) \
   if ((call) != GF_OK) { fprintf(stderr, "%s: %s\n", gf_status_name((gf_status)g_error.status), g_error.text); exit(1); }
 
-static double now_us(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
 static double cpu_ms(void) {
   struct rusage u;
   getrusage(RUSAGE_SELF, &u);
   return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-3;
-}
-static int ascending(const void* a, const void* b) {
-  const double x = *(const double*)a, y = *(const double*)b;
-  return (x > y) - (x < y);
-}
-static double median(double* v, int n) {
-  qsort(v, (size_t)n, sizeof *v, ascending);
-  return v[n / 2];
 }
 static gf_model* load(const char* path, int threads) {
   gf_model_options options = GF_MODEL_OPTIONS_INIT;

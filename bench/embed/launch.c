@@ -6,13 +6,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-static int ascending(const void* a, const void* b) {
-  const double x = *(const double*)a, y = *(const double*)b;
-  return (x > y) - (x < y);
-}
+#include "timing.h"
 
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
@@ -20,10 +16,9 @@ int main(int argc, char** argv) {
   double* walls = malloc((size_t)n * sizeof(double));
   double* peaks = malloc((size_t)n * sizeof(double));
   for (int i = 0; i < n; ++i) {
-    struct timespec begin, end;
     struct rusage usage;
     int status = 0;
-    clock_gettime(CLOCK_MONOTONIC, &begin);
+    const double begin = now_us();
     const pid_t child = vfork();
     if (child == 0) {
       dup2(open("/dev/null", O_WRONLY), 1);
@@ -31,12 +26,9 @@ int main(int argc, char** argv) {
       _exit(127);
     }
     if (child < 0 || wait4(child, &status, 0, &usage) != child || status != 0) return 1;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    walls[i] = (double)(end.tv_sec - begin.tv_sec) * 1e3 + (double)(end.tv_nsec - begin.tv_nsec) * 1e-6;
+    walls[i] = (now_us() - begin) * 1e-3;
     peaks[i] = (double)usage.ru_maxrss;
   }
-  qsort(walls, (size_t)n, sizeof(double), ascending);
-  qsort(peaks, (size_t)n, sizeof(double), ascending);
-  printf("%.3f %.0f\n", walls[n / 2], peaks[n / 2]);
+  printf("%.3f %.0f\n", median(walls, n), median(peaks, n));
   return 0;
 }

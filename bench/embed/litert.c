@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "timing.h"
 
 typedef int Status;
 enum { kCpu = 1 };
@@ -22,15 +23,6 @@ static void check(const char* what, Status status) {
   if (status == 0) return;
   fprintf(stderr, "%s: status %d\n", what, status);
   exit(1);
-}
-static double now_us(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-static int ascending(const void* a, const void* b) {
-  const double x = *(const double*)a, y = *(const double*)b;
-  return (x > y) - (x < y);
 }
 /* The input (or output) of signature 0, over `data`. */
 static void* buffer_of(void* signature, const char* getter, float* data) {
@@ -68,7 +60,6 @@ int main(int argc, char** argv) {
     times[i] = (now_us() - begin) / 1000;
   }
   if (y[0] != 0 || y[1] != 2 || y[2] != 0 || y[3] != 4) { fprintf(stderr, "wrong answer: %g %g %g %g\n", y[0], y[1], y[2], y[3]); return 1; }
-  qsort(times, (size_t)n, sizeof *times, ascending);
-  printf("%.4f\n", times[n / 2]);
+  printf("%.4f\n", median(times, n));
   return 0;
 }

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "timing.h"
 
 typedef void* Status;
 typedef struct {
@@ -27,19 +28,6 @@ static void check(Status status) {
   if (status == NULL) return;
   fprintf(stderr, "%s\n", ((const char* (*)(Status))g_api[kGetErrorMessage])(status));
   exit(1);
-}
-static double now_us(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-static int ascending(const void* a, const void* b) {
-  const double x = *(const double*)a, y = *(const double*)b;
-  return (x > y) - (x < y);
-}
-static void print_median(double* v, int n) {
-  qsort(v, (size_t)n, sizeof *v, ascending);
-  printf("%.4f\n", v[n / 2]);
 }
 static void* open_session(const char* path) {
   void* session = NULL;
@@ -74,7 +62,7 @@ static int measure_run(const char* path, int n) {
   }
   const float* y = data_of(output);
   if (y[0] != 0 || y[1] != 2 || y[2] != 0 || y[3] != 4) return fprintf(stderr, "wrong answer\n"), 1;
-  print_median(times, n);
+  printf("%.4f\n", median(times, n));
   return 0;
 }
 
@@ -86,7 +74,7 @@ static int measure_create(const char* path, int n) {
     times[i] = now_us() - begin;
     ((void (*)(void*))g_api[kReleaseSession])(session);
   }
-  print_median(times, n);
+  printf("%.4f\n", median(times, n));
   return 0;
 }
 
