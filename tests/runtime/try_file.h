@@ -49,8 +49,8 @@ inline void shrink_inputs(Session& session, const Program& program, uint64_t see
   }
 }
 
-/// Load, create and run; Ok when all went well. `text` receives the sentence of an error.
-inline Error try_file(std::span<const std::byte> bytes, TryOptions options, std::string* text = nullptr) {
+/// Load, create and run; Ok when all went well. `text` receives the sentence of an error, `created` whether it came to a run.
+inline Error try_file(std::span<const std::byte> bytes, TryOptions options, std::string* text = nullptr, bool* created = nullptr) {
   ErrorDetail detail;
   const Tables tables = default_tables(false);
   const Block file = Block::copy(bytes);
@@ -82,6 +82,7 @@ inline Error try_file(std::span<const std::byte> bytes, TryOptions options, std:
   auto session = Session::create(*program, program->entry_name(0), *weights, state ? &*state : nullptr, tables, o,
                                  {session_memory.span(), activations.span(), scratch.span(), pool.span()}, &detail);
   if (!session.ok()) return done(session.error());
+  if (created != nullptr) *created = true;
   fill_inputs(*session, options.seed);
   const Error first = session->run(&detail);
   if (options.seed == 0) return done(first);
