@@ -83,6 +83,7 @@ double nearest(ResizeNearest mode, double x) {
 }
 
 void fill_positions(const op::Resize::Attrs& a, Axis& axis) {
+  if (axis.size == 0) return;  // its scale may be 0, and no filter is as wide as that
   axis.first = a.mode == ResizeMode::Cubic ? -1 : 0;
   if (a.antialias && axis.scale < 1)
     axis.first = static_cast<int64_t>(std::floor((a.mode == ResizeMode::Cubic ? -2 : -1) / axis.scale)) + 1;
