@@ -1,9 +1,9 @@
 #include "runtime/include/ghostflow/model.h"
 
-#include <algorithm>
 #include <cstring>
 #include <map>
 
+#include "facade/labels.h"
 #include "runtime/platform/clock.h"
 #include "runtime/platform/core_count.h"
 #include "runtime/platform/mapped_file.h"
@@ -262,12 +262,7 @@ void Model::run(std::string_view entry) {
 std::vector<std::string> Model::labels() const {
   std::vector<std::string> lines;
   std::string_view text = program().metadata("labels");
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    lines.emplace_back(text.substr(0, end));
-    if (lines.back().ends_with('\r')) lines.back().pop_back();
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
+  while (!text.empty()) lines.emplace_back(take_label(text));
   return lines;
 }
 

@@ -79,12 +79,17 @@ Error infer_c(InferContext& context, const void* attrs) {
   return outcome(node, op.callback(op.context, &node));
 }
 
-Error prepare_c(const NodeView& view, KernelPlan& plan) {
-  const gf_kernel& k = static_cast<const CKernel*>(view.kernel)->c;
+gf_node node_of(const NodeView& view) {
   gf_node node;
   node.view = &view;
   node.def = view.def;
   node.attrs = view.attrs;
+  return node;
+}
+
+Error prepare_c(const NodeView& view, KernelPlan& plan) {
+  const gf_kernel& k = static_cast<const CKernel*>(view.kernel)->c;
+  gf_node node = node_of(view);
   gf_kernel_plan wanted{};
   const Error e = outcome(node, k.prepare(k.context, &node, &wanted));
   plan.data_bytes = wanted.data_bytes;
@@ -97,10 +102,7 @@ Error prepare_c(const NodeView& view, KernelPlan& plan) {
 
 Error init_c(const NodeView& view, InitContext& context) {
   const gf_kernel& k = static_cast<const CKernel*>(view.kernel)->c;
-  gf_node node;
-  node.view = &view;
-  node.def = view.def;
-  node.attrs = view.attrs;
+  gf_node node = node_of(view);
   node.data = context.data;
   node.detail = context.detail;
   return outcome(node, k.init(k.context, &node));
@@ -145,6 +147,16 @@ gf_status find_attribute(const gf_node* node, const char* name, AttrType type, A
     return GF_OK;
   }
   return GF_NOT_FOUND;
+}
+
+template <class T>
+gf_status list_attribute(const gf_node* node, const char* name, AttrType type, std::span<const T> AttrValue::*list, const T** values, size_t* count) {
+  AttrValue v;
+  if (values == nullptr || count == nullptr) return GF_INVALID_ARGUMENT;
+  GF_C_TRY(find_attribute(node, name, type, v));
+  *values = (v.*list).data();
+  *count = (v.*list).size();
+  return GF_OK;
 }
 
 }  // namespace
@@ -361,21 +373,11 @@ gf_status gf_node_string(const gf_node* node, const char* name, const char** tex
 }
 
 gf_status gf_node_ints(const gf_node* node, const char* name, const int64_t** values, size_t* count) {
-  gf::AttrValue v;
-  if (values == nullptr || count == nullptr) return GF_INVALID_ARGUMENT;
-  GF_C_TRY(gf::c::find_attribute(node, name, gf::AttrType::Ints, v));
-  *values = v.ints.data();
-  *count = v.ints.size();
-  return GF_OK;
+  return gf::c::list_attribute(node, name, gf::AttrType::Ints, &gf::AttrValue::ints, values, count);
 }
 
 gf_status gf_node_floats(const gf_node* node, const char* name, const float** values, size_t* count) {
-  gf::AttrValue v;
-  if (values == nullptr || count == nullptr) return GF_INVALID_ARGUMENT;
-  GF_C_TRY(gf::c::find_attribute(node, name, gf::AttrType::Floats, v));
-  *values = v.floats.data();
-  *count = v.floats.size();
-  return GF_OK;
+  return gf::c::list_attribute(node, name, gf::AttrType::Floats, &gf::AttrValue::floats, values, count);
 }
 
 gf_status gf_node_fail(gf_node* node, gf_status status, const char* text) {

@@ -107,11 +107,21 @@ gf_status check_allocator(const gf_allocator& allocator, gf_error* error);
 void* allocate(const gf_allocator& allocator, size_t bytes, size_t alignment);
 void release(const gf_allocator& allocator, void* memory, size_t bytes);
 
-/// A handle in memory of the allocator. `destroy_handle` marks it dead first.
+/// A handle in memory of the allocator, which it keeps; nullptr when that gives nothing. `destroy_handle` marks it dead first.
+template <class T, class... A>
+T* try_make_handle(const gf_allocator& allocator, A&&... arguments) {
+  void* memory = allocate(allocator, sizeof(T), alignof(T));
+  if (memory == nullptr) return nullptr;
+  T* made = new (memory) T(std::forward<A>(arguments)...);
+  made->allocator = allocator;
+  return made;
+}
+/// The same for functions behind the wall: throws OutOfMemory.
 template <class T, class... A>
 T* make_handle(const gf_allocator& allocator, A&&... arguments) {
-  void* memory = allocate(allocator, sizeof(T), alignof(T));
-  return memory != nullptr ? new (memory) T(std::forward<A>(arguments)...) : nullptr;
+  T* made = try_make_handle<T>(allocator, std::forward<A>(arguments)...);
+  if (made == nullptr) throw Exception(Error::OutOfMemory, "the allocator gave nothing");
+  return made;
 }
 template <class T>
 void destroy_handle(T* handle, Kind kind) {

@@ -1,12 +1,15 @@
 // gf_program, gf_weights, gf_state, gf_threads, and what sessions need.
 #include "facade/c/handles.h"
 #include "facade/c/strict.h"
+#include "facade/labels.h"
 
 using gf::Error;
 using gf::ErrorDetail;
 using gf::c::fail;
 using gf::c::guarded;
+using gf::c::check_entry;
 using gf::c::report;
+using gf::c::span_of;
 
 namespace gf::c {
 
@@ -26,6 +29,11 @@ gf_status session_options(const gf_program& program, const gf_session_options* g
     out.parallel = {&ThreadPool::run, given->threads->pool, given->threads->pool->threads()};
   }
   return GF_OK;
+}
+
+gf_status check_entry(const gf_program& program, const char* entry, int& index, gf_error* error) {
+  index = find_entry(*program.program, entry);
+  return index >= 0 ? GF_OK : fail(error, Error::NotFound, "the program has no entry '%.100s'", entry != nullptr ? entry : "main");
 }
 
 }  // namespace gf::c
@@ -51,8 +59,6 @@ class Temporary {
   void* memory_ = nullptr;
 };
 
-std::span<std::byte> span_of(void* memory, size_t bytes) { return {static_cast<std::byte*>(memory), memory != nullptr ? bytes : 0}; }
-
 gf_status needs_of(const gf_program& p, int entry, const gf::SessionOptions& o, std::span<std::byte> work, gf::MemoryNeeds& needs, gf_error* error) {
   ErrorDetail detail;
   return report(error, gf::memory_needs(*p.program, p.program->entry_name(entry), p.tables, o, work, needs, &detail), detail);
@@ -63,11 +69,6 @@ gf_status create_needs(const gf_program& p, const gf::SessionOptions& o, std::sp
   gf_status status = GF_NOT_FOUND;
   for (int e = 0; e < p.program->entry_count() && status != GF_OK; ++e) status = needs_of(p, e, o, work, needs, error);
   return status;
-}
-
-gf_status check_entry(const gf_program& p, const char* entry, int& index, gf_error* error) {
-  index = gf::c::find_entry(*p.program, entry);
-  return index >= 0 ? GF_OK : fail(error, Error::NotFound, "the program has no entry '%.100s'", entry != nullptr ? entry : "main");
 }
 
 }  // namespace
@@ -91,8 +92,6 @@ gf_status gf_program_load(const void* bytes, size_t size, const gf_program_optio
     auto loaded = gf::Program::load({static_cast<const std::byte*>(bytes), size}, tables.ops, {{}, (o.flags & GF_VERIFY_DATA) != 0}, &detail);
     if (!loaded.ok()) return report(error, loaded.error(), detail);
     auto* made = gf::c::make_handle<gf_program>(o.allocator);
-    if (made == nullptr) return fail(error, Error::OutOfMemory, "the allocator gave nothing");
-    made->allocator = o.allocator;
     made->own = *loaded;
     made->program = &*made->own;
     if (o.tables != nullptr) made->rows = o.tables->rows;
@@ -154,15 +153,11 @@ gf_status gf_program_label(const gf_program* program, int32_t index, const char*
   GF_C_NOT_NULL(size, error);
   std::string_view rest = program->program->metadata("labels");
   for (int32_t i = 0; index >= 0 && !rest.empty(); ++i) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view line = rest.substr(0, end);
-    if (i == index) {
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      *text = line.data();
-      *size = line.size();
-      return GF_OK;
-    }
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const std::string_view line = gf::take_label(rest);
+    if (i != index) continue;
+    *text = line.data();
+    *size = line.size();
+    return GF_OK;
   }
   return fail(error, Error::NotFound, "the model has no label %d", index);
 }
@@ -176,7 +171,7 @@ gf_status gf_threads_create(int32_t count, const gf_allocator* allocator, gf_thr
     if (count < 0 || count > gf::ThreadPool::kMaxThreads) return fail(error, Error::InvalidArgument, "%d threads: give 0 (all cores) to %d", count, gf::ThreadPool::kMaxThreads);
     const int wanted = count != 0 ? count : gf::physical_core_count();
     const size_t bytes = gf::ThreadPool::bytes_needed(wanted);
-    auto* made = gf::c::make_handle<gf_threads>(a);
+    auto* made = gf::c::try_make_handle<gf_threads>(a);
     void* memory = made != nullptr ? gf::c::allocate(a, bytes, gf::ThreadPool::kAlignment) : nullptr;
     if (memory == nullptr) {
       if (made != nullptr) gf::c::release(a, made, sizeof *made);
@@ -189,7 +184,6 @@ gf_status gf_threads_create(int32_t count, const gf_allocator* allocator, gf_thr
       gf::c::release(a, made, sizeof *made);
       return report(error, pool.error(), detail);
     }
-    made->allocator = a;
     made->pool = *pool;
     made->memory = memory;
     made->bytes = bytes;
@@ -237,8 +231,6 @@ gf_status gf_weights_create(const gf_program* program, const gf_session_options*
     auto packed = gf::Weights::create(*program->program, program->tables, o, span_of(memory, bytes), create.span(), work.span(), &detail);
     if (!packed.ok()) return report(error, packed.error(), detail);
     *weights = gf::c::make_handle<gf_weights>(program->allocator, *packed);
-    if (*weights == nullptr) return fail(error, Error::OutOfMemory, "the allocator gave nothing");
-    (*weights)->allocator = program->allocator;
     return GF_OK;
   });
 }
@@ -254,8 +246,6 @@ gf_status gf_state_create(const gf_program* program, void* memory, size_t bytes,
     auto laid = gf::State::create(*program->program, span_of(memory, bytes), &detail);
     if (!laid.ok()) return report(error, laid.error(), detail);
     auto* made = gf::c::make_handle<gf_state>(program->allocator);
-    if (made == nullptr) return fail(error, Error::OutOfMemory, "the allocator gave nothing");
-    made->allocator = program->allocator;
     made->own = *laid;
     made->state = &*made->own;
     made->program = program->program;

@@ -7,6 +7,7 @@ using gf::ErrorDetail;
 using gf::c::fail;
 using gf::c::guarded;
 using gf::c::report;
+using gf::c::span_of;
 
 namespace {
 
@@ -20,8 +21,6 @@ gf_status check_memory_sizes(const gf_session_memory& m, gf_error* error) {
     if (blocks[i] == nullptr && sizes[i] != 0) return fail(error, Error::InvalidArgument, "gf_session_memory.%s is NULL with a size of %zu", names[i], sizes[i]);
   return GF_OK;
 }
-
-std::span<std::byte> span_of(void* memory, size_t bytes) { return {static_cast<std::byte*>(memory), bytes}; }
 
 gf_status tensor_at(const gf_session* session, gf_kind kind, int32_t index, gf::TensorView& view, gf_error* error) {
   GF_C_HANDLE(session, Session, error);
@@ -61,8 +60,8 @@ gf_status gf_session_create(const gf_program* program, const char* entry, const 
     GF_C_TRY(check_memory_sizes(*memory, error));
     gf::SessionOptions o;
     GF_C_TRY(gf::c::session_options(*program, options, o, error));
-    const int e = gf::c::find_entry(*program->program, entry);
-    if (e < 0) return fail(error, Error::NotFound, "the program has no entry '%.100s'", entry != nullptr ? entry : "main");
+    int e = 0;
+    GF_C_TRY(gf::c::check_entry(*program, entry, e, error));
     ErrorDetail detail;
     auto made = gf::Session::create(*program->program, program->program->entry_name(e), weights->weights, state != nullptr ? state->state : nullptr,
                                     program->tables, o,
@@ -71,8 +70,6 @@ gf_status gf_session_create(const gf_program* program, const char* entry, const 
                                     &detail);
     if (!made.ok()) return report(error, made.error(), detail);
     auto* handle = gf::c::make_handle<gf_session>(program->allocator);
-    if (handle == nullptr) return fail(error, Error::OutOfMemory, "the allocator gave nothing");
-    handle->allocator = program->allocator;
     handle->rows = program->rows;
     handle->own = std::move(*made);
     handle->session = &handle->own;
