@@ -25,7 +25,6 @@ struct Seal {
 };
 static_assert(sizeof(Seal) == kSealBytes);
 
-inline constexpr char kGoldenSection[] = "golden";
 inline constexpr char kSignatureSection[] = "signature";
 
 /// The whole of the `signature` section, which ends where the seal begins: everything in front of it is signed.
