@@ -115,9 +115,11 @@ class EntryCheck {
           return fail("has a tensor whose bound is not its symbol's");
       }
       uint64_t bytes = 0;
-      if (!t.unbounded()) GF_TRY(check_storage(static_cast<DType>(t.dtype()), {dims, rank}, limits_, bytes, "tensor", i, detail_));
-      if (!kBuiltDTypes.contains(static_cast<DType>(t.dtype())))
-        return GF_FAIL(detail_, Error::Unsupported, -1, "tensor %u: this build has no kernels for %s; name this model in MODELS of ghostflow_add_runtime, or add the type to its DTYPES", i, dtype_name(static_cast<DType>(t.dtype())));
+      const auto dtype = static_cast<DType>(t.dtype());
+      // The bounds of an unbounded tensor say nothing about its bytes; its element type is judged all the same.
+      GF_TRY(check_storage(dtype, t.unbounded() ? std::span<const int64_t>() : std::span<const int64_t>(dims, rank), limits_, bytes, "tensor", i, detail_));
+      if (!kBuiltDTypes.contains(dtype))
+        return GF_FAIL(detail_, Error::Unsupported, -1, "tensor %u: this build has no kernels for %s; name this model in MODELS of ghostflow_add_runtime, or add the type to its DTYPES", i, dtype_name(dtype));
       GF_TRY(tensor_source(t, i, {dims, rank}));
       GF_TRY(quantization(t, {dims, rank}));
     }

@@ -108,6 +108,7 @@ std::vector<Wrong> wrong_files() {
       {"a product that wraps to 0", Error::LimitExceeded, [](FileSpec& f) { tensor_of(f, 3).dims = {{int64_t{1} << 32}, {int64_t{1} << 32}}; }},
       {"rank 9", Error::LimitExceeded, [](FileSpec& f) { tensor_of(f, 3).dims.assign(9, {1}); }},
       {"an element type that does not exist", Error::BadGraph, [](FileSpec& f) { tensor_of(f, 3).dtype = 200; }},
+      {"an element type that does not exist, of a pool value", Error::BadGraph, [](FileSpec& f) { tensor_of(f, 3).dtype = 200; tensor_of(f, 3).unbounded = true; }},
       {"no element type", Error::BadGraph, [](FileSpec& f) { tensor_of(f, 3).dtype = 0; }},
       {"a kind that does not exist", Error::BadGraph, [](FileSpec& f) { tensor_of(f, 3).kind = 7; }},
       {"a graph that does not exist", Error::BadGraph, [](FileSpec& f) { tensor_of(f, 2).graph = 4; }},
