@@ -15,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<std::byte> file(first, first + size);
   test::reseal(file);
   test::TryOptions options;
+  options.planned_bytes = 4 << 20;
   const uint32_t hash = crc32c(data, size);
   options.seed = hash | 1U;
 #if GF_SIMD

@@ -18,9 +18,11 @@ struct TryOptions {
   Isa isa = Isa::Portable;
   /// 0: one run on zeros at the upper bounds. Else the seed of the inputs, and a second run with smaller shapes.
   uint64_t seed = 0;
+  uint64_t planned_bytes = 64 << 20;  ///< Limits::planned_bytes: how long a run may take follows from it
 };
 
-/// Fills the inputs of a session: zeros, or a mixture of small whole numbers and any bits.
+/// Fills the inputs of a session: zeros, or a mixture of small whole numbers and any bits that repeats every 64 kB (a draw per
+/// element of a large input would take most of a fuzzer's time).
 inline void fill_inputs(Session& session, uint64_t seed) {
   for (int i = 0; i < session.input_count(); ++i) {
     const TensorView v = session.input(i);
@@ -29,11 +31,14 @@ inline void fill_inputs(Session& session, uint64_t seed) {
     std::memset(v.data, 0, static_cast<size_t>(size));
     if (seed == 0) continue;
     const size_t step = std::max<size_t>(1, dtype_bits(v.dtype) / 8);
-    for (size_t at = 0; at + step <= size; at += step) {
+    constexpr size_t kPeriod = 64 << 10;
+    auto* const first = static_cast<std::byte*>(v.data);
+    for (size_t at = 0; at + step <= std::min<size_t>(size, kPeriod); at += step) {
       seed = seed * 6364136223846793005U + 1442695040888963407U;
       const uint64_t any = seed >> 8, small = (seed >> 40) % 5;
-      std::memcpy(static_cast<std::byte*>(v.data) + at, (seed >> 62) == 0 ? &any : &small, std::min<size_t>(step, 8));
+      std::memcpy(first + at, (seed >> 62) == 0 ? &any : &small, std::min<size_t>(step, 8));
     }
+    for (size_t at = kPeriod; at < size; at += kPeriod) std::memcpy(first + at, first, std::min<size_t>(kPeriod, size - at));
   }
 }
 
@@ -58,7 +63,7 @@ inline Error try_file(std::span<const std::byte> bytes, TryOptions options, std:
     if (text != nullptr) *text = detail.text;
     return e;
   };
-  options.load.limits.planned_bytes = 64 << 20;
+  options.load.limits.planned_bytes = options.planned_bytes;
   options.load.limits.loop_trips = 1000;
   auto program = Program::load(file.span(), tables.ops, options.load, &detail);
   if (!program.ok()) return done(program.error());
