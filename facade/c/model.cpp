@@ -14,7 +14,7 @@ struct gf_model : gf::c::Handle {
   gf_state state;
   std::map<std::string, std::unique_ptr<gf_session>, std::less<>> sessions;
   std::atomic<gf_session*> main{nullptr};
-  std::atomic<bool> busy{false};
+  std::atomic<uint32_t> busy{0};  // a word: to exchange a byte, RISC-V calls a library (libatomic)
   gf_log_function log = nullptr;
   void* log_context = nullptr;
 
@@ -87,7 +87,7 @@ void log_session(const gf_model& model, const gf::Session& session) {
 
 gf_status find_session(gf_model* model, const char* entry, gf_session** out, gf_error* error) {
   if (entry == nullptr) entry = "main";
-  if (model->busy.exchange(true, std::memory_order_acquire)) return fail(error, Error::Busy, "another thread is using this model");
+  if (model->busy.exchange(1, std::memory_order_acquire) != 0) return fail(error, Error::Busy, "another thread is using this model");
   const gf_status status = guarded(error, [&]() -> gf_status {
     auto it = model->sessions.find(entry);
     if (it == model->sessions.end()) {
@@ -100,7 +100,7 @@ gf_status find_session(gf_model* model, const char* entry, gf_session** out, gf_
     *out = it->second.get();
     return GF_OK;
   });
-  model->busy.store(false, std::memory_order_release);
+  model->busy.store(0, std::memory_order_release);
   return status;
 }
 

@@ -83,7 +83,7 @@ struct SessionCore {
   bool shapes_dirty = false;
   bool intervals = false;                       // shapes are intervals just now: the file's dims, not view.shape (create only)
   bool state_written = false;
-  std::atomic<bool> running{false};
+  std::atomic<uint32_t> running{0};             // a word: to exchange a byte, RISC-V calls a library (libatomic)
 
   TensorRecord& tensor(int32_t id) { return tensors[static_cast<size_t>(id)]; }
   const fb::Graph& graph(uint32_t g) const { return *entry->graphs()->Get(g); }

@@ -84,7 +84,7 @@ void destroy_kernels(SessionCore& core) {
 
 Error bind(SessionCore& core, TensorRecord& t, bool external, const void* data, size_t bytes, ErrorDetail* detail) {
   if (!external) return GF_FAIL(detail, Error::WrongPhase, -1, "this session owns its inputs or outputs; create it with external_inputs / external_outputs to bind");
-  if (core.running.load(std::memory_order_relaxed)) return GF_FAIL(detail, Error::Busy, -1, "the session is running");
+  if (core.running.load(std::memory_order_relaxed) != 0) return GF_FAIL(detail, Error::Busy, -1, "the session is running");
   if (data == nullptr && t.capacity != 0) return GF_FAIL(detail, Error::InvalidArgument, -1, "null buffer");
   if (bytes < t.capacity) return GF_FAIL(detail, Error::BufferTooSmall, -1, "buffer has %zu bytes, %llu are needed", bytes, static_cast<unsigned long long>(t.capacity));
   if (reinterpret_cast<uintptr_t>(data) % std::max<uint64_t>(1, dtype_bits(t.view.dtype) / 8) != 0)
@@ -189,7 +189,7 @@ Error Session::set_input_shape(int i, std::span<const int64_t> dims, ErrorDetail
   TensorRecord& t = core_->tensor(id);
   const fb::Tensor& f = *core_->entry->tensors()->Get(static_cast<uint32_t>(id));
   const char* name = f.name() != nullptr ? f.name()->c_str() : "";
-  if (core_->running.load(std::memory_order_relaxed)) return GF_FAIL(detail, Error::Busy, -1, "the session is running");
+  if (core_->running.load(std::memory_order_relaxed) != 0) return GF_FAIL(detail, Error::Busy, -1, "the session is running");
   if (static_cast<int>(dims.size()) != t.bound.rank)
     return GF_FAIL(detail, Error::ShapeMismatch, -1, "input '%.60s' has rank %d, not %zu", name, t.bound.rank, dims.size());
   for (int d = 0; d < t.bound.rank; ++d) {
@@ -258,14 +258,14 @@ Error Session::bind_output(int i, void* data, size_t bytes, ErrorDetail* detail)
   return bind(*core_, core_->tensor(core_->graph(0).outputs()->Get(static_cast<uint32_t>(i))), core_->options.external_outputs, data, bytes, detail);
 }
 
-bool Session::running() const { return core_ != nullptr && core_->running.load(std::memory_order_relaxed); }
+bool Session::running() const { return core_ != nullptr && core_->running.load(std::memory_order_relaxed) != 0; }
 
 Error Session::run(ErrorDetail* detail) {
   if (core_ == nullptr) return GF_FAIL(detail, Error::WrongPhase, -1, "the session is closed or was never created");
 #ifndef NDEBUG
   if (!core_->program->intact()) return GF_FAIL(detail, Error::WrongPhase, -1, "%s", kBytesGone);
 #endif
-  if (core_->running.exchange(true, std::memory_order_acquire)) return GF_FAIL(detail, Error::Busy, -1, "the session is already running on another thread");
+  if (core_->running.exchange(1, std::memory_order_acquire) != 0) return GF_FAIL(detail, Error::Busy, -1, "the session is already running on another thread");
   const Error result = [&] {
     if (core_->shapes_dirty) GF_TRY(resolve(detail));
     for (int i = 0; i < input_count(); ++i)
@@ -279,7 +279,7 @@ Error Session::run(ErrorDetail* detail) {
     if (detail != nullptr) detail->error = Error::Ok;
     return run_graph(*core_, 0, detail);
   }();
-  core_->running.store(false, std::memory_order_release);
+  core_->running.store(0, std::memory_order_release);
   return result;
 }
 
