@@ -44,8 +44,13 @@ struct OpInfo {
 };
 inline constexpr uint16_t kFirstCustomOpId = 0x8000;
 
-/// Gradient slot: the rule is not written yet. Removed when training arrives; every op must then have a rule or `NoGradient`.
+/// A rule is `static Error grad(Differentiator&, const Attrs&)`, declared with its formula in the op's struct and defined in
+/// schema/gradients/, where it may call for other ops (see schema/gradient.h).
+class Differentiator;
+/// Gradient slot: the rule is not written yet.
 struct PendingGradient {};
+/// Gradient slot of a fused op: the gradient is that of its expand().
+struct GradientOfExpansion {};
 /// Gradient slot: the op has no gradient, and PyTorch has none either; `reason` says why (integer output, ...).
 struct NoGradient {
   const char* reason;

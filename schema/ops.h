@@ -35,6 +35,7 @@
 #include "schema/ops/conv.h"
 #include "schema/ops/conv_integer.h"
 #include "schema/ops/conv_transpose.h"
+#include "schema/ops/conv_weight_grad.h"
 #include "schema/ops/cos.h"
 #include "schema/ops/cosh.h"
 #include "schema/ops/cum_prod.h"
@@ -196,7 +197,7 @@ using AllOps = OpList<  //
     op::SoftmaxCrossEntropyLoss, op::LayerNorm, op::RmsNorm, op::GroupNorm, op::InstanceNorm, op::BatchNorm, op::Lrn,
     op::TopK,
     // matrix products, convolutions, pools, recurrent cells, attention
-    op::MatMul, op::Conv, op::ConvTranspose, op::DeformConv, op::MaxPool, op::AveragePool, op::LpPool, op::MaxUnpool,
+    op::MatMul, op::Conv, op::ConvTranspose, op::ConvWeightGrad, op::DeformConv, op::MaxPool, op::AveragePool, op::LpPool, op::MaxUnpool,
     op::Lstm, op::Gru, op::Rnn, op::Attention, op::LinearAttention,
     op::RotaryEmbedding,
     // quantisation

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "graph/ir/builder.h"
+#include "graph/ir/formula.h"
 #include "schema/ops/identity.h"
 
 namespace gf {
@@ -13,36 +13,10 @@ using ir::Node;
 using ir::ValueId;
 
 /// Runs a rule: words become nodes of a block of their own.
-class GraphExpander final : public Expander {
+class GraphExpander final : public ir::GraphFormula<Expander> {
  public:
   GraphExpander(ir::Entry& entry, const Node& node, ir::Block& into, const OpTable& ops)
-      : node_(node), builder_(entry, into), ops_(ops), outputs_(node.outputs.size(), kNoValue) {
-    builder_.set_origin(node.name, node.origin);
-  }
-
-  void emit(const OpDef& op, std::span<const Var> inputs, const void* attrs, std::span<Var> outputs) override {
-    for (Var& v : outputs) v = {this, -1};
-    if (error() != Error::Ok) return;
-    std::vector<ValueId> ids;
-    for (const Var& v : inputs) ids.push_back(v.id);
-    guarded([&] {
-      const Node& n = builder_.add_node(op, std::move(ids), attrs, outputs.size());
-      for (size_t i = 0; i < outputs.size(); ++i) outputs[i].id = n.outputs[i];
-    });
-  }
-  Var scalar(DType type, double value) override {
-    Var v{this, -1};
-    if (error() == Error::Ok) guarded([&] { v.id = builder_.scalar(type, value); });
-    return v;
-  }
-  Var ints(IntList values) override { return {this, builder_.ints(values)}; }
-  using Formula::ints;
-  DType dtype(Var x) const override { return x ? builder_.dtype(x.id) : DType::F32; }
-  const DimShape& shape(Var x) const override {
-    static const DimShape kNone;
-    return x ? builder_.shape(x.id) : kNone;
-  }
-  const OpDef* find_op(uint16_t id) const override { return ops_.find(id); }
+      : GraphFormula(entry, into, ops, node.name, node.origin), node_(node), outputs_(node.outputs.size(), kNoValue) {}
 
   int input_count() const override { return static_cast<int>(node_.inputs.size()); }
   Var input(int i) const override {
@@ -56,21 +30,8 @@ class GraphExpander final : public Expander {
   const std::vector<ValueId>& outputs() const { return outputs_; }
 
  private:
-  template <class F>
-  void guarded(F&& f) {
-    try {
-      f();
-    } catch (const Exception& e) {
-      message_ = e.what();
-      (void)fail(e.code(), message_.c_str());
-    }
-  }
-
   const Node& node_;
-  ir::Builder builder_;
-  OpTable ops_;
   std::vector<ValueId> outputs_;
-  std::string message_;
 };
 
 class Expansion {

@@ -15,7 +15,7 @@ struct Abs : UnaryOp<Abs> {
     if constexpr (std::is_floating_point_v<T>) return std::fabs(x);
     else return x < T(0) ? wrapping::sub(T(0), x) : x;
   }
-  static constexpr PendingGradient grad{};  // dx = dy * sign(x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * sign(x)
 };
 
 }  // namespace gf::op

@@ -13,7 +13,7 @@ struct Acos : UnaryOp<Acos> {
   static T apply(T x, const Attrs&) {
     return std::acos(x);
   }
-  static constexpr PendingGradient grad{};  // dx = -dy / sqrt(1 - x * x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = -dy / sqrt(1 - x * x)
 };
 
 }  // namespace gf::op

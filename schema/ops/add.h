@@ -13,7 +13,7 @@ struct Add : BinaryOp<Add> {
   static T apply(T x, T y, const Attrs&) {
     return wrapping::add(x, y);
   }
-  static constexpr PendingGradient grad{};  // dx = dz, dy = dz, each summed over its broadcast axes
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dz, dy = dz, each summed over its broadcast axes
 };
 
 }  // namespace gf::op

@@ -13,7 +13,7 @@ struct Asinh : UnaryOp<Asinh> {
   static T apply(T x, const Attrs&) {
     return std::asinh(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy / sqrt(x * x + 1)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy / sqrt(x * x + 1)
 };
 
 }  // namespace gf::op

@@ -13,7 +13,7 @@ struct Atan : UnaryOp<Atan> {
   static T apply(T x, const Attrs&) {
     return std::atan(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy / (1 + x * x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy / (1 + x * x)
 };
 
 }  // namespace gf::op

@@ -13,7 +13,7 @@ struct Atanh : UnaryOp<Atanh> {
   static T apply(T x, const Attrs&) {
     return std::atanh(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy / (1 - x * x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy / (1 - x * x)
 };
 
 }  // namespace gf::op

@@ -89,7 +89,7 @@ struct Attention {
     return saturating_product(saturating_product(rows, s.size(1, length)), s.size(0, 3) + s.size(2, 3));
   }
   // with p = softmax(s): dv = p^T dy, ds = p * (dy v^T - rowsum(dy * y)), dq = scale ds k, dk = scale ds^T q
-  static constexpr PendingGradient grad{};
+  static constexpr GradientOfExpansion grad{};
 
   static Error expand(Expander& e, const Attrs& a) {
     const bool inner = a.layout == AttentionLayout::HeadsInner;

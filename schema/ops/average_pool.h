@@ -20,7 +20,7 @@ struct AveragePool {
     return c.set(0, c.dtype(0), out);
   }
   // dx = sum over windows of dy / count
-  static constexpr PendingGradient grad{};
+  static Error grad(Differentiator& d, const Attrs& a);
 };
 
 }  // namespace gf::op

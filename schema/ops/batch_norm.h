@@ -27,7 +27,7 @@ struct BatchNorm {
     }
     return c.set(0, c.dtype(0), c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // dx = dy * scale / sqrt(var + epsilon); dscale, dbias summed over the rest
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * scale / sqrt(var + epsilon); dscale, dbias summed over the rest
 };
 
 }  // namespace gf::op

@@ -27,7 +27,7 @@ struct Cast {
     cast_values(c, a.to);
     return c.set(0, a.to, c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // dx = cast(dy, type of x) for floats
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = cast(dy, type of x) for floats
 
  private:
   static void cast_values(InferContext& c, DType to) {

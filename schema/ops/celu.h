@@ -22,7 +22,7 @@ struct Celu : UnaryOp<Celu> {
     const T alpha = static_cast<T>(a.alpha);
     return x < T(0) ? alpha * std::expm1(x / alpha) : x;
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (x < 0 ? exp(x / alpha) : 1)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (x <= 0 ? y / alpha + 1 : 1)
 };
 
 }  // namespace gf::op

@@ -26,7 +26,7 @@ struct CenterCropPad {
       GF_TRY(read_size(c, 1, k, kUnbounded, "shape", out[axes.given ? axes.order[k] : k]));
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = center_crop_pad(dy, shape of x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = center_crop_pad(dy, shape of x)
 };
 
 }  // namespace gf::op

@@ -17,7 +17,7 @@ struct Clip : UnaryOp<Clip> {
   static T apply(T x, const Attrs& a) {
     return math::clamp(x, static_cast<T>(a.min), static_cast<T>(a.max));
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (min <= x <= max)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (min <= x <= max)
 };
 
 }  // namespace gf::op

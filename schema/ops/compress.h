@@ -33,7 +33,7 @@ struct Compress {
     out[axis] = c.fresh(0, bound);
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = zeros with dy written to the kept places
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = zeros with dy written to the kept places
 };
 
 }  // namespace gf::op

@@ -40,7 +40,7 @@ struct Concat {
     join_values(c);
     return Error::Ok;
   }
-  static constexpr PendingGradient grad{};  // dx_i = slice of dy where x_i went
+  static Error grad(Differentiator& d, const Attrs& a);  // dx_i = slice of dy where x_i went
 
  private:
   static void join_values(InferContext& c) {

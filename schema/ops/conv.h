@@ -23,7 +23,7 @@ struct Conv {
   static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.conv(s.output_volume(), 1); }
   // with s the value before the activation, ds = dy * f'(s): dx = conv_transpose(ds, w), dw = correlation of x and ds,
   // dbias = sum of ds over batch and pixels, dresidual = ds
-  static constexpr PendingGradient grad{};
+  static Error grad(Differentiator& d, const Attrs& a);
 
   static Error expand(Expander& e, const Attrs& a) { return expand_conv<Conv>(e, a); }
 };

@@ -45,7 +45,7 @@ struct ConvTranspose {
   }
   static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.conv(s.input_volume(0), 1); }
   // ds as in conv: dx = conv(ds, w), dw = correlation of ds and x, dbias = sum of ds, dresidual = ds
-  static constexpr PendingGradient grad{};
+  static Error grad(Differentiator& d, const Attrs& a);
 
   static Error expand(Expander& e, const Attrs& a) { return expand_conv<ConvTranspose>(e, a); }
 

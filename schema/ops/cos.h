@@ -13,7 +13,7 @@ struct Cos : UnaryOp<Cos> {
   static T apply(T x, const Attrs&) {
     return std::cos(x);
   }
-  static constexpr PendingGradient grad{};  // dx = -dy * sin(x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = -dy * sin(x)
 };
 
 }  // namespace gf::op

@@ -13,7 +13,7 @@ struct Cosh : UnaryOp<Cosh> {
   static T apply(T x, const Attrs&) {
     return std::cosh(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy * sinh(x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * sinh(x)
 };
 
 }  // namespace gf::op

@@ -7,7 +7,7 @@ namespace gf::op {
 
 struct CumProd : ScanAlongOp<CumProd> {
   static constexpr OpInfo info{.id = 266, .name = "cum_prod", .max_inputs = 2, .flags = kOpDataErrors};
-  static constexpr PendingGradient grad{};  // dx = cum_sum(dy * y, other direction) / x (products of the others where x = 0)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = cum_sum(dy * y, other direction) / x (products of the others where x = 0)
 };
 
 }  // namespace gf::op

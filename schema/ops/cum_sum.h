@@ -7,7 +7,7 @@ namespace gf::op {
 
 struct CumSum : ScanAlongOp<CumSum> {
   static constexpr OpInfo info{.id = 265, .name = "cum_sum", .max_inputs = 2, .flags = kOpDataErrors};
-  static constexpr PendingGradient grad{};  // dx = cum_sum(dy) in the other direction
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = cum_sum(dy) in the other direction
 };
 
 }  // namespace gf::op

@@ -39,7 +39,7 @@ struct DepthToSpace {
     out[3] = c.floor_div(out[3], area);
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = space_to_depth(dy)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = space_to_depth(dy)
 };
 
 }  // namespace op

@@ -23,7 +23,7 @@ struct Div : BinaryOp<Div> {
     }
     return x / y;
   }
-  static constexpr PendingGradient grad{};  // dx = dz / y, dy = -dz * z / y, each summed over its broadcast axes
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dz / y, dy = -dz * z / y, each summed over its broadcast axes
 };
 
 }  // namespace gf::op

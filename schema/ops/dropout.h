@@ -26,7 +26,7 @@ struct Dropout {
     GF_TRY(c.set(0, c.dtype(0), c.shape(0)));
     return c.set(1, DType::Bool, c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // dx = dy * mask / (1 - ratio)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * mask / (1 - ratio)
 };
 
 }  // namespace gf::op

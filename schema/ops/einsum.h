@@ -162,7 +162,7 @@ struct Einsum {
       if (used[l]) total = saturating_product(total, sizes[l]);
     return total;
   }
-  static constexpr PendingGradient grad{};  // d operand i = einsum of dy and the other operands, with the terms swapped
+  static Error grad(Differentiator& d, const Attrs& a);  // d operand i = einsum of dy and the other operands, with the terms swapped
 };
 
 }  // namespace op

@@ -17,7 +17,7 @@ struct Elu : UnaryOp<Elu> {
   static T apply(T x, const Attrs& a) {
     return x < T(0) ? static_cast<T>(a.alpha) * std::expm1(x) : x;
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (x < 0 ? y + alpha : 1)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (x <= 0 ? y + alpha : 1)
 };
 
 }  // namespace gf::op

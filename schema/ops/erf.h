@@ -13,7 +13,7 @@ struct Erf : UnaryOp<Erf> {
   static T apply(T x, const Attrs&) {
     return std::erf(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy * 2 / sqrt(pi) * exp(-x * x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * 2 / sqrt(pi) * exp(-x * x)
 };
 
 }  // namespace gf::op

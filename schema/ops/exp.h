@@ -13,7 +13,7 @@ struct Exp : UnaryOp<Exp> {
   static T apply(T x, const Attrs&) {
     return std::exp(x);
   }
-  static constexpr PendingGradient grad{};  // dx = y * dy
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = y * dy
 };
 
 }  // namespace gf::op

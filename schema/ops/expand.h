@@ -35,7 +35,7 @@ struct Expand {
     }
     return Error::Ok;
   }
-  static constexpr PendingGradient grad{};  // dx = dy summed over the broadcast axes
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy summed over the broadcast axes
 };
 
 }  // namespace gf::op

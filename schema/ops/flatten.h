@@ -24,7 +24,7 @@ struct Flatten {
     out.push(c.count(c.shape(0), axis, rank));
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = reshape(dy, shape of x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = reshape(dy, shape of x)
 };
 
 }  // namespace gf::op

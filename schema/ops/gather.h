@@ -29,7 +29,7 @@ struct Gather {
     GF_TRY(c.set(0, c.dtype(0), out));
     return pick_values(c);
   }
-  static constexpr PendingGradient grad{};  // d data = scatter-add of dy at the indices
+  static Error grad(Differentiator& d, const Attrs& a);  // d data = scatter-add of dy at the indices
 
  private:
   static Error pick_values(InferContext& c) {

@@ -27,7 +27,7 @@ struct GatherElements {
                       static_cast<long long>(c.shape(1)[d].lo), d, static_cast<long long>(c.shape(0)[d].hi));
     return c.set(0, c.dtype(0), c.shape(1));
   }
-  static constexpr PendingGradient grad{};  // d data = scatter_elements-add of dy at the indices
+  static Error grad(Differentiator& d, const Attrs& a);  // d data = scatter_elements-add of dy at the indices
 };
 
 }  // namespace gf::op

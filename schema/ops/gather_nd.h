@@ -37,7 +37,7 @@ struct GatherNd {
     for (int d = from; d < data.rank; ++d) out.push(data[d]);
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // d data = scatter_nd-add of dy at the indices
+  static Error grad(Differentiator& d, const Attrs& a);  // d data = scatter_nd-add of dy at the indices
 };
 
 }  // namespace gf::op

@@ -24,7 +24,7 @@ struct Gelu : UnaryOp<Gelu> {
     constexpr T kSqrtHalf = static_cast<T>(0.70710678118654752440);
     return T(0.5) * x * std::erfc(-x * kSqrtHalf);  // erfc: 1 + erf cancels for negative x
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (Phi(x) + x * phi(x)), or the derivative of the tanh form
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (Phi(x) + x * phi(x)), or the derivative of the tanh form
 
   static Error expand(Expander& e, const Attrs& a) {
     const Var x = e.input(0);

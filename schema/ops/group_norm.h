@@ -36,7 +36,7 @@ struct GroupNorm {
     GF_TRY(c.set(1, statistics_type(c.dtype(0)), statistics));
     return c.set(2, statistics_type(c.dtype(0)), statistics);
   }
-  static constexpr PendingGradient grad{};  // as layer_norm, with means over each group
+  static Error grad(Differentiator& d, const Attrs& a);  // as layer_norm, with means over each group
 };
 
 }  // namespace gf::op

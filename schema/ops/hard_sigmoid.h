@@ -17,7 +17,7 @@ struct HardSigmoid : UnaryOp<HardSigmoid> {
   static T apply(T x, const Attrs& a) {
     return math::clamp(static_cast<T>(a.alpha) * x + static_cast<T>(a.beta), T(0), T(1));
   }
-  static constexpr PendingGradient grad{};  // dx = dy * alpha where 0 < y < 1
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * alpha where 0 < y < 1
 };
 
 }  // namespace gf::op

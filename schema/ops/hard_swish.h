@@ -12,7 +12,7 @@ struct HardSwish : UnaryOp<HardSwish> {
   static T apply(T x, const Attrs&) {
     return x * math::clamp(x / T(6) + T(0.5), T(0), T(1));
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (x < -3 ? 0 : x > 3 ? 1 : x / 3 + 1/2)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (x < -3 ? 0 : x > 3 ? 1 : x / 3 + 1/2)
 };
 
 }  // namespace gf::op

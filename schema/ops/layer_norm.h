@@ -34,7 +34,7 @@ struct LayerNorm {
     return c.set(2, statistics_type(c.dtype(0)), statistics);
   }
   // with h = (x - mean) * inv_std, g = dy * scale: dx = inv_std * (g - mean(g) - h * mean(g * h))
-  static constexpr PendingGradient grad{};  // dscale = sum(dy * h), dbias = sum(dy)
+  static Error grad(Differentiator& d, const Attrs& a);  // dscale = sum(dy * h), dbias = sum(dy)
 };
 
 }  // namespace gf::op

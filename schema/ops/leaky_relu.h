@@ -15,7 +15,7 @@ struct LeakyRelu : UnaryOp<LeakyRelu> {
   static T apply(T x, const Attrs& a) {
     return x < T(0) ? static_cast<T>(a.alpha) * x : x;
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (x < 0 ? alpha : 1)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (x <= 0 ? alpha : 1)
 };
 
 }  // namespace gf::op

@@ -13,7 +13,7 @@ struct Log : UnaryOp<Log> {
   static T apply(T x, const Attrs&) {
     return std::log(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy / x
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy / x
 };
 
 }  // namespace gf::op

@@ -18,7 +18,7 @@ struct LogSoftmax {
     GF_TRY(c.normalize_axis(a.axis, c.rank(0) == 0 ? 1 : c.rank(0), axis));
     return c.set(0, c.dtype(0), c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // dx = dy - exp(y) * sum(dy)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy - exp(y) * sum(dy)
 };
 
 }  // namespace gf::op

@@ -19,7 +19,7 @@ struct LpNormalization {
     GF_TRY(c.normalize_axis(a.axis, c.rank(0), axis));
     return c.set(0, c.dtype(0), c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // p = 2: dx = (dy - y * sum(dy * y)) / |x|; p = 1: y replaced by sign(x)
+  static Error grad(Differentiator& d, const Attrs& a);  // p = 2: dx = (dy - y * sum(dy * y)) / |x|; p = 1: y replaced by sign(x)
 };
 
 }  // namespace gf::op

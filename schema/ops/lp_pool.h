@@ -19,7 +19,7 @@ struct LpPool {
     return c.set(0, c.dtype(0), out);
   }
   // dx = sum over windows of dy * x |x|^(p-2) / y^(p-1)
-  static constexpr PendingGradient grad{};
+  static Error grad(Differentiator& d, const Attrs& a);
 };
 
 }  // namespace gf::op

@@ -24,7 +24,7 @@ struct Lrn {
     return c.set(0, c.dtype(0), c.shape(0));
   }
   // with s = bias + alpha / size * sum: dx = dy * s^-beta - 2 * alpha * beta / size * x * window(dy * y / s)
-  static constexpr PendingGradient grad{};
+  static Error grad(Differentiator& d, const Attrs& a);
 };
 
 }  // namespace gf::op

@@ -44,7 +44,7 @@ struct MatMul {
   static uint64_t macs(const NodeShapes& s, const Attrs& a) { return s.matmul(a.transpose_a); }
   // with s the value before the activation: ds = dy * f'(s); da = alpha * ds x b^T, db = alpha * a^T x ds, summed over
   // broadcast axes; dbias = sum of ds over rows and batches; dresidual = residual_scale * ds
-  static constexpr PendingGradient grad{};
+  static Error grad(Differentiator& d, const Attrs& a);
 
   static Error expand(Expander& e, const Attrs& a) {
     const Var x = e.input(0), w = e.input(1), bias = e.input(2), residual = e.input(3);

@@ -13,7 +13,7 @@ struct Max : BinaryOp<Max> {
   static T apply(T x, T y, const Attrs&) {
     return x > y || x != x ? x : y;
   }
-  static constexpr PendingGradient grad{};  // dx = dz * (x > y) + dz / 2 * (x == y), dy likewise, each summed over its broadcast axes
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dz * (x > y) + dz / 2 * (x == y), dy likewise, each summed over its broadcast axes
 };
 
 }  // namespace gf::op

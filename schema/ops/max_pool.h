@@ -23,7 +23,7 @@ struct MaxPool {
     return c.set(1, DType::I64, out);
   }
   // dx[indices] += dy
-  static constexpr PendingGradient grad{};
+  static Error grad(Differentiator& d, const Attrs& a);
 };
 
 }  // namespace gf::op

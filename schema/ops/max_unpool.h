@@ -55,7 +55,7 @@ struct MaxUnpool {
     return c.set(0, c.dtype(0), out);
   }
   // dx = dy[indices]
-  static constexpr PendingGradient grad{};
+  static Error grad(Differentiator& d, const Attrs& a);
 
   static Dim natural(InferContext& c, const Attrs& a, int d, Dim in) {
     const WindowAttrs w = a.window();

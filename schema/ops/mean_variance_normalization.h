@@ -20,7 +20,7 @@ struct MeanVarianceNormalization {
     GF_TRY(read_axes(c, -1, a.axes, c.rank(0), axes));
     return c.set(0, c.dtype(0), c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // as layer_norm without scale
+  static Error grad(Differentiator& d, const Attrs& a);  // as layer_norm without scale
 };
 
 }  // namespace gf::op

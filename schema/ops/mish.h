@@ -15,7 +15,7 @@ struct Mish : UnaryOp<Mish> {
   static T apply(T x, const Attrs&) {
     return x * std::tanh(math::softplus(x));
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (t + x * sigmoid(x) * (1 - t * t)), t = tanh(softplus(x))
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (t + x * sigmoid(x) * (1 - t * t)), t = tanh(softplus(x))
 
   static Error expand(Expander& e, const Attrs&) {
     const Var x = e.input(0);

@@ -35,7 +35,7 @@ struct Mod : BinaryOp<Mod> {
       return !a.fmod && r != T(0) && (r < T(0)) != (y < T(0)) ? static_cast<T>(r + y) : r;
     }
   }
-  static constexpr PendingGradient grad{};  // dx = dz, dy = -dz * floor(x / y) (fmod: trunc)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dz, dy = -dz * floor(x / y) (fmod: trunc)
 };
 
 }  // namespace gf::op

@@ -13,7 +13,7 @@ struct Mul : BinaryOp<Mul> {
   static T apply(T x, T y, const Attrs&) {
     return wrapping::mul(x, y);
   }
-  static constexpr PendingGradient grad{};  // dx = dz * y, dy = dz * x, each summed over its broadcast axes
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dz * y, dy = dz * x, each summed over its broadcast axes
 };
 
 }  // namespace gf::op

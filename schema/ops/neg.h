@@ -13,7 +13,7 @@ struct Neg : UnaryOp<Neg> {
     if constexpr (std::is_floating_point_v<T>) return -x;
     else return wrapping::sub(T(0), x);
   }
-  static constexpr PendingGradient grad{};  // dx = -dy
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = -dy
 };
 
 }  // namespace gf::op

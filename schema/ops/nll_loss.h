@@ -12,7 +12,7 @@ struct NllLoss {
   using Attrs = ClassLossAttrs;
   static constexpr auto& fields = kClassLossFields;
   static Error infer(InferContext& c, const Attrs& a) { return infer_class_loss(c, a); }
-  static constexpr PendingGradient grad{};  // dx[t] = -weight[t] * dloss (mean: / sum of the weights), 0 elsewhere
+  static Error grad(Differentiator& d, const Attrs& a);  // dx[t] = -weight[t] * dloss (mean: / sum of the weights), 0 elsewhere
 };
 
 }  // namespace gf::op

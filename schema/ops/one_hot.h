@@ -40,7 +40,7 @@ struct OneHot {
     for (int d = 0, from = 0; d <= c.rank(0); ++d) out.push(d == axis ? depth : c.shape(0)[from++]);
     return c.set(0, c.dtype(2), out);
   }
-  static constexpr PendingGradient grad{};  // d values = [sum of dy off, sum of dy on]
+  static Error grad(Differentiator& d, const Attrs& a);  // d values = [sum of dy off, sum of dy on]
 };
 
 }  // namespace gf::op

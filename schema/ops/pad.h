@@ -53,7 +53,7 @@ struct Pad {
     }
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // constant: dx = dy with pads negated; others: dy added back where it came from
+  static Error grad(Differentiator& d, const Attrs& a);  // constant: dx = dy with pads negated; others: dy added back where it came from
 };
 
 }  // namespace op

@@ -46,7 +46,7 @@ struct Pointwise {
     }
     return c.set(0, c.dtype(0), shape);
   }
-  static constexpr PendingGradient grad{};  // autodiff runs before fusion
+  static constexpr GradientOfExpansion grad{};
 
   /// One node per instruction.
   static Error expand(Expander& e, const Attrs& a) {

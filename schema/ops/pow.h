@@ -29,7 +29,7 @@ struct Pow : BinaryOp<Pow> {
       return result;
     }
   }
-  static constexpr PendingGradient grad{};  // dx = dz * y * x^(y-1), dy = dz * z * log(x) (0 where x = 0), each summed over its broadcast axes
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dz * y * x^(y-1), dy = dz * z * log(x) (0 where x = 0), each summed over its broadcast axes
 };
 
 }  // namespace gf::op

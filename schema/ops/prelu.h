@@ -20,7 +20,7 @@ struct PRelu : BinaryOp<PRelu> {
   static T apply(T x, T y, const Attrs&) {
     return x < T(0) ? wrapping::mul(x, y) : x;
   }
-  static constexpr PendingGradient grad{};  // dx = dz * (x < 0 ? slope : 1), dslope = sum(dz * x where x < 0)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dz * (x <= 0 ? slope : 1), dslope = sum(dz * x where x <= 0)
 };
 
 }  // namespace gf::op

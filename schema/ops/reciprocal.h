@@ -11,7 +11,7 @@ struct Reciprocal : UnaryOp<Reciprocal> {
   static T apply(T x, const Attrs&) {
     return T(1) / x;
   }
-  static constexpr PendingGradient grad{};  // dx = -dy * y * y
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = -dy * y * y
 };
 
 }  // namespace gf::op

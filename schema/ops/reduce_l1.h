@@ -7,7 +7,7 @@ namespace gf::op {
 
 struct ReduceL1 : ReduceOp<ReduceL1> {
   static constexpr OpInfo info{.id = 258, .name = "reduce_l1", .max_inputs = 2};
-  static constexpr PendingGradient grad{};  // dx = dy * sign(x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * sign(x)
 };
 
 }  // namespace gf::op

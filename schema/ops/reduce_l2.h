@@ -7,7 +7,7 @@ namespace gf::op {
 
 struct ReduceL2 : ReduceOp<ReduceL2> {
   static constexpr OpInfo info{.id = 259, .name = "reduce_l2", .max_inputs = 2};
-  static constexpr PendingGradient grad{};  // dx = dy * x / y
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * x / y
 };
 
 }  // namespace gf::op

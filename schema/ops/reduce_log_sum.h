@@ -7,7 +7,7 @@ namespace gf::op {
 
 struct ReduceLogSum : ReduceOp<ReduceLogSum> {
   static constexpr OpInfo info{.id = 260, .name = "reduce_log_sum", .max_inputs = 2};
-  static constexpr PendingGradient grad{};  // dx = dy / sum(x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy / sum(x)
 };
 
 }  // namespace gf::op

@@ -7,7 +7,7 @@ namespace gf::op {
 
 struct ReduceLogSumExp : ReduceOp<ReduceLogSumExp> {
   static constexpr OpInfo info{.id = 261, .name = "reduce_log_sum_exp", .max_inputs = 2};
-  static constexpr PendingGradient grad{};  // dx = dy * exp(x - y)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * exp(x - y)
 };
 
 }  // namespace gf::op

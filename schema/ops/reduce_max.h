@@ -9,7 +9,7 @@ struct ReduceMax : ReduceOp<ReduceMax> {
   static constexpr OpInfo info{.id = 255, .name = "reduce_max", .max_inputs = 2};
   static constexpr DTypeSet kTypes = kNumbersAndBool;
   static constexpr DimOp kDimFold = DimOp::Max;
-  static constexpr PendingGradient grad{};  // dx = dy where x = y, shared evenly between ties
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy where x = y, shared evenly between ties
 };
 
 }  // namespace gf::op

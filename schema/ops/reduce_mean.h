@@ -7,7 +7,7 @@ namespace gf::op {
 
 struct ReduceMean : ReduceOp<ReduceMean> {
   static constexpr OpInfo info{.id = 254, .name = "reduce_mean", .max_inputs = 2};
-  static constexpr PendingGradient grad{};  // dx = dy / n, broadcast back
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy / n, broadcast back
 };
 
 }  // namespace gf::op

@@ -9,7 +9,7 @@ struct ReduceMin : ReduceOp<ReduceMin> {
   static constexpr OpInfo info{.id = 256, .name = "reduce_min", .max_inputs = 2};
   static constexpr DTypeSet kTypes = kNumbersAndBool;
   static constexpr DimOp kDimFold = DimOp::Min;
-  static constexpr PendingGradient grad{};  // dx = dy where x = y, shared evenly between ties
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy where x = y, shared evenly between ties
 };
 
 }  // namespace gf::op

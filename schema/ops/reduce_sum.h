@@ -8,7 +8,7 @@ namespace gf::op {
 struct ReduceSum : ReduceOp<ReduceSum> {
   static constexpr OpInfo info{.id = 253, .name = "reduce_sum", .max_inputs = 2};
   static constexpr DimOp kDimFold = DimOp::Add;
-  static constexpr PendingGradient grad{};  // dx = dy, broadcast back
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy, broadcast back
 };
 
 }  // namespace gf::op

@@ -7,7 +7,7 @@ namespace gf::op {
 
 struct ReduceSumSquare : ReduceOp<ReduceSumSquare> {
   static constexpr OpInfo info{.id = 262, .name = "reduce_sum_square", .max_inputs = 2};
-  static constexpr PendingGradient grad{};  // dx = dy * 2 * x
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * 2 * x
 };
 
 }  // namespace gf::op

@@ -12,7 +12,7 @@ struct Relu : UnaryOp<Relu> {
   static T apply(T x, const Attrs&) {
     return x < T(0) ? T(0) : x;
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (y > 0)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (y > 0)
 };
 
 }  // namespace gf::op

@@ -37,7 +37,7 @@ struct Reshape {
     forward_values(c, 0, 0);
     return Error::Ok;
   }
-  static constexpr PendingGradient grad{};  // dx = reshape(dy, shape of x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = reshape(dy, shape of x)
 
  private:
   static Error resolve(InferContext& c, const Attrs& a, int length, DimShape& out) {

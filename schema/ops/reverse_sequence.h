@@ -27,7 +27,7 @@ struct ReverseSequence {
     GF_TRY(c.expect_equal(c.shape(1)[0], c.shape(0)[static_cast<int>(a.batch_axis)], "one length per sequence is needed"));
     return c.set(0, c.dtype(0), c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // dx = reverse_sequence(dy, lengths)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = reverse_sequence(dy, lengths)
 };
 
 }  // namespace gf::op

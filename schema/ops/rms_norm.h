@@ -30,7 +30,7 @@ struct RmsNorm {
     return c.set(1, statistics_type(c.dtype(0)), statistics);
   }
   // with r = inverse root mean square, h = x * r, g = dy * scale: dx = r * (g - h * mean(g * h))
-  static constexpr PendingGradient grad{};  // dscale = sum(dy * h)
+  static Error grad(Differentiator& d, const Attrs& a);  // dscale = sum(dy * h)
 
   static Error expand(Expander& e, const Attrs& a) {
     const Var x = e.input(0);

@@ -46,7 +46,7 @@ struct RotaryEmbedding {
     return c.set(0, c.dtype(0), x);
   }
   // dx = rotation of dy by the opposite angle (sin negated)
-  static constexpr PendingGradient grad{};
+  static constexpr GradientOfExpansion grad{};
 
   static Error expand(Expander& e, const Attrs& a) {
     const Var x = e.input(0), ids = e.input(3);

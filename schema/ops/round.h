@@ -13,7 +13,7 @@ struct Round : UnaryOp<Round> {
   static T apply(T x, const Attrs&) {
     return std::nearbyint(x);
   }
-  static constexpr PendingGradient grad{};  // dx = 0
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = 0
 };
 
 }  // namespace gf::op

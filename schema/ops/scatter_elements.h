@@ -38,7 +38,7 @@ struct ScatterElements {
     }
     return c.set(0, c.dtype(0), c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // d updates = gather_elements(dy, indices); d data = dy, zero where overwritten
+  static Error grad(Differentiator& d, const Attrs& a);  // d updates = gather_elements(dy, indices); d data = dy, zero where overwritten
 };
 
 }  // namespace op

@@ -35,7 +35,7 @@ struct ScatterNd {
     }
     return c.set(0, c.dtype(0), data);
   }
-  static constexpr PendingGradient grad{};  // d updates = gather_nd(dy, indices); d data = dy, zero where overwritten
+  static Error grad(Differentiator& d, const Attrs& a);  // d updates = gather_nd(dy, indices); d data = dy, zero where overwritten
 };
 
 }  // namespace gf::op

@@ -19,7 +19,7 @@ struct Selu : UnaryOp<Selu> {
     const T y = x > T(0) ? x : static_cast<T>(a.alpha) * std::expm1(x);
     return static_cast<T>(a.gamma) * y;
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (x > 0 ? gamma : y + gamma * alpha)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (x > 0 ? gamma : y + gamma * alpha)
 };
 
 }  // namespace gf::op

@@ -22,7 +22,7 @@ struct Shrink : UnaryOp<Shrink> {
     if constexpr (std::is_floating_point_v<T>) return y;
     else return static_cast<T>(static_cast<int64_t>(math::clamp(y, F(-0x1p62), F(0x1p62))));
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (|x| > lambd)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (|x| > lambd)
 };
 
 }  // namespace gf::op

@@ -12,7 +12,7 @@ struct Sigmoid : UnaryOp<Sigmoid> {
   static T apply(T x, const Attrs&) {
     return math::sigmoid(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy * y * (1 - y)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * y * (1 - y)
 };
 
 }  // namespace gf::op

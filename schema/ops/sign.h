@@ -14,7 +14,7 @@ struct Sign : UnaryOp<Sign> {
     if (x < T(0)) return T(-1);
     return x == T(0) ? T(0) : x;
   }
-  static constexpr PendingGradient grad{};  // dx = 0
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = 0
 };
 
 }  // namespace gf::op

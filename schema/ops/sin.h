@@ -13,7 +13,7 @@ struct Sin : UnaryOp<Sin> {
   static T apply(T x, const Attrs&) {
     return std::sin(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy * cos(x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * cos(x)
 };
 
 }  // namespace gf::op

@@ -13,7 +13,7 @@ struct Sinh : UnaryOp<Sinh> {
   static T apply(T x, const Attrs&) {
     return std::sinh(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy * cosh(x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * cosh(x)
 };
 
 }  // namespace gf::op

@@ -42,7 +42,7 @@ struct Slice {
     slice_values(c, axes, count);
     return Error::Ok;
   }
-  static constexpr PendingGradient grad{};  // dx = zeros with dy written to the sliced places
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = zeros with dy written to the sliced places
 
   /// Start and end of one axis as the specification clamps them. Constants only.
   static constexpr void clamp(int64_t length, int64_t step, int64_t& start, int64_t& end) {

@@ -18,7 +18,7 @@ struct Softmax {
     GF_TRY(c.normalize_axis(a.axis, c.rank(0) == 0 ? 1 : c.rank(0), axis));
     return c.set(0, c.dtype(0), c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // dx = y * (dy - sum(dy * y))
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = y * (dy - sum(dy * y))
 };
 
 }  // namespace gf::op

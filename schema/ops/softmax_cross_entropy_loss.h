@@ -15,7 +15,7 @@ struct SoftmaxCrossEntropyLoss {
     GF_TRY(infer_class_loss(c, a));
     return c.set(1, c.dtype(0), c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // dx = (exp(log_prob) - onehot(t)) * weight[t] * dloss (mean: / sum of weights)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = (exp(log_prob) - onehot(t)) * weight[t] * dloss (mean: / sum of weights)
 };
 
 }  // namespace gf::op

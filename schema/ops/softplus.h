@@ -12,7 +12,7 @@ struct Softplus : UnaryOp<Softplus> {
   static T apply(T x, const Attrs&) {
     return math::softplus(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy * sigmoid(x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * sigmoid(x)
 };
 
 }  // namespace gf::op

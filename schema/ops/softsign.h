@@ -13,7 +13,7 @@ struct Softsign : UnaryOp<Softsign> {
   static T apply(T x, const Attrs&) {
     return x / (T(1) + std::fabs(x));
   }
-  static constexpr PendingGradient grad{};  // dx = dy / (1 + |x|)^2
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy / (1 + |x|)^2
 };
 
 }  // namespace gf::op

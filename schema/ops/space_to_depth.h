@@ -32,7 +32,7 @@ struct SpaceToDepth {
     out[3] = c.mul(out[3], a.block * a.block);
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = depth_to_space(dy)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = depth_to_space(dy)
 };
 
 }  // namespace gf::op

@@ -42,7 +42,7 @@ struct Split {
     }
     return Error::Ok;
   }
-  static constexpr PendingGradient grad{};  // dx = concat(dy_0, dy_1, ...)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = concat(dy_0, dy_1, ...)
 
  private:
   static Error by_sizes(InferContext& c, const Attrs& a, int axis, Dim total, int parts) {

@@ -13,7 +13,7 @@ struct Sqrt : UnaryOp<Sqrt> {
   static T apply(T x, const Attrs&) {
     return std::sqrt(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy / (2 * y)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy / (2 * y)
 };
 
 }  // namespace gf::op

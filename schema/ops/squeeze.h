@@ -35,7 +35,7 @@ struct Squeeze {
     forward_values(c, 0, 0);
     return Error::Ok;
   }
-  static constexpr PendingGradient grad{};  // dx = reshape(dy, shape of x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = reshape(dy, shape of x)
 };
 
 }  // namespace gf::op

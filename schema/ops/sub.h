@@ -12,7 +12,7 @@ struct Sub : BinaryOp<Sub> {
   static T apply(T x, T y, const Attrs&) {
     return wrapping::sub(x, y);
   }
-  static constexpr PendingGradient grad{};  // dx = dz, dy = -dz, each summed over its broadcast axes
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dz, dy = -dz, each summed over its broadcast axes
 };
 
 }  // namespace gf::op

@@ -17,7 +17,7 @@ struct Swish : UnaryOp<Swish> {
   static T apply(T x, const Attrs& a) {
     return x * math::sigmoid(static_cast<T>(a.alpha) * x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (s + alpha * y * (1 - s)), s = sigmoid(alpha * x)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (s + alpha * y * (1 - s)), s = sigmoid(alpha * x)
 
   static Error expand(Expander& e, const Attrs& a) {
     const Var x = e.input(0);

@@ -13,7 +13,7 @@ struct Tanh : UnaryOp<Tanh> {
   static T apply(T x, const Attrs&) {
     return std::tanh(x);
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (1 - y * y)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (1 - y * y)
 };
 
 }  // namespace gf::op

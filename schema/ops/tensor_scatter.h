@@ -35,7 +35,7 @@ struct TensorScatter {
     }
     return c.set(0, c.dtype(0), c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // d update = rows of dy; d cache = dy, zero in the written rows
+  static Error grad(Differentiator& d, const Attrs& a);  // d update = rows of dy; d cache = dy, zero in the written rows
 };
 
 }  // namespace gf::op

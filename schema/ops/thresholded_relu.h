@@ -15,7 +15,7 @@ struct ThresholdedRelu : UnaryOp<ThresholdedRelu> {
   static T apply(T x, const Attrs& a) {
     return x > static_cast<T>(a.alpha) ? x : T(0);
   }
-  static constexpr PendingGradient grad{};  // dx = dy * (x > alpha)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * (x > alpha)
 };
 
 }  // namespace gf::op

@@ -30,7 +30,7 @@ struct Tile {
     }
     return Error::Ok;
   }
-  static constexpr PendingGradient grad{};  // dx = sum of dy over the repeats
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = sum of dy over the repeats
 };
 
 }  // namespace gf::op

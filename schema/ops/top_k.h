@@ -38,7 +38,7 @@ struct TopK {
     GF_TRY(c.set(0, c.dtype(0), shape));
     return c.set(1, DType::I64, shape);
   }
-  static constexpr PendingGradient grad{};  // dx = dy scattered to the indices
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy scattered to the indices
 };
 
 }  // namespace gf::op

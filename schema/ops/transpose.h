@@ -28,7 +28,7 @@ struct Transpose {
     }
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = transpose(dy, inverse of perm)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = transpose(dy, inverse of perm)
 };
 
 }  // namespace gf::op

@@ -24,7 +24,7 @@ struct Trilu {
     }
     return c.set(0, c.dtype(0), c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // dx = trilu(dy)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = trilu(dy)
 };
 
 }  // namespace gf::op

@@ -39,7 +39,7 @@ struct Unique {
     GF_TRY(c.set(2, DType::I64, inverse));
     return c.set(3, DType::I64, count);
   }
-  static constexpr PendingGradient grad{};  // dx = zeros with dy written to the first places
+  static constexpr NoGradient grad{"which of equal elements is kept is a choice; PyTorch has none either"};
 };
 
 }  // namespace gf::op

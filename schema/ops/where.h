@@ -19,7 +19,7 @@ struct Where {
     select_values(c);
     return c.set(0, c.dtype(1), shape);
   }
-  static constexpr PendingGradient grad{};  // dx = where(c, dz, 0), dy = where(c, 0, dz), summed over broadcast axes
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = where(c, dz, 0), dy = where(c, 0, dz), summed over broadcast axes
 
  private:
   // shape vectors: where(equal(shape, -1), other, shape) is how exporters write expand

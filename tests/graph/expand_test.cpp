@@ -92,6 +92,16 @@ TEST(Expand, Convolutions) {
   }
 }
 
+TEST(Expand, ConvWeightGrad) {
+  for (const int64_t groups : {1, 2, 4})
+    expect_base(expanded([groups](Net& n) {
+                  static constexpr int64_t kKernel[] = {3, 2}, kStrides[] = {2, 1}, kDilations[] = {1, 2}, kPads[] = {1, 1, 0, 1};
+                  const auto x = n.input("x", {2, 7, 6, 4}), g = n.input("g", {2, 3, 6, 8});
+                  n.output("y", n.b.add<op::ConvWeightGrad>({x, g}, {.kernel = kKernel, .strides = kStrides, .dilations = kDilations, .pads = kPads, .groups = groups}));
+                }),
+                {"conv"});
+}
+
 TEST(Expand, PointwiseChain) {
   const auto counts = optimised(
       [](Net& n) {

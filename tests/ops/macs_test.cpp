@@ -17,6 +17,8 @@ TEST(Macs, Convolutions) {
   EXPECT_EQ(macs<op::Conv>({}, {Shape(2, 8, 8, 6), Shape(4, 3, 3, 3)}, {Shape(2, 8, 8, 4)}), 2u * 8 * 8 * 4 * 27);
   // each of 5*5*6 inputs goes through a 2x2 kernel into 4 outputs
   EXPECT_EQ(macs<op::ConvTranspose>({}, {Shape(1, 5, 5, 6), Shape(6, 4, 2, 2)}, {Shape(1, 6, 6, 4)}), 5u * 5 * 6 * 4 * 4);
+  // each of 3*8*3*3 weights adds up 2*6*6 products
+  EXPECT_EQ(macs<op::ConvWeightGrad>({}, {Shape(2, 8, 8, 3), Shape(2, 6, 6, 8)}, {Shape(8, 3, 3, 3)}), 8u * 3 * 9 * 2 * 6 * 6);
   EXPECT_EQ(macs<op::ConvInteger>({}, {Shape(1, 4, 4, 2), Shape(3, 2, 1, 1)}, {Shape(1, 4, 4, 3)}), 4u * 4 * 3 * 2);
   const Shape one(1);
   EXPECT_EQ(macs<op::QLinearConv>({}, {Shape(1, 4, 4, 2), one, one, Shape(3, 2, 1, 1), one, one, one, one}, {Shape(1, 4, 4, 3)}),
