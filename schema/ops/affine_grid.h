@@ -35,7 +35,7 @@ struct AffineGrid {
     out.push(k);
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // d theta = dy times the homogeneous base coordinates
+  static Error grad(Differentiator& d, const Attrs& a);  // d theta = dy times the homogeneous base coordinates
 };
 
 }  // namespace gf::op

@@ -61,7 +61,7 @@ struct Col2Im {
     for (int d = 0; d < spatial; ++d) out.push(image[d]);
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = the blocks of dy as columns (im2col)
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = the blocks of dy as columns (im2col)
 
  private:
   static Error check_list(InferContext& c, IntList list, int count, int64_t least, const char* what) {

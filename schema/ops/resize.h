@@ -76,7 +76,7 @@ struct Resize {
         return c.fail(Error::ShapeMismatch, "axis %d is empty and cannot be enlarged", axes.order[k]);
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = each dy spread with the weights it was made with
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = each dy spread with the weights it was made with
 
   /// Length of an axis scaled by s: rounded down.
   static constexpr int64_t scaled_length(int64_t length, float s) {
