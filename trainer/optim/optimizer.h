@@ -1,0 +1,59 @@
+// Optimizers: one update rule per class, written in the words of schema/formula.h, so that an update is part of the train step's
+// graph like everything else. A rule sees one parameter at a time; who runs it (trainer/step) makes its slots State.
+#pragma once
+
+#include <span>
+
+#include "schema/formula.h"
+
+namespace gf::optim {
+
+/// A tensor that a rule keeps between steps for one parameter. Names are those of PyTorch's state ("exp_avg").
+struct Slot {
+  enum class Shape : uint8_t {
+    Parameter,   ///< as the parameter
+    Number,      ///< one element, rank 0
+    Rows,        ///< the parameter's without its last axis
+    Columns,     ///< the parameter's without the axis before the last
+  };
+  const char* name;
+  Shape shape = Shape::Parameter;
+  double initial = 0;
+};
+
+/// One parameter under its rule. Slots and parameter are float32 (or float64 for a float64 parameter); what set_* receives
+/// replaces them after the step. A slot that is not set keeps its value.
+class Update : public Formula {
+ public:
+  virtual Var parameter() = 0;
+  virtual Var gradient() = 0;                       ///< shaped like the parameter; clipped and unscaled already
+  virtual Var slot(int i) = 0;                      ///< before this step
+  /// float64 scalars of the parameter's group, so that bias corrections are exact: the learning rate of this step, and the
+  /// number of this step (1 in the first). Cast products of them, once, to the parameter's type: see number().
+  virtual Var learning_rate() = 0;
+  virtual Var step() = 0;
+  virtual void set_parameter(Var v) = 0;
+  virtual void set_slot(int i, Var v) = 0;
+
+  /// A float64 scalar in the parameter's type.
+  Var number(Var scalar) { return cast(scalar, dtype(parameter())); }
+
+ protected:
+  ~Update() = default;
+};
+
+/// A rule with its settings. Immutable once a step is compiled from it: only the learning rate changes between steps (State).
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  virtual const char* name() const = 0;
+  virtual double learning_rate() const = 0;         ///< of the first step
+  /// Slots of a parameter of this rank: the list may depend on the settings and, for factored rules, on the rank.
+  virtual std::span<const Slot> slots(int rank) const = 0;
+  /// The rule. Returns u.error().
+  virtual Error update(Update& u) const = 0;
+  /// Throws gf::Exception (InvalidArgument) naming the setting that is out of range, with PyTorch's ranges.
+  virtual void check() const = 0;
+};
+
+}  // namespace gf::optim
