@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <unordered_map>
 
 #include "graph/ir/builder.h"
@@ -87,11 +88,11 @@ class ConstantStore {
   struct Item {
     ir::ConstantPtr constant;
     std::string name;
-    std::vector<std::byte> dense;
+    std::optional<std::vector<std::byte>> dense;  // of a small splat, which may have no elements
     DType dtype = DType::Invalid;
     bool splat = false;
     uint64_t offset = 0;
-    std::span<const std::byte> bytes() const { return dense.empty() ? constant->data : std::span<const std::byte>(dense); }
+    std::span<const std::byte> bytes() const { return dense ? std::span<const std::byte>(*dense) : constant->data; }
   };
   const std::vector<Item>& items() const { return items_; }
   uint64_t bytes() const { return used_; }

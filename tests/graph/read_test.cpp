@@ -56,6 +56,16 @@ TEST(Read, Float32StoredIn16BitsStaysSo) {
   EXPECT_EQ(c.constant->dtype, DType::F16);
 }
 
+TEST(Read, SplatWithoutElements) {
+  Net n;
+  const auto x = n.input("x", {3});
+  const float two = 2;
+  const auto none = n.entry.add_constant(ir::make_splat(DType::F32, {0}, std::as_bytes(std::span(&two, 1))));
+  n.output("y", n.b.add<op::Concat>({x, none}, {.axis = 0}));
+  expect_same_file(n.model);
+  EXPECT_EQ(run_net(n, {})[0].second.shape, std::vector<int64_t>{3});
+}
+
 TEST(Read, ConstantsShareTheFilesBytes) {
   Net n;
   const auto x = n.input("x", {3000});

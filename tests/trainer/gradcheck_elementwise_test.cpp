@@ -133,15 +133,27 @@ TEST(Gradcheck, Where) {
   expect_gradients([](GradNet& n) { n.y(n.b.add<op::Where>({n.mask({3, 1}), n.x({}), n.x({2, 1, 4})})); }, second_order());
 }
 
+// Chains compute in float32 only, so no differences: the gradient must be that of the ops one by one.
 TEST(Gradcheck, PointwiseChain) {  // sigmoid(a + b) * a
-  expect_gradients([](GradNet& n) {
+  const auto run = [](bool chain) {
+    Net n;
+    const auto a = n.input("a", {3, 5}), b = n.input("b", {5});
     static constexpr int64_t kNone = op::Pointwise::kNoOperand;
     static constexpr int64_t kProgram[] = {op::Add::info.id,     0, 0,  1,       //
                                            op::Sigmoid::info.id, 0, -1, kNone,  //
                                            op::Mul::info.id,     0, -2, 0};
-    const auto a = n.x({3, 5}), b = n.x({5});
-    n.y(n.b.add<op::Pointwise>({a, b}, {.program = kProgram, .parameters = {}}));
-  }, second_order());
+    const auto y = chain ? n.b.add<op::Pointwise>({a, b}, {.program = kProgram, .parameters = {}})
+                         : n.b.add<op::Mul>({n.b.add<op::Sigmoid>({n.b.add<op::Add>({a, b})}), a});
+    const auto g = gradients(n.entry, {{y}}, {}, {{a, b}});
+    n.output("da", g[0]);
+    n.output("db", g[1]);
+    for (const auto& [op, count] : op_counts(n.model)) checked_ops().insert(op);
+    if (chain) checked_ops().insert("pointwise");
+    return run_net(n, {});
+  };
+  const auto whole = run(true), parts = run(false);
+  ASSERT_EQ(whole.size(), 2U);
+  for (size_t i = 0; i < whole.size(); ++i) EXPECT_EQ(whole[i].second.data, parts[i].second.data);
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ TEST(Gradcheck, Transposes) {
   moved<op::Transpose>({2, 3, 4}, {.perm = kTurn});
   moved<op::Transpose>({2, 3, 4}, {.perm = kNegative});
   moved<op::DepthToSpace>({1, 2, 3, 8}, {.block = 2});
-  moved<op::SpaceToDepth>({1, 2, 4, 3}, {.block = 2, .order = DepthOrder::DepthFirst});
+  moved<op::SpaceToDepth>({1, 2, 4, 3}, {.block = 2, .order = DepthOrder::ChannelFirst});
   moved<op::ReverseSequence>({4, 3, 2}, {}, {{2, 4, 1}});
 }
 

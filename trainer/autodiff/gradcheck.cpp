@@ -9,9 +9,12 @@
 
 #include "graph/emit/emit.h"
 #include "graph/ir/builder.h"
+#include "graph/passes/rewrite.h"
 #include "graph/read/read.h"
 #include "runtime/include/ghostflow/model.h"
 #include "schema/ops/identity.h"
+#include "schema/ops/reshape.h"
+#include "schema/ops/shape.h"
 #include "trainer/autodiff/autodiff.h"
 
 namespace gf {
@@ -165,6 +168,20 @@ class Check {
                                                   (inputs_.empty() ? "input" : "output"));
   }
 
+  // A new input in the shape of v. Only symbols of inputs can be set from outside: other lengths get symbols of their own.
+  static ir::ValueId input_like(ir::Entry& entry, ir::ValueId v, const char* prefix) {
+    const std::string name = prefix + entry.value(v).name;
+    const DimShape shape = entry.value(v).shape;
+    DimShape open = shape;
+    for (int d = 0; d < shape.rank; ++d)
+      if (!shape[d].is_const() && entry.symbols.symbol_index(shape[d]) < 0)
+        open[d] = entry.symbols.symbol(name + "." + std::to_string(d), shape[d].lo, shape[d].hi);
+    const ir::ValueId given = entry.add_input(name, DType::F64, open);
+    if (same_shape(open, shape)) return given;
+    ir::Builder b(entry, entry.body);
+    return b.add<op::Reshape>({given, b.add<op::ShapeOf>({v})});
+  }
+
   // The file with gradients (inputs: a seed per output) or, forward mode, changes (inputs: a tangent per input) as outputs.
   // Empty when they are all zero because no output depends on an input.
   std::vector<std::byte> differentiated(bool forward_mode) const {
@@ -177,8 +194,7 @@ class Check {
     for (const std::string& y : outputs_) of.push_back(find(entry.body.outputs, y));
     for (const std::string& x : inputs_) wrt.push_back(find(entry.body.inputs, x));
     const auto& beside = forward_mode ? wrt : of;
-    for (const ir::ValueId v : beside)
-      given.push_back(entry.add_input((forward_mode ? kTangent : kSeed) + entry.value(v).name, DType::F64, entry.value(v).shape));
+    for (const ir::ValueId v : beside) given.push_back(input_like(entry, v, forward_mode ? kTangent : kSeed));
     std::vector<ir::ValueId> results;
     try {
       results = forward_mode ? jvp(entry, of, wrt, given) : gradients(entry, of, given, wrt);
