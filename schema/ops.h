@@ -61,6 +61,7 @@
 #include "schema/ops/gather_elements.h"
 #include "schema/ops/gather_nd.h"
 #include "schema/ops/gelu.h"
+#include "schema/ops/global_norm.h"
 #include "schema/ops/greater.h"
 #include "schema/ops/greater_or_equal.h"
 #include "schema/ops/grid_sample.h"
@@ -192,7 +193,7 @@ using AllOps = OpList<  //
     op::Stft, op::Window, op::MelWeightMatrix, op::Einsum,
     // reductions and normalisations
     op::Softmax, op::LogSoftmax, op::Hardmax, op::ReduceSum, op::ReduceMean, op::ReduceMax, op::ReduceMin,
-    op::ReduceProd, op::ReduceL1, op::ReduceL2, op::ReduceLogSum, op::ReduceLogSumExp, op::ReduceSumSquare, op::ArgMax,
+    op::ReduceProd, op::ReduceL1, op::ReduceL2, op::ReduceLogSum, op::ReduceLogSumExp, op::ReduceSumSquare, op::GlobalNorm, op::ArgMax,
     op::ArgMin, op::CumSum, op::CumProd, op::LpNormalization, op::MeanVarianceNormalization, op::NllLoss,
     op::SoftmaxCrossEntropyLoss, op::LayerNorm, op::RmsNorm, op::GroupNorm, op::InstanceNorm, op::BatchNorm, op::Lrn,
     op::TopK,

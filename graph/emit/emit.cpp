@@ -4,8 +4,10 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
+#include "graph/emit/state_writes.h"
 #include "graph/ir/builder.h"
 #include "runtime/core/crc32c.h"
 #include "schema/format/format.h"
@@ -131,7 +133,12 @@ class OpIndex {
 class EntryWriter {
  public:
   EntryWriter(FlatBufferBuilder& fbb, ir::Entry& entry, ConstantStore& constants, OpIndex& ops, const EmitOptions& options)
-      : fbb_(fbb), entry_(entry), constants_(constants), ops_(ops), options_(options) {}
+      : fbb_(fbb), entry_(entry), constants_(constants), ops_(ops), options_(options) {
+    for (const StateWrite& w : elided_writes(entry)) {
+      elided_.insert(w.copy);
+      state_of_[w.copy->inputs[0]] = w.copy->writes_state;
+    }
+  }
 
   Offset<fb::Entry> write() {
     collect_symbols();
@@ -179,6 +186,7 @@ class EntryWriter {
       if (top) input_index_.emplace(id, static_cast<uint32_t>(input_index_.size()));
     }
     for (const auto& n : block.nodes) {
+      if (elided_.contains(n.get())) continue;
       for (ir::ValueId v : n->inputs)
         if (v != ir::kNoValue && (entry_.value(v).is_constant() || entry_.value(v).state >= 0)) number(v, graph);
       for (const ir::Block& inner : n->blocks) {
@@ -188,7 +196,9 @@ class EntryWriter {
       for (ir::ValueId v : n->outputs) {
         if (v == ir::kNoValue) continue;
         const int32_t id = number(v, graph);
-        if (n->writes_state >= 0) order_[static_cast<size_t>(id)].writes_state = n->writes_state;
+        const auto state = state_of_.find(v);
+        if (n->writes_state >= 0 || state != state_of_.end())
+          order_[static_cast<size_t>(id)].writes_state = n->writes_state >= 0 ? n->writes_state : state->second;
       }
     }
   }
@@ -241,7 +251,8 @@ class EntryWriter {
 
   Offset<fb::Graph> graph(const ir::Block& block) {
     std::vector<Offset<fb::Node>> nodes;
-    for (const auto& n : block.nodes) nodes.push_back(node(*n));
+    for (const auto& n : block.nodes)
+      if (!elided_.contains(n.get())) nodes.push_back(node(*n));
     const auto ids = [this](const std::vector<ir::ValueId>& values) {
       std::vector<int32_t> out;
       for (ir::ValueId v : values) out.push_back(v == ir::kNoValue ? -1 : ids_.at(v));
@@ -292,6 +303,8 @@ class EntryWriter {
   std::vector<const ir::Block*> blocks_;
   std::map<const ir::Block*, uint32_t> graph_of_;
   std::vector<Offset<fb::Graph>> graphs_;
+  std::set<const ir::Node*> elided_;               // copies to State that their makers spare
+  std::map<ir::ValueId, int32_t> state_of_;        // what those makers write
 };
 
 uint64_t aligned(uint64_t n) { return (n + format::kAlignment - 1) & ~uint64_t{format::kAlignment - 1}; }

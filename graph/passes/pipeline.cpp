@@ -43,6 +43,7 @@ constexpr Pass kPasses[] = {
     {"common_subexpressions", 2, merge_common},
     {"remove_dead", 1, remove_dead},
     {"order", 2, order_for_memory},
+    {"state_writes", 2, place_state_writes},
     {"half_storage", 2, store_half},
 };
 

@@ -1,5 +1,7 @@
-// Pointwise chains: elementwise f32 ops that feed only each other become one node, so that intermediate results never
-// leave the cache. Grown from the last op upwards; an op joins when all its readers have joined.
+// Pointwise chains: elementwise f32 ops that feed each other become one node, so that intermediate results never leave the
+// cache. Grown from the last op upwards; an op joins when all its readers have joined. In a train step, where the backward part
+// and the State read what the forward part and the update rules compute on the way, an op may also have readers that come
+// later: its result becomes one more output.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -49,12 +51,14 @@ class ChainFuser {
         for (ValueId v : by_order[i]->inputs) {
           const Node* p = r_.producer(v);
           if (p == nullptr || !order_.contains(p) || members.contains(order_.at(p)) || taken_.contains(p)) continue;
-          if (!fits(*p) || !same_shape(r_.shape(v), r_.shape(root.outputs[0])) || r_.is_output(v)) continue;
+          if (!fits(*p) || !same_shape(r_.shape(v), r_.shape(root.outputs[0])) || (r_.is_output(v) && !options_.exact)) continue;
           const auto readers = r_.readers(v);
-          const bool inside = std::all_of(readers.begin(), readers.end(), [&](const Node* o) {
-            return order_.contains(o) && members.contains(order_.at(o));
+          const bool served = std::all_of(readers.begin(), readers.end(), [&](const Node* o) {
+            if (!order_.contains(o)) return false;
+            const size_t at = order_.at(o);
+            return members.contains(at) || (options_.exact && at > order_.at(&root));
           });
-          if (!inside) continue;
+          if (!served) continue;
           std::set<size_t> wider = members;
           wider.insert(order_.at(p));
           if (!encodable(wider, by_order)) continue;
@@ -72,7 +76,16 @@ class ChainFuser {
     std::vector<ValueId> inputs;
     std::vector<int64_t> words;
     std::vector<float> parameters;
+    std::vector<int64_t> results;   // instructions whose results somebody reads outside
+    std::vector<ValueId> outputs;   // those results
   };
+
+  bool read_outside(ValueId v, const std::set<size_t>& members) const {
+    const auto readers = r_.readers(v);
+    return r_.is_output(v) || std::any_of(readers.begin(), readers.end(), [&](const Node* o) {
+             return !order_.contains(o) || !members.contains(order_.at(o));
+           });
+  }
 
   std::optional<Program> encode(const std::set<size_t>& members, const std::vector<const Node*>& by_order) const {
     Program p;
@@ -97,9 +110,15 @@ class ChainFuser {
       const int64_t a = operand(n.inputs[0]);
       const int64_t b = n.inputs.size() > 1 ? operand(n.inputs[1]) : op::Pointwise::kNoOperand;
       p.words.insert(p.words.end(), {n.def->info.id, first, a, b});
+      if (i == *members.rbegin() || read_outside(n.outputs[0], members)) {
+        p.results.push_back(k);
+        p.outputs.push_back(n.outputs[0]);
+      }
       result[n.outputs[0]] = k++;
     }
-    if (p.inputs.size() > static_cast<size_t>(op::Pointwise::kMaxInputs) || live(p) > kMaxLive) return std::nullopt;
+    if (p.inputs.size() > static_cast<size_t>(op::Pointwise::kMaxInputs) ||
+        p.results.size() > static_cast<size_t>(op::Pointwise::kMaxOutputs) || live(p) > kMaxLive)
+      return std::nullopt;
     return p;
   }
   bool encodable(const std::set<size_t>& members, const std::vector<const Node*>& by_order) const {
@@ -114,6 +133,7 @@ class ChainFuser {
     for (size_t k = 0; k < n; ++k)
       for (size_t j = 2; j < 4; ++j)
         if (const int64_t w = p.words[k * op::Pointwise::kWords + j]; w < 0) last[static_cast<size_t>(-1 - w)] = k;
+    for (const int64_t k : p.results) last[static_cast<size_t>(k)] = n;  // kept until the tile is done
     int most = 0;
     for (size_t k = 0; k < n; ++k) {
       int now = 1;
@@ -128,10 +148,22 @@ class ChainFuser {
     if (!p) return;
     std::string names;
     for (const size_t i : members) names += std::string(names.empty() ? "" : ", ") + by_order[i]->def->info.name;
-    for (const size_t i : members) taken_.insert(by_order[i]);
-    r_.become<op::Pointwise>(root, p->inputs, {.program = p->words, .parameters = p->parameters});
     note(options_, "pointwise (" + names + ")", root);
     ++changes_;
+    for (const size_t i : members) taken_.insert(by_order[i]);
+    if (p->outputs.size() == 1) {
+      r_.become<op::Pointwise>(root, p->inputs, {.program = p->words, .parameters = p->parameters});
+      return;
+    }
+    const op::Pointwise::Attrs attrs{.program = p->words, .parameters = p->parameters, .results = p->results};
+    Node& chain = r_.insert(root, op_def<op::Pointwise>, p->inputs, &attrs, p->outputs.size());
+    for (size_t k = 0; k < p->outputs.size(); ++k) r_.take_over(chain, k, p->outputs[k]);
+    for (auto it = members.rbegin(); it != members.rend(); ++it) {
+      auto* const n = const_cast<Node*>(by_order[*it]);
+      if (r_.alive(n)) r_.erase(*n);
+    }
+    order_[&chain] = *members.rbegin();
+    taken_.insert(&chain);
   }
 
   Rewriter& r_;
@@ -144,7 +176,6 @@ class ChainFuser {
 }  // namespace
 
 int fuse_pointwise(ir::Model& model, const PassOptions& options) {
-  if (options.exact) return 0;
   return for_each_rewriter(model, [&](Rewriter& r) { return ChainFuser(r, options).run(); });
 }
 

@@ -1,7 +1,11 @@
 #include "graph/read/read.h"
 
+#include <utility>
+
+#include "graph/ir/builder.h"
 #include "schema/format/format.h"
 #include "schema/format/model_generated.h"
+#include "schema/ops/identity.h"
 
 namespace gf {
 namespace {
@@ -96,7 +100,10 @@ class Reader {
     ir::Block block;
     block.inputs = ids(g.inputs());
     if (g.nodes() != nullptr)
-      for (const fb::Node* n : *g.nodes()) block.nodes.push_back(read_node(*n));
+      for (const fb::Node* n : *g.nodes()) {
+        block.nodes.push_back(read_node(*n));
+        copy_to_states(block);
+      }
     block.outputs = ids(g.outputs());
     return block;
   }
@@ -116,13 +123,24 @@ class Reader {
     node->origin = text(n.origin());
     if (n.graphs() != nullptr)
       for (const uint32_t g : *n.graphs()) node->blocks.push_back(read_graph(g));
-    if (const ir::ValueId first = node->output(); first != ir::kNoValue) {
-      ir::Value& v = entry_->value(first);
-      node->writes_state = v.state;
+    for (const ir::ValueId id : node->outputs) {
+      if (id == ir::kNoValue || entry_->value(id).state < 0) continue;
+      ir::Value& v = entry_->value(id);
+      if (node->is<op::Identity>()) node->writes_state = v.state;
+      else written_.emplace_back(id, v.state);
       v.state = -1;
     }
     ir::infer_node(*entry_, *node);
     return node;
+  }
+
+  // States that the last node wrote itself: a graph says it with copies.
+  void copy_to_states(ir::Block& block) {
+    for (const auto& [value, state] : std::exchange(written_, {})) {
+      ir::Builder b(*entry_, block);
+      b.set_origin("", "new value of a state");
+      b.node<op::Identity>({value}).writes_state = state;
+    }
   }
 
   // Fields that this build does not know and need not understand (a newer writer's hints).
@@ -141,6 +159,7 @@ class Reader {
   ir::Entry* entry_ = nullptr;
   const fb::Entry* file_entry_ = nullptr;
   std::vector<Dim> symbols_;
+  std::vector<std::pair<ir::ValueId, int32_t>> written_;   // by the node being read: value, state
 };
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include "ops/cpu/pointwise.h"
 
+#include <algorithm>
+#include <cstring>
 #include <new>
+#include <utility>
 
 #include "ops/cpu/elementwise.h"
 #include "schema/ops.h"
@@ -9,6 +12,9 @@ namespace gf::cpu {
 namespace {
 
 using op::Pointwise;
+
+// Floats of a worker's tiles: eight inputs and eight slots of whole length, and one for results before they are narrowed.
+constexpr int64_t kTileSpace = 17 * kPointwiseTile;
 
 // Unary and binary ops with an f32 form. (Asked of the types, not of the tile pointer: with -fsanitize=undefined g++
 // takes no comparison of a function's address for a constant.)
@@ -82,6 +88,7 @@ struct Slots {
   int last_reader[Pointwise::kMaxInstructions];
   int16_t slot_of[Pointwise::kMaxInstructions];
   uint32_t used = 0;
+  int count = 0;
 
   Slots(const Pointwise::Attrs& a, int count) {
     for (int k = 0; k < count; ++k) {
@@ -90,6 +97,7 @@ struct Slots {
       if (i.a < 0) last_reader[-1 - i.a] = k;
       if (i.b < 0) last_reader[-1 - i.b] = k;
     }
+    for (int k = 0; k < Pointwise::output_count(a); ++k) last_reader[Pointwise::result_of(a, k)] = count;  // kept to the end
   }
   int16_t place(int64_t operand, int reader) {
     if (operand == Pointwise::kNoOperand) return -1;
@@ -102,6 +110,7 @@ struct Slots {
   int16_t take(int instruction) {
     for (int16_t s = 0; s < kMaxSlots; ++s) {
       if ((used & (1U << s)) != 0) continue;
+      count = s < count ? count : s + 1;
       if (last_reader[instruction] >= 0) used |= 1U << s;  // a result nobody reads needs no place of its own
       return slot_of[instruction] = s;
     }
@@ -114,16 +123,47 @@ struct Slots {
 bool resolve_portable_step(uint16_t op, Isa, bool, PointwiseStep& step) {
   const ChainRow* row = find_row(op);
   if (row == nullptr) return false;
+  step.a_is_number = step.b_is_number = false;
   step.function = row;
   step.run = run_tile;
   return true;
 }
+
+namespace {
+
+bool is_number(const TensorInfo& x) { return x.is_static && x.shape.count() == 1; }
+
+// The output that the last step may write where it belongs: it is read by nobody, and every input of this tile has been read.
+int direct_output(const NodeView& node, const Pointwise::Attrs& a, int count) {
+  int found = -1;
+  for (int k = 0; k < Pointwise::output_count(a); ++k) {
+    if (Pointwise::result_of(a, k) != count - 1 || !node.has_output(k)) continue;
+    if (found >= 0) return -1;
+    found = k;
+  }
+  return found;
+}
+
+// Longest tile for which inputs and slots fit the space of run_range.
+int64_t tile_length(const NodeView& node, const PointwiseProgram& program) {
+  int64_t tiles = program.slots + 1;
+  for (size_t j = 0; j < node.inputs.size(); ++j)
+    if ((program.numbers >> j & 1U) == 0 || (program.spread >> j & 1U) != 0) ++tiles;
+  const int64_t fit = kTileSpace / tiles / 64 * 64;
+  return fit < kPointwiseTile ? fit : kPointwiseTile;
+}
+
+}  // namespace
 
 Error resolve_pointwise(const NodeView& node, ResolveStep resolve, PointwiseProgram& program, const char*& refused) {
   const auto& a = node.attributes<Pointwise::Attrs>();
   const int count = Pointwise::instruction_count(a);
   Slots slots(a, count);
   program.steps = count;
+  program.outputs = Pointwise::output_count(a);
+  const int direct = direct_output(node, a, count);
+  for (size_t j = 0; j < node.inputs.size(); ++j)
+    if (is_number(node.inputs[j])) program.numbers |= 1U << j;
   for (int k = 0; k < count; ++k) {
     const Pointwise::Instruction i = Pointwise::instruction(a, k);
     PointwiseStep& step = program.step[k];
@@ -135,13 +175,21 @@ Error resolve_pointwise(const NodeView& node, ResolveStep resolve, PointwiseProg
     refused = "an instruction's parameters do not fit its op";
     if (!fill_attrs(*row, a, i.parameter, step)) return Error::Unsupported;
     refused = "an instruction has no function here";
+    const auto number = [&](int64_t operand) { return operand >= 0 && operand < Pointwise::kMaxInputs && (program.numbers >> operand & 1U) != 0; };
+    step.a_is_number = row->binary && number(i.a) && !number(i.b);
+    step.b_is_number = row->binary && number(i.b) && !number(i.a);
     if (!resolve(i.op, node.isa, row->binary, step)) return Error::Unsupported;
+    if (number(i.a) && !step.a_is_number) program.spread |= 1U << i.a;
+    if (number(i.b) && !step.b_is_number) program.spread |= 1U << i.b;
     step.a = slots.place(i.a, k);
     step.b = slots.place(i.b, k);
     refused = "too many intermediate results live at once";
-    step.out = k == count - 1 ? int16_t{-1} : slots.take(k);
-    if (k != count - 1 && step.out < 0) return Error::Unsupported;
+    step.out = k == count - 1 && direct >= 0 ? static_cast<int16_t>(-1 - direct) : slots.take(k);
+    if (step.out < 0 && (k != count - 1 || direct < 0)) return Error::Unsupported;
   }
+  for (int k = 0; k < program.outputs; ++k) program.slot_of_output[k] = k == direct ? int16_t{-1} : slots.slot_of[Pointwise::result_of(a, k)];
+  program.slots = slots.count;
+  program.tile = tile_length(node, program);
   refused = "";
   return Error::Ok;
 }
@@ -151,6 +199,7 @@ Error prepare_pointwise(const NodeView& node, KernelPlan& plan, ResolveStep reso
   PointwiseProgram program;
   GF_TRY(resolve_pointwise(node, resolve, program, plan.refused));
   plan.data_bytes = sizeof(PointwiseProgram);
+  // in place: output 0 is written after every input of its tile was read, whichever step gives it
   for (size_t j = 0; j < node.inputs.size(); ++j)
     if (node.inputs[j].is_static && node.output(0).is_static && node.inputs[j].shape == node.output(0).shape)
       plan.inplace_inputs |= 1U << j;
@@ -172,12 +221,16 @@ struct Job {
   BroadcastWalk<Pointwise::kMaxInputs> walk;
   int inputs = 0;
   DType type = DType::F32;
+  float numbers[Pointwise::kMaxInputs] = {};
 };
 
+bool has(uint32_t set, int j) { return (set >> j & 1U) != 0; }
+
 // Brings the inputs of elements [at, at + count) into `places`: in place where they are f32 runs, else through a tile.
-void fetch(const Job& job, int64_t at, int64_t count, float (*tiles)[kPointwiseTile], const float** places) {
+void fetch(const Job& job, int64_t at, int64_t count, float* const* tiles, const float** places) {
   bool gather = false;
   for (int j = 0; j < job.inputs; ++j) {
+    if (has(job.program.numbers, j)) continue;  // as run_range left them
     const TensorView& in = job.context.input(j);
     places[j] = tiles[j];
     if (job.walk.linear[j] && job.type == DType::F32) places[j] = in.as<const float>() + at;
@@ -189,27 +242,44 @@ void fetch(const Job& job, int64_t at, int64_t count, float (*tiles)[kPointwiseT
   job.walk.runs(at, at + count, [&](int64_t position, const int64_t* offsets, int64_t length) {
     for (int j = 0; j < job.inputs; ++j) {
       const TensorView& in = job.context.input(j);
-      if (!job.walk.linear[j])
+      if (!job.walk.linear[j] && !has(job.program.numbers, j))
         load(in.dtype, in.data, offsets[j], job.walk.strides[j][last], length, tiles[j] + (position - at));
     }
   });
 }
 
 void run_range(const Job& job, int64_t begin, int64_t end) {
-  alignas(64) float tiles[Pointwise::kMaxInputs][kPointwiseTile];
-  alignas(64) float slots[kMaxSlots + 1][kPointwiseTile];  // the last one takes narrow outputs before conversion
-  const TensorView& y = job.context.output(0);
-  for (int64_t at = begin; at < end; at += kPointwiseTile) {
-    const int64_t count = end - at < kPointwiseTile ? end - at : kPointwiseTile;
-    const float* places[Pointwise::kMaxInputs + kMaxSlots];
+  alignas(64) float space[kTileSpace];
+  const PointwiseProgram& program = job.program;
+  float* next = space;
+  const auto take = [&] { return std::exchange(next, next + program.tile); };
+  float* tiles[Pointwise::kMaxInputs];
+  float* slots[kMaxSlots];
+  const float* places[Pointwise::kMaxInputs + kMaxSlots];
+  for (int j = 0; j < job.inputs; ++j) {
+    const bool number = has(program.numbers, j);
+    tiles[j] = number && !has(program.spread, j) ? nullptr : take();
+    places[j] = tiles[j] == nullptr ? &job.numbers[j] : tiles[j];
+    if (number && tiles[j] != nullptr) std::fill_n(tiles[j], program.tile, job.numbers[j]);
+  }
+  for (int s = 0; s < program.slots; ++s) places[Pointwise::kMaxInputs + s] = slots[s] = take();
+  float* const narrow = take();  // results of 16-bit types before conversion
+  const bool f32 = job.type == DType::F32;
+  for (int64_t at = begin; at < end; at += program.tile) {
+    const int64_t count = end - at < program.tile ? end - at : program.tile;
+    const auto output = [&](int k) { return f32 ? job.context.output(k).as<float>() + at : narrow; };
     fetch(job, at, count, tiles, places);
-    for (int s = 0; s < kMaxSlots; ++s) places[Pointwise::kMaxInputs + s] = slots[s];
-    float* target = job.type == DType::F32 ? y.as<float>() + at : slots[kMaxSlots];
-    for (int k = 0; k < job.program.steps; ++k) {
-      const PointwiseStep& step = job.program.step[k];
-      step.run(step, places[step.a], step.b < 0 ? nullptr : places[step.b], step.out < 0 ? target : slots[step.out], count);
+    for (int k = 0; k < program.steps; ++k) {
+      const PointwiseStep& step = program.step[k];
+      step.run(step, places[step.a], step.b < 0 ? nullptr : places[step.b], step.out < 0 ? output(-1 - step.out) : slots[step.out], count);
     }
-    if (job.type != DType::F32) store(y.dtype, y.data, at, count, target);
+    for (int k = 0; k < program.outputs; ++k) {
+      if (!job.context.has_output(k)) continue;
+      TensorView& y = job.context.output(k);
+      const int16_t slot = program.slot_of_output[k];
+      if (!f32) store(y.dtype, y.data, at, count, slot < 0 ? narrow : slots[slot]);
+      else if (slot >= 0) std::memcpy(output(k), slots[slot], static_cast<size_t>(count) * sizeof(float));
+    }
   }
 }
 
@@ -221,6 +291,8 @@ Error run_pointwise(RunContext& context) {
   for (int j = 0; j < Pointwise::kMaxInputs; ++j)
     shapes[j] = j < job.inputs ? &context.input(j).shape : &context.output(0).shape;
   job.walk.init(context.output(0).shape, shapes);
+  for (int j = 0; j < job.inputs; ++j)
+    if (has(job.program.numbers, j)) load(context.input(j).dtype, context.input(j).data, 0, 1, 1, &job.numbers[j]);
   context.parallel.chunks(job.walk.count, kGrain, [&](int64_t begin, int64_t end, int) { run_range(job, begin, end); });
   return Error::Ok;
 }

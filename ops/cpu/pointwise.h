@@ -8,11 +8,11 @@
 
 namespace gf::cpu {
 
-/// Elements of a tile: 2 kB, so that a chain's slots stay in the first-level cache.
+/// Most elements of a tile: 2 kB, so that a chain's slots stay in the first-level cache.
 inline constexpr int64_t kPointwiseTile = 512;
 /// Bytes of attributes one step may have.
 inline constexpr size_t kMaxStepAttrs = 32;
-/// Tiles alive at once, inputs not counted.
+/// Intermediate results alive at once (also those that are outputs), inputs not counted.
 inline constexpr int kMaxSlots = 8;
 
 struct PointwiseStep;
@@ -24,16 +24,25 @@ struct PointwiseStep {
   const void* function = nullptr;      ///< the resolver's own use
   float p0 = 0, p1 = 0;                ///< likewise
   int16_t a = 0, b = -1;               ///< place: [0, kMaxInputs) input, from kMaxInputs on slot, -1 none
-  int16_t out = 0;                     ///< slot; -1: the output
+  int16_t out = 0;                     ///< slot; -1 - k: output k itself
+  bool a_is_number = false;            ///< the operand is an input of one element and `run` reads that one only
+  bool b_is_number = false;
   alignas(8) unsigned char attrs[kMaxStepAttrs] = {};
 };
 
 struct PointwiseProgram {
   int steps = 0;
+  int outputs = 1;
+  int slots = 0;                       ///< in use
+  uint32_t numbers = 0;                ///< inputs of one element; the others are runs
+  uint32_t spread = 0;                 ///< those of `numbers` that some step reads as a run
+  int64_t tile = kPointwiseTile;       ///< elements
+  int16_t slot_of_output[op::Pointwise::kMaxOutputs] = {};  ///< copied from at the end of a tile; -1: a step writes it
   PointwiseStep step[op::Pointwise::kMaxInstructions];
 };
 
-/// Gives `step` its function for `op` (attributes are in step.attrs); false when it has none.
+/// Gives `step` its function for `op` (attributes are in step.attrs); false when it has none. a_is_number and b_is_number come
+/// as what the operands are (never both); a function for runs clears them.
 using ResolveStep = bool (*)(uint16_t op, Isa isa, bool binary, PointwiseStep& step);
 
 /// The portable functions: every unary and binary elementwise op on floats.

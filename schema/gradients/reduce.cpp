@@ -42,6 +42,11 @@ Error ReduceSum::grad(D& d, const Attrs& a) { return d.give(0, kept(d, a, d.dy()
 Error ReduceMean::grad(D& d, const Attrs& a) {
   return d.give(0, kept(d, a, d.dy()) / d.elements_per(d.x(), d.y(), d.dtype(d.x())));
 }
+Error GlobalNorm::grad(D& d, const Attrs&) {
+  const Var factor = d.dy() / d.y();
+  for (int i = 0; i < d.input_count(); ++i) d.give(i, d.input(i) * d.cast(factor, d.dtype(d.input(i))));
+  return d.error();
+}
 Error ReduceSumSquare::grad(D& d, const Attrs& a) { return d.give(0, kept(d, a, d.dy()) * (2.0 * d.x())); }
 Error ReduceL1::grad(D& d, const Attrs& a) { return d.give(0, kept(d, a, d.dy()) * d.sign(d.x())); }
 Error ReduceL2::grad(D& d, const Attrs& a) {  // x / y, 0 where y = 0

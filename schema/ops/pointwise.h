@@ -2,7 +2,8 @@
 // broadcast to the output; arithmetic is f32 for f32, f16 and bf16. The program is a list of instructions, each four
 // integers: op id (OpInfo::id of a unary or binary elementwise op), first parameter, operand, operand.
 //   operand k >= 0: input k;  operand -1 - j: result of instruction j (an earlier one);  kNoOperand: none (unary ops)
-// Parameters are the attributes of the instruction's op in field order, one float each. The last result is the output.
+// Parameters are the attributes of the instruction's op in field order, one float each. Outputs are the results that `results`
+// names, all of the broadcast shape; one output needs no list: it is the last result.
 #pragma once
 
 #include "schema/formula.h"
@@ -10,18 +11,22 @@
 namespace gf::op {
 
 struct Pointwise {
-  static constexpr int kMaxInputs = 8;
+  static constexpr int kMaxInputs = 16;
+  static constexpr int kMaxOutputs = 4;
   static constexpr int kMaxInstructions = 32;
   static constexpr int kWords = 4;                     ///< integers per instruction
   static constexpr int64_t kNoOperand = int64_t{1} << 40;
 
-  static constexpr OpInfo info{.id = 140, .name = "pointwise", .min_inputs = 1, .max_inputs = kMaxInputs, .flags = kOpFused};
+  static constexpr OpInfo info{.id = 140, .name = "pointwise", .min_inputs = 1, .max_inputs = kMaxInputs,
+                               .max_outputs = kMaxOutputs, .flags = kOpFused};
   struct Attrs {
     IntList program = {};
     FloatList parameters = {};
+    IntList results = {};      ///< instruction of each output; empty: the last one
   };
   static constexpr AttrField fields[] = {field<&Attrs::program>(1, "program"),
-                                         field<&Attrs::parameters>(2, "parameters")};
+                                         field<&Attrs::parameters>(2, "parameters"),
+                                         field<&Attrs::results>(3, "results")};
 
   /// One decoded instruction.
   struct Instruction {
@@ -34,6 +39,11 @@ struct Pointwise {
     return {static_cast<uint16_t>(w[0]), w[1], w[2], w[3]};
   }
   static int instruction_count(const Attrs& a) { return static_cast<int>(a.program.size() / kWords); }
+  static int output_count(const Attrs& a) { return a.results.empty() ? 1 : static_cast<int>(a.results.size()); }
+  /// The instruction whose result is output k.
+  static int result_of(const Attrs& a, int k) {
+    return a.results.empty() ? instruction_count(a) - 1 : static_cast<int>(a.results[static_cast<size_t>(k)]);
+  }
 
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kFloats));
@@ -44,7 +54,10 @@ struct Pointwise {
       GF_TRY(c.expect_same_type(0, i));
       GF_TRY(c.broadcast(shape, c.shape(i), shape));
     }
-    return c.set(0, c.dtype(0), shape);
+    if (c.output_count() > output_count(a))
+      return c.fail(Error::BadGraph, "%d outputs, the program has %d results", c.output_count(), output_count(a));
+    for (int k = 0; k < output_count(a); ++k) GF_TRY(c.set(k, c.dtype(0), shape));
+    return Error::Ok;
   }
   static constexpr GradientOfExpansion grad{};
 
@@ -74,7 +87,9 @@ struct Pointwise {
       const Var inputs[] = {operand(i.a), i.b == kNoOperand ? Var{} : operand(i.b)};
       e.emit(*op, {inputs, i.b == kNoOperand ? size_t{1} : size_t{2}}, attrs, {&results[k], 1});
     }
-    return e.finish(results[n - 1]);
+    for (int k = 0; k < output_count(a); ++k)
+      if (e.wants_output(k)) e.output(k, results[result_of(a, k)]);
+    return e.error();
   }
 
  private:
@@ -84,6 +99,11 @@ struct Pointwise {
     if (n == 0 || n > kMaxInstructions || n * kWords != a.program.size())
       return c.fail(Error::BadAttribute, "program has %zu words; it needs 4 per instruction, 1 to %d instructions",
                     a.program.size(), kMaxInstructions);
+    if (a.results.size() > kMaxOutputs)
+      return c.fail(Error::BadAttribute, "results has %zu entries, at most %d", a.results.size(), kMaxOutputs);
+    for (const int64_t r : a.results)
+      if (r < 0 || r >= static_cast<int64_t>(n))
+        return c.fail(Error::BadAttribute, "results names instruction %lld of %zu", static_cast<long long>(r), n);
     for (int k = 0; k < static_cast<int>(n); ++k) {
       const int64_t* w = a.program.data() + static_cast<ptrdiff_t>(k) * kWords;
       if (w[0] <= 0 || w[0] > 0xffff)

@@ -19,7 +19,8 @@ void run_binary_step(const cpu::PointwiseStep& step, const float* a, const float
 bool resolve(uint16_t op, Isa isa, bool binary, cpu::PointwiseStep& step) {
   BinaryKind kind{};
   if (binary && find_binary(op, step.attrs, kind)) {
-    step.function = reinterpret_cast<const void*>(binary_f32(isa, kind, Operands::VectorVector));
+    const Operands form = step.a_is_number ? Operands::ScalarVector : step.b_is_number ? Operands::VectorScalar : Operands::VectorVector;
+    step.function = reinterpret_cast<const void*>(binary_f32(isa, kind, form));
     step.run = run_binary_step;
     return true;
   }

@@ -1,0 +1,238 @@
+#include "trainer/step/train_step.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "schema/ops/add.h"
+#include "schema/ops/clip.h"
+#include "schema/ops/div.h"
+#include "schema/ops/global_norm.h"
+#include "schema/ops/identity.h"
+#include "schema/ops/min.h"
+#include "schema/ops/mul.h"
+#include "schema/ops/sqrt.h"
+#include "trainer/optim/graph_update.h"
+
+namespace gf {
+namespace {
+
+using ir::kNoValue;
+using ir::ValueId;
+
+int state_index(const ir::Model& model, const std::string& name) {
+  for (size_t i = 0; i < model.states.size(); ++i)
+    if (model.states[i].name == name) return static_cast<int>(i);
+  return -1;
+}
+
+class TrainStep {
+ public:
+  TrainStep(ir::Model& model, ir::Entry& entry, const TrainStepOptions& options)
+      : model_(model), entry_(entry), options_(options), b_(entry, entry.body) {}
+
+  void run(ValueId loss, const std::vector<ParameterGroup>& groups) {
+    collect(groups);
+    std::vector<ValueId> wrt;
+    for (const Parameter& p : parameters_) wrt.push_back(p.value);
+    const std::vector<ValueId> gradients = backward(entry_, loss, wrt, options_.autodiff);
+    for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].gradient = gradients[i];
+    drop_unused();
+    clip(loss);
+    const int step_state = add_state(kStepState, DType::F64, {}, 0);
+    const ValueId step = add(kStepState, read(step_state), 1);
+    for (size_t g = 0; g < groups.size(); ++g) {
+      const int rate_state = add_state(learning_rate_state(g), DType::F64, {}, groups[g].optimizer->learning_rate());
+      const ValueId rate = read(rate_state);
+      for (const Parameter& p : parameters_)
+        if (p.group == g) update(p, *groups[g].optimizer, rate, step);
+    }
+    write(step_state, step, kStepState);
+    for (const Write& w : writes_) write(w.state, w.value, w.name);
+  }
+
+ private:
+  struct Parameter {
+    std::string name;
+    int state;
+    size_t group;
+    ValueId value, gradient = kNoValue;
+  };
+  struct Write {
+    int state;
+    ValueId value;
+    std::string name;
+  };
+
+  void collect(const std::vector<ParameterGroup>& groups) {
+    std::set<std::string> seen;
+    for (size_t g = 0; g < groups.size(); ++g) {
+      if (groups[g].optimizer == nullptr)
+        throw Exception(Error::InvalidArgument, "parameter group " + std::to_string(g) + " has no optimizer");
+      groups[g].optimizer->check();
+      for (const std::string& name : groups[g].parameters) {
+        const int state = state_index(model_, name);
+        if (state < 0) throw Exception(Error::NotFound, "the model has no parameter '" + name + "'");
+        if (!seen.insert(name).second) throw Exception(Error::InvalidArgument, "parameter '" + name + "' is given twice");
+        parameters_.push_back({name, state, g, read(state)});
+      }
+    }
+    if (parameters_.empty()) throw Exception(Error::InvalidArgument, "there is no parameter to train");
+  }
+
+  void drop_unused() {
+    for (const Parameter& p : parameters_)
+      if (p.gradient == kNoValue && !options_.allow_unused)
+        throw Exception(Error::InvalidArgument, "the loss does not depend on parameter '" + p.name +
+                                                    "': leave it out, or allow unused parameters");
+    std::erase_if(parameters_, [](const Parameter& p) { return p.gradient == kNoValue; });
+  }
+
+  // Clipping by value, then by norm, and the watch over what is not finite.
+  void clip(ValueId loss) {
+    if (options_.clip_value > 0)
+      for (Parameter& p : parameters_) {
+        const DType type = b_.dtype(p.gradient);
+        b_.set_origin("", "clipped gradient of " + p.name);
+        p.gradient = b_.add<op::Clip>({p.gradient, b_.scalar(type, -options_.clip_value), b_.scalar(type, options_.clip_value)});
+      }
+    const bool watch = options_.stop_if_not_finite;
+    if (!(options_.clip_norm > 0) && !watch) return;
+    if (watch) norm({loss}, "the loss");  // it is to blame before the gradients are
+    std::map<DType, std::vector<ValueId>> by_type;
+    for (const Parameter& p : parameters_) by_type[b_.dtype(p.gradient)].push_back(p.gradient);
+    ValueId square = kNoValue;
+    for (const auto& [type, values] : by_type) {
+      const ValueId n = b_.cast(norm(values, "norm of the gradients"), DType::F64), n2 = b_.add<op::Mul>({n, n});
+      square = square == kNoValue ? n2 : b_.add<op::Add>({square, n2});
+    }
+    if (!(options_.clip_norm > 0)) return;
+    // PyTorch's clip_grad_norm_: scale by max_norm / (norm + 1e-6) where that is below 1
+    const ValueId total = b_.add<op::Add>({b_.add<op::Sqrt>({square}), b_.scalar(DType::F64, 1e-6)});
+    const ValueId ratio = b_.add<op::Div>({b_.scalar(DType::F64, options_.clip_norm), total});
+    const ValueId factor = b_.add<op::Min>({ratio, b_.scalar(DType::F64, 1)});
+    for (Parameter& p : parameters_) p.gradient = b_.add<op::Mul>({p.gradient, b_.cast(factor, b_.dtype(p.gradient))});
+  }
+
+  ValueId norm(const std::vector<ValueId>& values, const char* name) {
+    b_.set_origin(name, name);
+    return b_.add<op::GlobalNorm>(values, {.finite = options_.stop_if_not_finite});
+  }
+
+  void update(const Parameter& p, const optim::Optimizer& rule, ValueId rate, ValueId step) {
+    const std::vector<int64_t>& dims = model_.states[static_cast<size_t>(p.state)].dims;
+    const DType type = b_.dtype(p.value);
+    optim::UpdateValues values{p.value, p.gradient, {}, rate, step};
+    std::vector<int> states;
+    for (const optim::Slot& slot : rule.slots(static_cast<int>(dims.size()))) {
+      states.push_back(add_state(slot_state(p.name, slot.name), optim::slot_dtype(slot, type), optim::slot_dims(slot, dims), slot.initial));
+      values.slots.push_back(read(states.back()));
+    }
+    optim::GraphUpdate u(entry_, entry_.body, options_.autodiff.ops, p.name, values);
+    u.apply(rule);
+    for (size_t i = 0; i < states.size(); ++i)
+      if (u.new_slot(i) != values.slots[i]) writes_.push_back({states[i], u.new_slot(i), slot_state(p.name, rule.slots(static_cast<int>(dims.size()))[i].name)});
+    if (u.new_parameter() != p.value) writes_.push_back({p.state, u.new_parameter(), p.name});
+  }
+
+  // State of that name: one that the model has (from another train step of it) serves again.
+  int add_state(const std::string& name, DType type, const std::vector<int64_t>& dims, double initial) {
+    if (const int known = state_index(model_, name); known >= 0) {
+      const ir::StateVar& s = model_.states[static_cast<size_t>(known)];
+      if (s.dtype == type && s.dims == dims) return known;
+      throw Exception(Error::ShapeMismatch, "the model has another State '" + name + "' already");
+    }
+    ir::StateVar s;
+    s.name = name;
+    s.dtype = type;
+    s.dims = dims;
+    if (initial != 0) {
+      const ValueId element = b_.scalar(type, initial);
+      s.initial = ir::make_splat(type, dims, entry_.value(element).constant->data);
+    }
+    model_.states.push_back(std::move(s));
+    return static_cast<int>(model_.states.size() - 1);
+  }
+
+  // The value of a State before the run.
+  ValueId read(int state) {
+    for (size_t v = 0; v < entry_.value_count(); ++v)
+      if (entry_.value(static_cast<ValueId>(v)).state == state) return static_cast<ValueId>(v);
+    const ir::StateVar& s = model_.states[static_cast<size_t>(state)];
+    ir::Value v;
+    v.name = s.name;
+    v.dtype = s.dtype;
+    for (const int64_t d : s.dims) v.shape.push(d);
+    v.shape_known = true;
+    v.state = state;
+    return entry_.add_value(std::move(v));
+  }
+
+  ValueId add(const char* name, ValueId x, double number) {
+    b_.set_origin(name, name);
+    return b_.add<op::Add>({x, b_.scalar(b_.dtype(x), number)});
+  }
+
+  void write(int state, ValueId value, const std::string& name) {
+    b_.set_origin("", "new value of '" + name + "'");
+    b_.node<op::Identity>({value}).writes_state = state;
+  }
+
+  ir::Model& model_;
+  ir::Entry& entry_;
+  const TrainStepOptions& options_;
+  ir::Builder b_;
+  std::vector<Parameter> parameters_;
+  std::vector<Write> writes_;
+};
+
+}  // namespace
+
+std::vector<std::string> weight_names(const ir::Model& model) {
+  std::vector<std::string> names;
+  for (const auto& entry : model.entries)
+    for (const auto& n : entry->body.nodes)
+      for (const ValueId v : n->inputs) {
+        if (v == kNoValue) continue;
+        const ir::Value& x = entry->value(v);
+        if (x.is_constant() && dtype_is_float(x.dtype) && x.shape.rank > 0 && !x.name.empty() &&
+            std::find(names.begin(), names.end(), x.name) == names.end())
+          names.push_back(x.name);
+      }
+  return names;
+}
+
+void make_parameters(ir::Model& model, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (state_index(model, name) >= 0) throw Exception(Error::InvalidArgument, "'" + name + "' is State already");
+    int state = -1;
+    for (auto& entry : model.entries)
+      for (size_t i = 0; i < entry->value_count(); ++i) {
+        ir::Value& v = entry->value(static_cast<ValueId>(i));
+        if (v.name != name || !v.is_constant()) continue;
+        if (!dtype_is_float(v.dtype))
+          throw Exception(Error::TypeMismatch, "'" + name + "' is " + dtype_name(v.dtype) + "; only floats can be trained");
+        if (state < 0) {
+          model.states.push_back({name, v.dtype, v.constant->dims, v.constant});
+          state = static_cast<int>(model.states.size() - 1);
+        } else if (const ir::StateVar& s = model.states[static_cast<size_t>(state)]; s.dims != v.constant->dims || s.dtype != v.dtype) {
+          throw Exception(Error::ShapeMismatch, "'" + name + "' has different types or shapes in two entries");
+        }
+        v.constant = nullptr;
+        v.state = state;
+        v.values_known = false;
+        v.values.clear();
+      }
+    if (state < 0) throw Exception(Error::NotFound, "the model has no constant '" + name + "' that could be a parameter");
+  }
+}
+
+std::string learning_rate_state(size_t group) { return "optimizer.lr." + std::to_string(group); }
+std::string slot_state(const std::string& parameter, const char* slot) { return parameter + "." + slot; }
+
+void add_train_step(ir::Model& model, ir::Entry& entry, ValueId loss, const std::vector<ParameterGroup>& groups,
+                    const TrainStepOptions& options) {
+  TrainStep(model, entry, options).run(loss, groups);
+}
+
+}  // namespace gf

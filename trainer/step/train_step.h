@@ -1,0 +1,52 @@
+// The train step: an entry that computes a loss becomes an entry that also replaces its parameters. Gradients, clipping and the
+// update rules are appended as more graph, which is then optimised, planned and run like any other: no Session knows that it
+// trains. Parameters, what optimizers remember, the step number and the learning rates are State, shared by all entries.
+// Thread rule: one thread at a time per model.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/ir/graph.h"
+#include "trainer/autodiff/autodiff.h"
+#include "trainer/optim/optimizer.h"
+
+namespace gf {
+
+/// Parameters that share an optimizer with its settings, as PyTorch's parameter groups.
+struct ParameterGroup {
+  std::vector<std::string> parameters;                      ///< names of Model::states
+  std::shared_ptr<const optim::Optimizer> optimizer;
+};
+
+struct TrainStepOptions {
+  double clip_value = 0;       ///< > 0: every element of a gradient is kept within [-clip_value, clip_value] (before the norm)
+  double clip_norm = 0;        ///< > 0: gradients are scaled so that their norm over all parameters is at most this
+  /// A NaN or infinite loss or gradient ends the run with Error::NonFinite before any State is replaced. Costs a pass over the
+  /// gradients, and every gradient stays alive until the last one is known.
+  bool stop_if_not_finite = false;
+  bool allow_unused = false;   ///< parameters that the loss does not depend on stay as they are; else they are an error
+  AutodiffOptions autodiff;
+};
+
+/// Names of the State that a train step adds.
+inline constexpr const char* kStepState = "optimizer.step";                 ///< float64 scalar: steps done
+std::string learning_rate_state(size_t group);                             ///< float64 scalar: "optimizer.lr.0"
+std::string slot_state(const std::string& parameter, const char* slot);    ///< "fc1.weight.exp_avg"
+
+/// Makes named constants of all entries State, with their contents as the initial value: what an imported model needs before it
+/// is trained. Constants that are equal but have other names stay apart. Throws NotFound, TypeMismatch (not a float).
+void make_parameters(ir::Model& model, const std::vector<std::string>& names);
+/// Names of the float constants that nodes read as weights (rank 1 and more, in no name twice), in the order of their first use.
+std::vector<std::string> weight_names(const ir::Model& model);
+
+/// Appends gradients of `loss` by the parameters of all groups, and their updates. `entry` belongs to `model`; `loss` is a value
+/// of one element in its body (forward form, not yet optimised). Throws gf::Exception: NotFound (a name), InvalidArgument (a
+/// parameter twice; a parameter that the loss does not depend on; settings out of range), and what backward() throws. After an
+/// exception the entry is no longer of use.
+void add_train_step(ir::Model& model, ir::Entry& entry, ir::ValueId loss, const std::vector<ParameterGroup>& groups,
+                    const TrainStepOptions& options = {});
+
+}  // namespace gf
