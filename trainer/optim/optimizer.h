@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "schema/formula.h"
 
@@ -12,17 +13,25 @@ namespace gf::optim {
 struct Slot {
   enum class Shape : uint8_t {
     Parameter,   ///< as the parameter
-    Number,      ///< one element, rank 0
-    Rows,        ///< the parameter's without its last axis
-    Columns,     ///< the parameter's without the axis before the last
+    Number,      ///< one number, rank 0: float64, like learning rate and step
+    Rows,        ///< the parameter's with 1 as its last axis
+    Columns,     ///< the parameter's with 1 as the axis before the last
   };
   const char* name;
   Shape shape = Shape::Parameter;
   double initial = 0;
 };
+inline DType slot_dtype(const Slot& slot, DType parameter) { return slot.shape == Slot::Shape::Number ? DType::F64 : parameter; }
+inline std::vector<int64_t> slot_dims(const Slot& slot, std::span<const int64_t> parameter) {
+  if (slot.shape == Slot::Shape::Number) return {};
+  std::vector<int64_t> dims(parameter.begin(), parameter.end());
+  if (slot.shape == Slot::Shape::Rows) dims.at(dims.size() - 1) = 1;
+  if (slot.shape == Slot::Shape::Columns) dims.at(dims.size() - 2) = 1;
+  return dims;
+}
 
 /// One parameter under its rule. Slots and parameter are float32 (or float64 for a float64 parameter); what set_* receives
-/// replaces them after the step. A slot that is not set keeps its value.
+/// replaces them after the step. A slot that is not set keeps its value. The parameter's shape is constant.
 class Update : public Formula {
  public:
   virtual Var parameter() = 0;
@@ -52,7 +61,8 @@ class Optimizer {
   virtual std::span<const Slot> slots(int rank) const = 0;
   /// The rule. Returns u.error().
   virtual Error update(Update& u) const = 0;
-  /// Throws gf::Exception (InvalidArgument) naming the setting that is out of range, with PyTorch's ranges.
+  /// Throws gf::Exception (InvalidArgument) naming the setting that is out of range, with PyTorch's ranges and nothing that is
+  /// not finite. The rules of optimizers.h call it when they are made.
   virtual void check() const = 0;
 };
 
