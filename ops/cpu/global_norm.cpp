@@ -56,6 +56,7 @@ double square_sum(const TensorView& x, int64_t begin, int64_t end) {
 }
 
 Error run(RunContext& c) {
+  const auto& attrs = c.attributes<op::GlobalNorm::Attrs>();
   auto* const sums = static_cast<double*>(c.scratch);
   double total = 0;
   for (int i = 0; i < c.input_count; ++i) {
@@ -64,9 +65,9 @@ Error run(RunContext& c) {
     c.parallel.chunks(count, kChunk, [&](int64_t begin, int64_t end, int) { sums[begin / kChunk] = square_sum(x, begin, end); });
     double sum = 0;
     for (int64_t k = 0; k < chunks_of(count); ++k) sum += sums[k];
-    if (c.attributes<op::GlobalNorm::Attrs>().finite && !std::isfinite(sum))
+    if (attrs.finite && !std::isfinite(sum))
       return GF_FAIL(c.detail, Error::NonFinite, c.node, "input %d has elements that are NaN or infinite", i);
-    total += sum;
+    if (i >= attrs.watched) total += sum;
   }
   store_one(c.output(0), 0, std::sqrt(total));
   return Error::Ok;

@@ -42,9 +42,9 @@ Error ReduceSum::grad(D& d, const Attrs& a) { return d.give(0, kept(d, a, d.dy()
 Error ReduceMean::grad(D& d, const Attrs& a) {
   return d.give(0, kept(d, a, d.dy()) / d.elements_per(d.x(), d.y(), d.dtype(d.x())));
 }
-Error GlobalNorm::grad(D& d, const Attrs&) {
+Error GlobalNorm::grad(D& d, const Attrs& a) {
   const Var factor = d.dy() / d.y();
-  for (int i = 0; i < d.input_count(); ++i) d.give(i, d.input(i) * d.cast(factor, d.dtype(d.input(i))));
+  for (int i = static_cast<int>(a.watched); i < d.input_count(); ++i) GF_TRY(d.give(i, d.input(i) * d.cast(factor, d.dtype(d.input(i)))));
   return d.error();
 }
 Error ReduceSumSquare::grad(D& d, const Attrs& a) { return d.give(0, kept(d, a, d.dy()) * (2.0 * d.x())); }

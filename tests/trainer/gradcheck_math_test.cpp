@@ -208,5 +208,9 @@ TEST(Gradcheck, RotaryEmbedding) {
     }, second_order());
 }
 
+TEST(Gradcheck, GlobalNorm) {
+  expect_gradients([](GradNet& n) { n.y(n.b.add<op::GlobalNorm>({n.x({3, 2}), n.x({5}), n.x({})})); }, second_order());
+}
+
 }  // namespace
 }  // namespace gf::test

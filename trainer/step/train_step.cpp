@@ -92,35 +92,42 @@ class TrainStep {
   void clip(ValueId loss) {
     if (options_.clip_value > 0)
       for (Parameter& p : parameters_) {
-        const DType type = b_.dtype(p.gradient);
         b_.set_origin("", "clipped gradient of " + p.name);
-        p.gradient = b_.add<op::Clip>({p.gradient, b_.scalar(type, -options_.clip_value), b_.scalar(type, options_.clip_value)});
+        const auto most = static_cast<float>(options_.clip_value);
+        p.gradient = b_.add<op::Clip>({p.gradient}, {.min = -most, .max = most});
       }
     const bool watch = options_.stop_if_not_finite;
     if (!(options_.clip_norm > 0) && !watch) return;
-    if (watch) norm({loss}, "the loss");  // it is to blame before the gradients are
     std::map<DType, std::vector<ValueId>> by_type;
     for (const Parameter& p : parameters_) by_type[b_.dtype(p.gradient)].push_back(p.gradient);
+    b_.set_origin(kGradientNorm, watch ? "norm of the gradients (input 0 is the loss, then come the gradients by " + names() + ")" : "norm of the gradients");
     ValueId square = kNoValue;
-    for (const auto& [type, values] : by_type) {
-      const ValueId n = b_.cast(norm(values, "norm of the gradients"), DType::F64), n2 = b_.add<op::Mul>({n, n});
+    for (auto& [type, values] : by_type) {
+      const bool first = watch && square == kNoValue;
+      if (first) values.insert(values.begin(), b_.cast(loss, type));
+      const ValueId n = b_.cast(b_.add<op::GlobalNorm>(values, {.finite = watch, .watched = first ? 1 : 0}), DType::F64);
+      const ValueId n2 = b_.add<op::Mul>({n, n});
       square = square == kNoValue ? n2 : b_.add<op::Add>({square, n2});
     }
+    const ValueId total_norm = b_.add<op::Sqrt>({square});
+    entry_.value(total_norm).name = kGradientNorm;
+    entry_.body.outputs.push_back(total_norm);
     if (!(options_.clip_norm > 0)) return;
     // PyTorch's clip_grad_norm_: scale by max_norm / (norm + 1e-6) where that is below 1
-    const ValueId total = b_.add<op::Add>({b_.add<op::Sqrt>({square}), b_.scalar(DType::F64, 1e-6)});
+    const ValueId total = b_.add<op::Add>({total_norm, b_.scalar(DType::F64, 1e-6)});
     const ValueId ratio = b_.add<op::Div>({b_.scalar(DType::F64, options_.clip_norm), total});
     const ValueId factor = b_.add<op::Min>({ratio, b_.scalar(DType::F64, 1)});
     for (Parameter& p : parameters_) p.gradient = b_.add<op::Mul>({p.gradient, b_.cast(factor, b_.dtype(p.gradient))});
   }
 
-  ValueId norm(const std::vector<ValueId>& values, const char* name) {
-    b_.set_origin(name, name);
-    return b_.add<op::GlobalNorm>(values, {.finite = options_.stop_if_not_finite});
+  std::string names() const {
+    std::string text;
+    for (const Parameter& p : parameters_) text += (text.empty() ? "'" : ", '") + p.name + "'";
+    return text;
   }
 
   void update(const Parameter& p, const optim::Optimizer& rule, ValueId rate, ValueId step) {
-    const std::vector<int64_t>& dims = model_.states[static_cast<size_t>(p.state)].dims;
+    const std::vector<int64_t> dims = model_.states[static_cast<size_t>(p.state)].dims;  // a copy: the list of states grows
     const DType type = b_.dtype(p.value);
     optim::UpdateValues values{p.value, p.gradient, {}, rate, step};
     std::vector<int> states;

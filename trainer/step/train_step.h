@@ -24,13 +24,14 @@ struct ParameterGroup {
 struct TrainStepOptions {
   double clip_value = 0;       ///< > 0: every element of a gradient is kept within [-clip_value, clip_value] (before the norm)
   double clip_norm = 0;        ///< > 0: gradients are scaled so that their norm over all parameters is at most this
-  /// A NaN or infinite loss or gradient ends the run with Error::NonFinite before any State is replaced. Costs a pass over the
-  /// gradients, and every gradient stays alive until the last one is known.
+  /// A NaN or infinite loss or gradient ends the run with Error::NonFinite before any State is replaced; the error names the tensor.
+  /// As clip_norm: costs a pass over the gradients, and every gradient stays alive until the last one is known.
   bool stop_if_not_finite = false;
   bool allow_unused = false;   ///< parameters that the loss does not depend on stay as they are; else they are an error
   AutodiffOptions autodiff;
 };
 
+inline constexpr const char* kGradientNorm = "gradient_norm";
 /// Names of the State that a train step adds.
 inline constexpr const char* kStepState = "optimizer.step";                 ///< float64 scalar: steps done
 std::string learning_rate_state(size_t group);                             ///< float64 scalar: "optimizer.lr.0"
@@ -43,7 +44,8 @@ void make_parameters(ir::Model& model, const std::vector<std::string>& names);
 std::vector<std::string> weight_names(const ir::Model& model);
 
 /// Appends gradients of `loss` by the parameters of all groups, and their updates. `entry` belongs to `model`; `loss` is a value
-/// of one element in its body (forward form, not yet optimised). Throws gf::Exception: NotFound (a name), InvalidArgument (a
+/// of one element in its body (forward form, not yet optimised). With clip_norm or stop_if_not_finite the entry gets one more output,
+/// kGradientNorm (float64 scalar): the norm of all gradients before it is clipped. Throws gf::Exception: NotFound (a name), InvalidArgument (a
 /// parameter twice; a parameter that the loss does not depend on; settings out of range), and what backward() throws. After an
 /// exception the entry is no longer of use.
 void add_train_step(ir::Model& model, ir::Entry& entry, ir::ValueId loss, const std::vector<ParameterGroup>& groups,
