@@ -170,7 +170,7 @@ struct Attention {
     if (mask.rank > 4) return c.fail(Error::ShapeMismatch, "the mask has rank %d, at most 4 is allowed", mask.rank);
     for (int d = 0; d < mask.rank; ++d) {
       const Dim have = mask[d], want = scores[d + 4 - mask.rank];
-      if (have.lo > 1 && want.is_const() && have.is_const() && have.lo != want.lo)
+      if (have.is_const() && have.lo != 1 && want.is_const() && have.lo != want.lo)
         return c.fail(Error::ShapeMismatch, "axis %d of the mask is %lld; the scores have %lld there", d,
                       static_cast<long long>(have.lo), static_cast<long long>(want.lo));
     }

@@ -28,7 +28,7 @@ struct Pad {
     if (c.has_input(2)) {
       GF_TRY(c.expect_same_type(0, 2));
       const Dim n = c.count(c.shape(2));
-      if (n.lo > 1) return c.fail(Error::ShapeMismatch, "the constant value must be a scalar");
+      if (n.lo > 1 || n.hi < 1) return c.fail(Error::ShapeMismatch, "the constant value must be a scalar");
     }
     AxisList axes;
     GF_TRY(read_axes(c, 3, {}, in.rank, axes));

@@ -59,6 +59,7 @@ TEST(MovementErrors, SlicesAndFills) {
   expect_error<op::OneHot>(Error::BadData, "depth is -1", {ints({0}), i64({}, {-1}), zeros({2})});
   expect_error<op::Trilu>(Error::ShapeMismatch, "rank", {zeros({2})});
   expect_error<op::Pad>(Error::ShapeMismatch, "need 4", {zeros({2, 2}), ints({1, 1})});
+  expect_error<op::Pad>(Error::ShapeMismatch, "must be a scalar", {zeros({2}), ints({1, 1}), zeros({0})});  // no value to read
   expect_error<op::Pad>(Error::ShapeMismatch, "negative length", {zeros({2}), ints({-2, -1})});
   expect_error<op::Pad>(Error::ShapeMismatch, "empty", {zeros({0}), ints({1, 0})}, {{"mode", 1}});
   expect_error<op::Pad>(Error::BadAttribute, "mode", {zeros({2}), ints({1, 0})}, {{"mode", 4}});

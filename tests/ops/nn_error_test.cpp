@@ -93,6 +93,7 @@ TEST(NnErrors, Attention) {
   expect_error<op::Attention>(Error::ShapeMismatch, "last axis", {zeros({1, 4, 3, 6}), k, k});
   expect_error<op::Attention>(Error::ShapeMismatch, "length", {q, k, zeros({1, 2, 4, 8})});
   expect_error<op::Attention>(Error::ShapeMismatch, "mask", {q, k, k, zeros({3, 4})});
+  expect_error<op::Attention>(Error::ShapeMismatch, "axis 0 of the mask is 0", {q, k, k, zeros({0, 5})});  // nothing to read there
   expect_error<op::Attention>(Error::BadAttribute, "softcap", {q, k, k}, {{"softcap", -1.0}});
   expect_error<op::Attention>(Error::BadAttribute, "left_window", {q, k, k}, {{"left_window", -2}});
   const HostTensor cache = zeros({9, 4});
