@@ -1,0 +1,181 @@
+// Lazy tensors: recording, gradients, steps, and how often programs are compiled.
+#include <cmath>
+
+#include "tests/trainer/gradcheck_support.h"
+#include "trainer/optim/optimizers.h"
+#include "trainer/step/train_step.h"
+#include "trainer/tensor/functions.h"
+#include "trainer/tensor/recording.h"
+#include "trainer/tensor/trace.h"
+#include "trainer/tensor/trainable.h"
+
+namespace gf::test {
+namespace {
+
+template <class F>
+void expect_refused(Error code, const std::string& text, F&& f) {
+  try {
+    f();
+    ADD_FAILURE() << "nothing was thrown: " << text;
+  } catch (const Exception& e) {
+    EXPECT_EQ(e.code(), code) << e.what();
+    EXPECT_NE(std::string(e.what()).find(text), std::string::npos) << e.what();
+  }
+}
+
+TEST(Tensor, ComputesWhenLookedAt) {
+  const int64_t before = lazy::compiled_programs();
+  const Tensor a = Tensor::from<float>({1, 2, 3, 4}, {2, 2}), b = Tensor::from<float>({10, 20}, {2});
+  const Tensor c = matmul(a, a) + b * 2;
+  EXPECT_EQ(lazy::compiled_programs(), before);
+  EXPECT_EQ(c.shape(), (Shape64{2, 2}));
+  EXPECT_EQ(c.to_vector<float>(), (std::vector<float>{27, 50, 35, 62}));  // [[7, 10], [15, 22]] + [20, 40]
+  EXPECT_EQ(lazy::compiled_programs(), before + 1);
+  EXPECT_EQ(sum(c).item(), 174);
+}
+
+TEST(Tensor, EqualStructuresShareAProgram) {
+  const auto f = [](float v) { return sum(tanh(Tensor::from<float>({v, 2 * v, 3 * v})) * 3).item(); };
+  EXPECT_NEAR(f(0.1f), 3 * (std::tanh(0.1) + std::tanh(0.2) + std::tanh(0.3)), 1e-6);
+  const int64_t after = lazy::compiled_programs();
+  for (int i = 0; i < 20; ++i) f(0.01f * static_cast<float>(i));
+  EXPECT_EQ(lazy::compiled_programs(), after);
+}
+
+TEST(Tensor, Gradients) {
+  Tensor x = Tensor::from<double>({0.5, -1, 2});
+  x.set_requires_grad();
+  const Tensor y = sum(x * x * x);
+  y.backward();
+  EXPECT_EQ(x.grad().to_vector<double>(), (std::vector<double>{0.75, 3, 12}));
+  EXPECT_EQ(y.item(), 0.125 - 1 + 8);
+  sum(x * 2).backward();  // adds up
+  EXPECT_EQ(x.grad().to_vector<double>(), (std::vector<double>{2.75, 5, 14}));
+  x.zero_grad();
+  EXPECT_FALSE(x.grad());
+  sum(x * x.detach()).backward();
+  EXPECT_EQ(x.grad().to_vector<double>(), (std::vector<double>{0.5, -1, 2}));
+}
+
+TEST(Tensor, LookedAtBeforeBackward) {
+  Tensor x = Tensor::from<float>({3}, {});
+  x.set_requires_grad();
+  const Tensor y = x * x;
+  EXPECT_EQ(y.item(), 9);
+  y.backward();
+  EXPECT_EQ(x.grad().item(), 6);
+}
+
+TEST(Tensor, NoGrad) {
+  Tensor x = Tensor::scalar(2);
+  x.set_requires_grad();
+  Tensor y;
+  {
+    const no_grad off;
+    y = x * x;
+  }
+  EXPECT_FALSE(y.requires_grad());
+  const Tensor z = x * y;
+  z.backward();
+  EXPECT_EQ(x.grad().item(), 4);
+}
+
+// y = x w + b fitted by 100 steps: one program, whether the loss is looked at or not.
+TEST(Tensor, HundredStepsOneProgram) {
+  for (const bool look : {false, true}) {
+    Tensor w = Tensor::zeros({1, 1}), b = Tensor::zeros({1});
+    w.set_requires_grad();
+    b.set_requires_grad();
+    Trainable optimizer({w, b}, std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.1, .momentum = 0.5}));
+    const int64_t before = lazy::compiled_programs();
+    double last = 0;
+    for (int step = 0; step < 100; ++step) {
+      const auto at = static_cast<float>(step % 5);
+      const Tensor x = Tensor::from<float>({0.1f * at, 0.2f * at, -0.3f, 1}, {4, 1}), y = x * 3 + 1;
+      const Tensor e = matmul(x, w) + b - y, loss = mean(e * e);
+      loss.backward();
+      optimizer.step();
+      if (look) last = loss.item();
+    }
+    EXPECT_EQ(lazy::compiled_programs(), before + 1);
+    EXPECT_NEAR(w.item(), 3, 0.05);
+    EXPECT_NEAR(b.item(), 1, 0.05);
+    if (look) {
+      EXPECT_LT(last, 1e-3);
+    }
+  }
+}
+
+// PyTorch's loop without zero_grad() trains too: the first backward() after a step() starts afresh.
+TEST(Tensor, GradientsStartAfreshAfterAStep) {
+  Tensor w = Tensor::scalar(1);
+  w.set_requires_grad();
+  Trainable optimizer({w}, std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.5}));
+  (w * 2).backward();
+  (w * 2).backward();
+  optimizer.step();
+  EXPECT_EQ(w.item(), -1);  // 1 - 0.5 * 4
+  (w * 2).backward();
+  optimizer.step();
+  EXPECT_EQ(w.item(), -2);
+}
+
+TEST(Tensor, OldValuesSurviveAStep) {
+  Tensor w = Tensor::scalar(1);
+  w.set_requires_grad();
+  Trainable optimizer({w}, std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.5}));
+  const Tensor before = w.detach(), twice = w * 2;
+  for (int i = 0; i < 3; ++i) {
+    (w * w).backward();
+    optimizer.step();
+  }
+  EXPECT_EQ(before.item(), 1);
+  EXPECT_EQ(twice.item(), 2);
+  EXPECT_EQ(w.item(), 0);
+}
+
+// The strict way from the same recording: a file of its own, with the parameters as State.
+TEST(Tensor, TracedIntoATrainStep) {
+  Tensor w = Tensor::from<float>({0.5f, -0.25f}, {2, 1}), b = Tensor::zeros({1});
+  w.set_requires_grad();
+  b.set_requires_grad();
+  const Tensor x = Tensor::zeros({4, 2}), y = Tensor::zeros({4, 1});
+  const Tensor e = matmul(x, w) + b - y, loss = mean(e * e);
+  ir::Model model = trace({{"x", x}, {"y", y}}, {{"loss", loss}}, {{"w", w}, {"b", b}});
+  const auto rule = std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.1});
+  add_train_step(model, *model.entries[0], model.entries[0]->body.outputs[0], {{{"w", "b"}, rule}});
+  Model strict = Model::from_bytes(emit(model), {});
+  Trainable lazy({w, b}, rule);
+  for (int step = 0; step < 5; ++step) {
+    std::vector<float> xs, ys;
+    for (int i = 0; i < 8; ++i) xs.push_back(std::sin(static_cast<float>(8 * step + i)));
+    for (int i = 0; i < 4; ++i) ys.push_back(std::cos(static_cast<float>(4 * step + i)));
+    std::copy(xs.begin(), xs.end(), strict.input<float>("x").begin());
+    std::copy(ys.begin(), ys.end(), strict.input<float>("y").begin());
+    strict.run();
+    const Tensor d = matmul(Tensor::from(xs, {4, 2}), w) + b - Tensor::from(ys, {4, 1}), l = mean(d * d);
+    l.backward();
+    lazy.step();
+    EXPECT_EQ(static_cast<float>(l.item()), strict.output<float>("loss")[0]);
+    float now[2];
+    EXPECT_EQ(strict.state()->read("w", now, sizeof now), Error::Ok);
+    EXPECT_EQ(w.to_vector<float>(), (std::vector<float>{now[0], now[1]}));
+  }
+}
+
+TEST(Tensor, Errors) {
+  const Tensor a = Tensor::zeros({2, 3}), i = Tensor::zeros({2}, DType::I64);
+  expect_refused(Error::ShapeMismatch, "matmul", [&] { (void)matmul(a, a); });
+  expect_refused(Error::ShapeMismatch, "add", [&] { (void)(a + Tensor::zeros({4})); });
+  expect_refused(Error::InvalidArgument, "transpose: axis 2 of a tensor of shape [2, 3]", [&] { (void)transpose(a, 0, 2); });
+  expect_refused(Error::InvalidArgument, "add: operand 0 is an empty Tensor", [&] { (void)(Tensor() + a); });
+  expect_refused(Error::TypeMismatch, "requires_grad: the tensor is int64", [&] { Tensor(i).set_requires_grad(); });
+  expect_refused(Error::ShapeMismatch, "item(): the tensor has 6 elements", [&] { (void)a.item(); });
+  expect_refused(Error::InvalidArgument, "nothing that requires gradients", [&] { sum(a).backward(); });
+  Tensor w = Tensor::ones({2, 3});
+  w.set_requires_grad();
+  expect_refused(Error::ShapeMismatch, "more than one element", [&] { (w * 2).backward(); });
+}
+
+}  // namespace
+}  // namespace gf::test

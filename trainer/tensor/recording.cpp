@@ -1,0 +1,194 @@
+#include "trainer/tensor/recording.h"
+
+#include <algorithm>
+#include <set>
+
+#include "graph/ir/builder.h"
+#include "schema/ops/add.h"
+#include "trainer/tensor/compiled.h"
+
+namespace gf::lazy {
+namespace {
+
+int no_grad_depth = 0;
+uint64_t recorded = 0;
+
+/// Gradient and update nodes that have not run; the dead are dropped when the list is walked.
+std::vector<std::weak_ptr<Node>>& waiting() {
+  static std::vector<std::weak_ptr<Node>> nodes;
+  return nodes;
+}
+
+std::shared_ptr<Node> new_node(Node::Kind kind, std::vector<ContentPtr> inputs) {
+  auto n = std::make_shared<Node>();
+  n->kind = kind;
+  n->number = ++recorded;
+  n->inputs = std::move(inputs);
+  return n;
+}
+
+ContentPtr result_of(const std::shared_ptr<Node>& n, DType dtype, std::vector<int64_t> shape) {
+  auto c = std::make_shared<Content>();
+  c->dtype = dtype;
+  c->shape = std::move(shape);
+  c->node = n;
+  c->output = n->outputs.size();
+  n->outputs.push_back(c);
+  return c;
+}
+
+bool leads_to_leaf(const ContentPtr& c) {
+  if (c == nullptr) return false;
+  const VariablePtr v = c->leaf.lock();
+  return c->history || (v != nullptr && v->requires_grad);
+}
+
+}  // namespace
+
+NoGrad::NoGrad() { ++no_grad_depth; }
+NoGrad::~NoGrad() { --no_grad_depth; }
+
+ContentPtr known_content(io::Array array, bool fixed) {
+  auto c = std::make_shared<Content>();
+  c->dtype = array.dtype;
+  c->shape = array.shape;
+  c->data = std::make_shared<const io::Array>(std::move(array));
+  c->fixed = fixed;
+  return c;
+}
+
+std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::vector<ContentPtr>& inputs, size_t outputs) {
+  ir::Entry scratch;
+  ir::Builder b(scratch, scratch.body);
+  b.set_origin(def.info.name, def.info.name);
+  std::vector<ir::ValueId> ids;
+  for (const ContentPtr& c : inputs) ids.push_back(c == nullptr ? ir::kNoValue : add_leaf(scratch, *c));
+  const ir::Node& inferred = b.add_node(def, std::move(ids), attrs, outputs);
+  const auto n = new_node(Node::Kind::Op, inputs);
+  n->def = &def;
+  n->attrs = inferred.attrs;
+  const bool leads = std::any_of(inputs.begin(), inputs.end(), leads_to_leaf), history = leads && no_grad_depth == 0;
+  n->cut = leads && !history;
+  std::vector<ContentPtr> results;
+  for (const ir::ValueId v : inferred.outputs) {
+    const ir::Value& value = scratch.value(v);
+    std::vector<int64_t> shape;
+    for (int d = 0; d < value.shape.rank; ++d) shape.push_back(value.shape[d].lo);
+    if (!value.shape_known || !value.shape.is_const())
+      throw Exception(Error::Unsupported, std::string(def.info.name) + ": only running it tells the shape of its result");
+    results.push_back(result_of(n, value.dtype, std::move(shape)));
+    results.back()->history = history && dtype_is_float(value.dtype);
+  }
+  return results;
+}
+
+void record_backward(const ContentPtr& loss) {
+  if (!dtype_is_float(loss->dtype))
+    throw Exception(Error::TypeMismatch, std::string("backward(): the loss is ") + dtype_name(loss->dtype) + "; only floats have gradients");
+  if (io::element_count(loss->shape, "backward()") != 1) throw Exception(Error::ShapeMismatch, "backward(): the loss has more than one element; sum it or take its mean");
+  std::vector<ContentPtr> leaves;
+  std::set<const Content*> seen;
+  std::vector<ContentPtr> rest = {loss};
+  while (!rest.empty()) {
+    const ContentPtr c = rest.back();
+    rest.pop_back();
+    if (c == nullptr || !seen.insert(c.get()).second) continue;
+    if (const VariablePtr v = c->leaf.lock(); v != nullptr && v->requires_grad) leaves.push_back(c);
+    if (c->history && c->node != nullptr)
+      for (const ContentPtr& in : c->node->inputs) rest.push_back(in);
+  }
+  if (leaves.empty()) throw Exception(Error::InvalidArgument, "backward(): nothing that requires gradients leads to the loss");
+  std::reverse(leaves.begin(), leaves.end());
+  std::vector<ContentPtr> inputs = {loss};
+  inputs.insert(inputs.end(), leaves.begin(), leaves.end());
+  const auto n = new_node(Node::Kind::Gradient, std::move(inputs));
+  for (const ContentPtr& leaf : leaves) {
+    const ContentPtr g = result_of(n, leaf->dtype, leaf->shape);
+    const VariablePtr v = leaf->leaf.lock();
+    if (v->grad == nullptr) v->grad = std::make_shared<Variable>();
+    const bool afresh = v->grad->content == nullptr || v->grad_is_used;
+    v->grad_is_used = false;
+    const NoGrad off;
+    v->grad->content = afresh ? g : record(op_def<op::Add>, nullptr, {v->grad->content, g})[0];
+  }
+  waiting().push_back(n);
+}
+
+std::shared_ptr<Node> record_update(Variable& parameter, std::shared_ptr<const optim::Optimizer> rule, ContentPtr learning_rate, ContentPtr step,
+                                    std::vector<ContentPtr>& slots) {
+  std::vector<ContentPtr> inputs = {parameter.content, parameter.grad->content, std::move(learning_rate), std::move(step)};
+  inputs.insert(inputs.end(), slots.begin(), slots.end());
+  const auto n = new_node(Node::Kind::Update, std::move(inputs));
+  n->rule = std::move(rule);
+  const std::weak_ptr<Variable> leaf = parameter.content->leaf;
+  parameter.content = result_of(n, parameter.content->dtype, parameter.content->shape);
+  parameter.content->leaf = leaf;
+  for (ContentPtr& slot : slots) slot = result_of(n, slot->dtype, slot->shape);
+  waiting().push_back(n);
+  return n;
+}
+
+namespace {
+
+// What has to run so that the wanted contents are known.
+class Gathering {
+ public:
+  void need(const ContentPtr& c, bool as_history) {
+    if (c == nullptr || c->fixed) return;
+    if (c->node != nullptr && (as_history || !c->known())) add(c->node, as_history);
+  }
+  void add(const std::shared_ptr<Node>& n, bool as_history) {
+    const bool again = as_history && !history_.contains(n.get());
+    if (!nodes_.insert(n).second && !again) return;
+    if (as_history) history_.insert(n.get());
+    if (n->kind == Node::Kind::Gradient) {
+      need(n->inputs[0], true);  // the forward part must be there to be differentiated
+      return;
+    }
+    for (const ContentPtr& in : n->inputs) need(in, as_history && in != nullptr && in->history);
+  }
+  // Gradients of values that are computed anyway, while the forward part's results are at hand; then updates by them.
+  void add_waiting() {
+    auto& list = waiting();
+    std::erase_if(list, [](const auto& w) { return w.expired(); });
+    for (const auto& w : list) {
+      const auto n = w.lock();
+      const bool touches = std::any_of(n->inputs.begin(), n->inputs.end(), [&](const ContentPtr& in) {
+        return in != nullptr && in->node != nullptr && nodes_.contains(in->node);
+      });
+      if (touches) add(n, false);
+    }
+  }
+  Plan plan() const {
+    Plan p;
+    p.nodes.assign(nodes_.begin(), nodes_.end());
+    std::sort(p.nodes.begin(), p.nodes.end(), [](const auto& a, const auto& b) { return a->number < b->number; });
+    return p;
+  }
+
+ private:
+  std::set<std::shared_ptr<Node>> nodes_;
+  std::set<const Node*> history_;
+};
+
+}  // namespace
+
+void materialise(const std::vector<ContentPtr>& wanted) {
+  Gathering g;
+  for (const ContentPtr& c : wanted)
+    if (!c->known()) g.need(c, false);
+  g.add_waiting();
+  Plan plan = g.plan();
+  if (plan.nodes.empty()) return;
+  run_plan(plan, wanted);
+}
+
+const io::Array& host(const ContentPtr& content) {
+  if (!content->known() && content->node == nullptr)
+    throw Exception(Error::InvalidArgument, "a tensor is needed whose value an optimizer's step() has replaced since it was recorded");
+  if (!content->known()) materialise({content});
+  if (content->data == nullptr) fetch_from_home(*content);
+  return *content->data;
+}
+
+}  // namespace gf::lazy

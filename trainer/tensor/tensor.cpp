@@ -1,0 +1,98 @@
+#include "trainer/tensor/tensor.h"
+
+#include <cstring>
+#include <string>
+
+#include "graph/ir/builder.h"
+#include "runtime/core/exception.h"
+#include "schema/ops/identity.h"
+#include "trainer/tensor/recording.h"
+
+namespace gf {
+namespace {
+
+using lazy::Content;
+using lazy::ContentPtr;
+using lazy::Variable;
+
+Tensor tensor_of(ContentPtr content) {
+  auto v = std::make_shared<Variable>();
+  v->content = std::move(content);
+  return Tensor(std::move(v));
+}
+
+}  // namespace
+
+lazy::Variable& Tensor::variable() const {
+  if (variable_ == nullptr) throw Exception(Error::InvalidArgument, "an empty Tensor is used");
+  return *variable_;
+}
+
+Tensor Tensor::from_array(io::Array array) { return tensor_of(lazy::known_content(std::move(array))); }
+
+Tensor Tensor::full(Shape64 shape, double value, DType type) {
+  io::Array a = io::Array::zeros(type, std::move(shape));
+  if (value != 0 && !a.data.empty()) {
+    ir::Entry scratch;
+    const auto element = scratch.value(ir::Builder(scratch, scratch.body).scalar(type, value)).constant->data;
+    for (size_t at = 0; at < a.data.size(); at += element.size()) std::memcpy(a.data.data() + at, element.data(), element.size());
+  }
+  return from_array(std::move(a));
+}
+Tensor Tensor::scalar(double value, DType type) { return full({}, value, type); }
+
+const Shape64& Tensor::shape() const { return variable().content->shape; }
+DType Tensor::dtype() const { return variable().content->dtype; }
+int64_t Tensor::numel() const { return io::element_count(shape(), "Tensor"); }
+
+int64_t Tensor::size(int64_t axis) const {
+  const int64_t n = rank();
+  if (axis < -n || axis >= n)
+    throw Exception(Error::InvalidArgument, "size(): axis " + std::to_string(axis) + " of a tensor of rank " + std::to_string(n));
+  return shape()[static_cast<size_t>(axis < 0 ? axis + n : axis)];
+}
+
+io::Array Tensor::array() const { return lazy::host(variable().content); }
+
+double Tensor::item() const {
+  if (numel() != 1) throw Exception(Error::ShapeMismatch, "item(): the tensor has " + std::to_string(numel()) + " elements");
+  return lazy::host(variable().content).as<double>()[0];
+}
+
+Tensor& Tensor::set_requires_grad(bool on) {
+  Variable& v = variable();
+  if (on && !dtype_is_float(v.content->dtype))
+    throw Exception(Error::TypeMismatch, std::string("requires_grad: the tensor is ") + dtype_name(v.content->dtype) + "; only floats have gradients");
+  if (v.content->history) throw Exception(Error::InvalidArgument, "requires_grad: the tensor was computed from others; detach() it first");
+  v.requires_grad = on;
+  v.content->leaf = variable_;
+  return *this;
+}
+bool Tensor::requires_grad() const { return variable().requires_grad || variable().content->history; }
+
+Tensor Tensor::grad() const {
+  const Variable& v = variable();
+  return v.grad != nullptr && v.grad->content != nullptr ? Tensor(v.grad) : Tensor();
+}
+void Tensor::zero_grad() { variable().grad = nullptr; }
+void Tensor::backward() const { lazy::record_backward(variable().content); }
+
+Tensor Tensor::detach() const {
+  const lazy::NoGrad off;
+  return tensor_of(lazy::record(op_def<op::Identity>, nullptr, {variable().content})[0]);
+}
+
+
+std::vector<Tensor> apply(const OpDef& op, const void* attrs, std::span<const Tensor> inputs, size_t outputs) {
+  std::vector<ContentPtr> contents;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i] && static_cast<int>(i) < op.info.min_inputs)
+      throw Exception(Error::InvalidArgument, std::string(op.info.name) + ": operand " + std::to_string(i) + " is an empty Tensor");
+    contents.push_back(inputs[i] ? inputs[i].variable().content : nullptr);
+  }
+  std::vector<Tensor> results;
+  for (ContentPtr& c : lazy::record(op, attrs, contents, outputs)) results.push_back(tensor_of(std::move(c)));
+  return results;
+}
+
+}  // namespace gf

@@ -1,0 +1,21 @@
+// From tensors to a graph of its own: what was recorded between given inputs and outputs becomes an entry of an ir::Model, with the
+// tensors that require gradients as State. The strict way to train (trainer/step) and to export starts here.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/ir/graph.h"
+#include "trainer/tensor/tensor.h"
+
+namespace gf {
+
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
+/// The entry "main" (or `name`) computes `outputs` from `inputs`; `parameters` become State of their names with their present values.
+/// Other known tensors that lead to an output become constants. Throws InvalidArgument: a name twice, an output that was not recorded
+/// or needs what is no longer known.
+ir::Model trace(const NamedTensors& inputs, const NamedTensors& outputs, const NamedTensors& parameters, const std::string& name = "main");
+
+}  // namespace gf
