@@ -59,6 +59,17 @@ double Tensor::item() const {
   return lazy::host(variable().content).as<double>()[0];
 }
 
+void Tensor::assign(io::Array array) {
+  Variable& v = variable();
+  if (array.shape != v.content->shape)
+    throw Exception(Error::ShapeMismatch, "assign(): shape " + io::shape_text(array.shape) + " to a tensor of " + io::shape_text(v.content->shape));
+  if (array.dtype != v.content->dtype)
+    throw Exception(Error::TypeMismatch, std::string("assign(): ") + dtype_name(array.dtype) + " to a tensor of " + dtype_name(v.content->dtype));
+  if (v.content->history) throw Exception(Error::InvalidArgument, "assign(): the tensor was computed from others");
+  v.content = lazy::known_content(std::move(array));
+  v.content->leaf = variable_;
+}
+
 Tensor& Tensor::set_requires_grad(bool on) {
   Variable& v = variable();
   if (on && !dtype_is_float(v.content->dtype))

@@ -62,6 +62,10 @@ class Tensor {
   template <class T>
   std::vector<T> to_vector() const { return array().template as<T>(); }
 
+  /// New contents for all handles of this tensor (a loaded weight). Throws ShapeMismatch, TypeMismatch; InvalidArgument for a tensor that
+  /// was computed from others.
+  void assign(io::Array array);
+
   // --- gradients
   Tensor& set_requires_grad(bool on = true);    ///< leaves only; floats only
   bool requires_grad() const;

@@ -1,0 +1,124 @@
+#include "trainer/nn/init.h"
+
+#include <cmath>
+#include <functional>
+#include <numbers>
+
+#include "runtime/core/exception.h"
+#include "schema/random.h"
+
+namespace gf::nn {
+namespace {
+
+size_t elements(const Shape64& shape) { return static_cast<size_t>(io::element_count(shape, "init")); }
+
+// Element i takes word i % 4 of block i / 4.
+std::vector<double> uniforms(uint64_t seed, uint64_t draw, size_t count) {
+  std::vector<double> v(count);
+  PhiloxBlock block{};
+  for (size_t i = 0; i < count; ++i) {
+    if (i % 4 == 0) block = philox4x32(i / 4, draw, seed);
+    v[i] = static_cast<double>(uniform_f32(block[i % 4]));
+  }
+  return v;
+}
+
+Tensor floats(const std::vector<double>& v, Shape64 shape) { return Tensor::from(std::vector<float>(v.begin(), v.end()), std::move(shape)); }
+
+double leaky_gain(double a) { return std::sqrt(2 / (1 + a * a)); }
+
+}  // namespace
+
+Tensor Generator::uniform(Shape64 shape, double low, double high) {
+  std::vector<double> v = uniforms(seed_, draws_++, elements(shape));
+  for (double& x : v) x = low + (high - low) * x;
+  return floats(v, std::move(shape));
+}
+
+Tensor Generator::normal(Shape64 shape, double mean, double deviation) {
+  const size_t n = elements(shape), pairs = (n + 1) / 2;
+  const std::vector<double> u = uniforms(seed_, draws_++, 2 * pairs);
+  std::vector<double> v(2 * pairs);
+  for (size_t i = 0; i < pairs; ++i) {  // Box and Muller 1958
+    const double r = std::sqrt(-2 * std::log(1 - u[2 * i])), angle = 2 * std::numbers::pi * u[2 * i + 1];
+    v[2 * i] = mean + deviation * r * std::cos(angle);
+    v[2 * i + 1] = mean + deviation * r * std::sin(angle);
+  }
+  v.resize(n);
+  return floats(v, std::move(shape));
+}
+
+Generator& default_generator() {
+  static Generator g(0);
+  return g;
+}
+void manual_seed(uint64_t seed) { default_generator() = Generator(seed); }
+
+namespace init {
+
+Fan fan_of(const Shape64& shape) {
+  if (shape.size() < 2) throw Exception(Error::ShapeMismatch, "init: a tensor of shape " + io::shape_text(shape) + " has no fan in and fan out");
+  int64_t field = 1;
+  for (size_t d = 2; d < shape.size(); ++d) field *= shape[d];
+  return {shape[1] * field, shape[0] * field};
+}
+
+Tensor uniform(Shape64 shape, double low, double high) { return default_generator().uniform(std::move(shape), low, high); }
+Tensor normal(Shape64 shape, double mean, double deviation) { return default_generator().normal(std::move(shape), mean, deviation); }
+
+Tensor trunc_normal(Shape64 shape, double mean, double deviation, double low, double high) {
+  if (!(low < high)) throw Exception(Error::InvalidArgument, "trunc_normal: the interval is empty");
+  const size_t n = elements(shape);
+  std::vector<float> v;
+  while (v.size() < n)
+    for (const float x : normal({static_cast<int64_t>(n)}, mean, deviation).to_vector<float>())
+      if (v.size() < n && static_cast<double>(x) >= low && static_cast<double>(x) <= high) v.push_back(x);
+  return Tensor::from(v, std::move(shape));
+}
+
+Tensor xavier_uniform(Shape64 shape, double gain) {
+  const Fan f = fan_of(shape);
+  const double bound = gain * std::sqrt(6.0 / static_cast<double>(f.in + f.out));
+  return uniform(std::move(shape), -bound, bound);
+}
+Tensor xavier_normal(Shape64 shape, double gain) {
+  const Fan f = fan_of(shape);
+  return normal(std::move(shape), 0, gain * std::sqrt(2.0 / static_cast<double>(f.in + f.out)));
+}
+Tensor kaiming_uniform(Shape64 shape, double a) {
+  const double bound = leaky_gain(a) * std::sqrt(3.0 / static_cast<double>(fan_of(shape).in));
+  return uniform(std::move(shape), -bound, bound);
+}
+Tensor kaiming_normal(Shape64 shape, double a) {
+  const double deviation = leaky_gain(a) / std::sqrt(static_cast<double>(fan_of(shape).in));
+  return normal(std::move(shape), 0, deviation);
+}
+
+Tensor orthogonal(Shape64 shape, double gain) {
+  (void)fan_of(shape);
+  const auto rows = static_cast<size_t>(shape[0]), columns = rows == 0 ? 0 : elements(shape) / rows;
+  const bool tall = rows > columns;
+  const size_t n = tall ? columns : rows, length = tall ? rows : columns;
+  const std::vector<double> random = normal({static_cast<int64_t>(n), static_cast<int64_t>(length)}).array().as<double>();
+  std::vector<std::vector<double>> basis;
+  for (size_t i = 0; i < n; ++i) {
+    std::vector<double> v(random.begin() + static_cast<ptrdiff_t>(i * length), random.begin() + static_cast<ptrdiff_t>((i + 1) * length));
+    for (int twice = 0; twice < 2; ++twice)
+      for (const auto& b : basis) {
+        double dot = 0;
+        for (size_t k = 0; k < length; ++k) dot += b[k] * v[k];
+        for (size_t k = 0; k < length; ++k) v[k] -= dot * b[k];
+      }
+    double norm = 0;
+    for (const double x : v) norm += x * x;
+    for (double& x : v) x /= std::sqrt(norm);
+    basis.push_back(std::move(v));
+  }
+  std::vector<double> out(rows * columns);
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t c = 0; c < columns; ++c) out[r * columns + c] = gain * (tall ? basis[c][r] : basis[r][c]);
+  return floats(out, std::move(shape));
+}
+
+}  // namespace init
+}  // namespace gf::nn

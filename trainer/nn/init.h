@@ -1,0 +1,47 @@
+// First values of weights, with PyTorch's formulas. Numbers come from Philox (schema/random.h): one key, a counter per tensor, so that a
+// seed gives the same weights on every machine.
+#pragma once
+
+#include <cstdint>
+
+#include "trainer/tensor/tensor.h"
+
+namespace gf::nn {
+
+/// Where random numbers come from; one for the process unless another is given.
+class Generator {
+ public:
+  explicit Generator(uint64_t seed) : seed_(seed) {}
+  /// Uniform in [low, high), normal: float32.
+  Tensor uniform(Shape64 shape, double low, double high);
+  Tensor normal(Shape64 shape, double mean, double deviation);
+  uint64_t seed() const { return seed_; }
+  /// Tensors drawn so far: with the seed, all there is to restore.
+  uint64_t draws() const { return draws_; }
+
+ private:
+  uint64_t seed_, draws_ = 0;
+};
+Generator& default_generator();
+/// Sets the seed of the default generator and begins its sequence again (torch.manual_seed).
+void manual_seed(uint64_t seed);
+
+namespace init {
+/// Inputs and outputs of one element of the result: [out, in, kernel...]. Throws ShapeMismatch below rank 2.
+struct Fan {
+  int64_t in, out;
+};
+Fan fan_of(const Shape64& shape);
+Tensor uniform(Shape64 shape, double low = 0, double high = 1);
+Tensor normal(Shape64 shape, double mean = 0, double deviation = 1);
+/// Normal, drawn again outside [low, high].
+Tensor trunc_normal(Shape64 shape, double mean = 0, double deviation = 1, double low = -2, double high = 2);
+Tensor xavier_uniform(Shape64 shape, double gain = 1);   ///< Glorot and Bengio 2010
+Tensor xavier_normal(Shape64 shape, double gain = 1);
+Tensor kaiming_uniform(Shape64 shape, double a = 0);     ///< He et al. 2015: fan in, leaky ReLU of slope a
+Tensor kaiming_normal(Shape64 shape, double a = 0);
+/// Rows (or columns, where there are fewer) orthonormal times gain: Saxe et al. 2013, by Gram-Schmidt in float64.
+Tensor orthogonal(Shape64 shape, double gain = 1);
+}  // namespace init
+
+}  // namespace gf::nn

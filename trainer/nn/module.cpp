@@ -1,0 +1,87 @@
+#include "trainer/nn/module.h"
+
+#include <algorithm>
+#include <map>
+
+#include "runtime/core/exception.h"
+#include "trainer/tensor/recording.h"
+
+namespace gf::nn {
+
+void Module::check_name(const std::string& name) const {
+  const bool taken = std::any_of(items_.begin(), items_.end(), [&](const Item& i) { return i.name == name; }) ||
+                     std::any_of(modules_.begin(), modules_.end(), [&](const auto& m) { return m.first == name; });
+  if (name.empty() || name.find('.') != std::string::npos || taken)
+    throw Exception(Error::InvalidArgument, "a module cannot register '" + name + "': " + (taken ? "the name is taken" : "names are not empty and have no dots"));
+}
+
+Tensor Module::register_parameter(const std::string& name, Tensor value) {
+  check_name(name);
+  value.set_requires_grad();
+  return items_.emplace_back(Item{name, std::move(value), true}).tensor;
+}
+Tensor Module::register_buffer(const std::string& name, Tensor value) {
+  check_name(name);
+  return items_.emplace_back(Item{name, std::move(value), false}).tensor;
+}
+void Module::add_module(const std::string& name, std::shared_ptr<Module> module) {
+  check_name(name);
+  if (module == nullptr) throw Exception(Error::InvalidArgument, "module '" + name + "' is null");
+  modules_.emplace_back(name, std::move(module));
+}
+
+void Module::collect(const std::string& prefix, bool buffers, NamedTensors& to) const {
+  for (const Item& i : items_)
+    if (i.trained || buffers) to.emplace_back(prefix + i.name, i.tensor);
+  for (const auto& [name, m] : modules_) m->collect(prefix + name + ".", buffers, to);
+}
+
+NamedTensors Module::named_parameters() const {
+  NamedTensors all;
+  collect("", false, all);
+  return all;
+}
+NamedTensors Module::state_dict() const {
+  NamedTensors all;
+  collect("", true, all);
+  return all;
+}
+std::vector<Tensor> Module::parameters() const {
+  std::vector<Tensor> all;
+  for (auto& [name, t] : named_parameters()) all.push_back(t);
+  return all;
+}
+int64_t Module::parameter_count() const {
+  int64_t n = 0;
+  for (const Tensor& t : parameters()) n += t.numel();
+  return n;
+}
+
+void Module::load_state_dict(const NamedTensors& values, bool strict) {
+  std::map<std::string, Tensor> own;
+  for (const auto& [name, t] : state_dict()) own.emplace(name, t);
+  std::vector<std::pair<Tensor, io::Array>> found;
+  for (const auto& [name, value] : values) {
+    const auto it = own.find(name);
+    if (it == own.end()) {
+      if (strict) throw Exception(Error::NotFound, "load_state_dict: the module has no '" + name + "'");
+      continue;
+    }
+    if (value.shape() != it->second.shape())
+      throw Exception(Error::ShapeMismatch, "load_state_dict: '" + name + "' has shape " + io::shape_text(value.shape()) + ", the module's is " + io::shape_text(it->second.shape()));
+    if (value.dtype() != it->second.dtype())
+      throw Exception(Error::TypeMismatch, "load_state_dict: '" + name + "' is " + dtype_name(value.dtype()) + ", the module's is " + dtype_name(it->second.dtype()));
+    found.emplace_back(it->second, value.array());
+    own.erase(it);
+  }
+  if (strict && !own.empty()) throw Exception(Error::NotFound, "load_state_dict: there is no value for '" + own.begin()->first + "'");
+  for (auto& [t, array] : found) t.assign(std::move(array));
+}
+
+Module& Module::train(bool on) {
+  training_ = on;
+  for (const auto& [name, m] : modules_) m->train(on);
+  return *this;
+}
+
+}  // namespace gf::nn

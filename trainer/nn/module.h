@@ -1,0 +1,66 @@
+// Module: layers with named parameters, as in PyTorch. A module registers its parameters, buffers and sub-modules by name; forward() is a
+// function of tensors. Modules are owned by shared pointers inside their parents; parameters are handles that optimizers share.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "trainer/tensor/tensor.h"
+#include "trainer/tensor/trace.h"
+
+namespace gf::nn {
+
+class Module {
+ public:
+  virtual ~Module() = default;
+  virtual Tensor forward(const Tensor& x) = 0;
+  Tensor operator()(const Tensor& x) { return forward(x); }
+
+  /// Parameters of this module and of those inside, as "fc1.weight", in the order of registration.
+  NamedTensors named_parameters() const;
+  std::vector<Tensor> parameters() const;
+  /// Parameters and buffers.
+  NamedTensors state_dict() const;
+  /// Values for every name of state_dict(). Throws NotFound (a name is missing or unknown; strict), ShapeMismatch, TypeMismatch;
+  /// nothing changes then.
+  void load_state_dict(const NamedTensors& values, bool strict = true);
+  int64_t parameter_count() const;
+
+  /// Training mode (the default) or evaluation mode, for this module and those inside.
+  Module& train(bool on = true);
+  Module& eval() { return train(false); }
+  bool is_training() const { return training_; }
+
+ protected:
+  Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  /// A tensor that is trained; returns the handle.
+  Tensor register_parameter(const std::string& name, Tensor value);
+  /// A tensor that belongs to the state and is not trained.
+  Tensor register_buffer(const std::string& name, Tensor value);
+  template <class M>
+  std::shared_ptr<M> register_module(const std::string& name, std::shared_ptr<M> module) {
+    add_module(name, module);
+    return module;
+  }
+
+ private:
+  struct Item {
+    std::string name;
+    Tensor tensor;
+    bool trained;
+  };
+  void add_module(const std::string& name, std::shared_ptr<Module> module);
+  void check_name(const std::string& name) const;
+  void collect(const std::string& prefix, bool buffers, NamedTensors& to) const;
+
+  std::vector<Item> items_;
+  std::vector<std::pair<std::string, std::shared_ptr<Module>>> modules_;
+  bool training_ = true;
+};
+
+}  // namespace gf::nn
