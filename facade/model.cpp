@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 
+#include "facade/entry.h"
 #include "facade/labels.h"
 #include "runtime/platform/clock.h"
 #include "runtime/platform/core_count.h"
@@ -146,7 +147,7 @@ struct __attribute__((visibility("hidden"))) Model::Impl {
   }
 
   Entry& entry(std::string_view name) {
-    if (name == "main" && program->entry_count() == 1) name = program->entry_name(0);
+    if (const int found = entry_for(*program, name); found >= 0) name = program->entry_name(found);
     if (const auto it = entries.find(name); it != entries.end()) return *it->second;
     const int64_t began = monotonic_ns();
     ErrorDetail detail;

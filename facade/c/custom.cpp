@@ -178,9 +178,9 @@ struct gf_tables::Rows {
   }
 };
 
-gf::Tables gf_tables::view(bool xnnpack) const {
+gf::Tables gf_tables::view() const {
   rows->in_use = true;
-  const gf::Tables usual = gf::default_tables(xnnpack);
+  const gf::Tables usual = gf::default_tables();
   gf::Tables all;
   all.ops = {rows->op_rows};
   all.add(rows->kernel_rows);

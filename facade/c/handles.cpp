@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "facade/entry.h"
+
 namespace gf::c {
 
 static_assert(static_cast<int>(Error::ShapeOutOfBounds) == GF_SHAPE_OUT_OF_BOUNDS && static_cast<int>(Error::LimitExceeded) == GF_LIMIT_EXCEEDED &&
@@ -43,9 +45,7 @@ void release(const gf_allocator& a, void* memory, size_t bytes) {
 }
 
 int find_entry(const Program& program, const char* entry) {
-  const int found = program.find_entry(entry != nullptr ? entry : "main");
-  if (found >= 0 || program.entry_count() != 1 || (entry != nullptr && std::strcmp(entry, "main") != 0)) return found;
-  return 0;
+  return entry_for(program, entry != nullptr ? entry : "main");
 }
 
 void fill(gf_tensor& out, const TensorView& view, std::string_view name) {

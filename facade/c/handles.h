@@ -143,7 +143,7 @@ inline ParallelFor parallel_of(const gf_parallel& p) { return p.run != nullptr ?
 
 struct gf_tables : gf::c::Handle {
   gf_tables() : Handle(gf::c::Kind::Tables) {}
-  gf::Tables view(bool xnnpack) const;
+  gf::Tables view() const;
   struct Rows;
   gf_allocator allocator{};
   std::shared_ptr<Rows> rows;

@@ -28,20 +28,19 @@ namespace {
 gf_status options_of(const gf_model_options* given, gf::ModelOptions& out, gf_model_options& o, gf_error* error) {
   GF_C_TRY(gf::c::check_size(given, "gf_model_options", error));
   if (given != nullptr) o = *given;
-  GF_C_TRY(gf::c::check_flags(o.flags, GF_STRICT | GF_VERIFY_DATA | GF_EXTERNAL_INPUTS | GF_EXTERNAL_OUTPUTS | GF_IN_PLACE | GF_NO_XNNPACK, error));
+  GF_C_TRY(gf::c::check_flags(o.flags, GF_STRICT | GF_VERIFY_DATA | GF_EXTERNAL_INPUTS | GF_EXTERNAL_OUTPUTS | GF_IN_PLACE, error));
   GF_C_TRY(gf::c::check_parallel(o.parallel, error));
   if (o.threads < 0 || o.threads > gf::ThreadPool::kMaxThreads) return fail(error, Error::InvalidArgument, "threads is %d, not 0 to %d", o.threads, gf::ThreadPool::kMaxThreads);
   if (((o.flags & GF_EXTERNAL_INPUTS) != 0) != ((o.flags & GF_EXTERNAL_OUTPUTS) != 0))
     return fail(error, Error::InvalidArgument, "a gf_model binds both inputs and outputs or neither; use gf_session_create to choose");
   if (o.tables != nullptr) {
     GF_C_TRY(gf::c::check_handle(o.tables, gf::c::Kind::Tables, "gf_tables", error));
-    out.tables = o.tables->view((o.flags & GF_NO_XNNPACK) == 0);
+    out.tables = o.tables->view();
   }
   out.threads = o.threads;
   out.parallel = gf::c::parallel_of(o.parallel);
   out.strict = (o.flags & GF_STRICT) != 0;
   out.verify_data = (o.flags & GF_VERIFY_DATA) != 0;
-  out.xnnpack = (o.flags & GF_NO_XNNPACK) == 0;
   out.external_io = (o.flags & GF_EXTERNAL_INPUTS) != 0;
   if (o.pool_bytes != 0) out.pool_bytes = o.pool_bytes;
   return GF_OK;

@@ -83,11 +83,10 @@ gf_status gf_program_load(const void* bytes, size_t size, const gf_program_optio
     GF_C_TRY(gf::c::check_size(options, "gf_program_options", error));
     gf_program_options o = GF_PROGRAM_OPTIONS_INIT;
     if (options != nullptr) o = *options;
-    GF_C_TRY(gf::c::check_flags(o.flags, GF_VERIFY_DATA | GF_NO_XNNPACK, error));
+    GF_C_TRY(gf::c::check_flags(o.flags, GF_VERIFY_DATA, error));
     GF_C_TRY(gf::c::check_allocator(o.allocator, error));
     if (o.tables != nullptr) GF_C_TRY(gf::c::check_handle(o.tables, gf::c::Kind::Tables, "gf_tables", error));
-    const bool xnnpack = (o.flags & GF_NO_XNNPACK) == 0;
-    const gf::Tables tables = o.tables != nullptr ? o.tables->view(xnnpack) : gf::default_tables(xnnpack);
+    const gf::Tables tables = o.tables != nullptr ? o.tables->view() : gf::default_tables();
     ErrorDetail detail;
     auto loaded = gf::Program::load({static_cast<const std::byte*>(bytes), size}, tables.ops, {{}, (o.flags & GF_VERIFY_DATA) != 0}, &detail);
     if (!loaded.ok()) return report(error, loaded.error(), detail);
@@ -171,23 +170,20 @@ gf_status gf_threads_create(int32_t count, const gf_allocator* allocator, gf_thr
     if (count < 0 || count > gf::ThreadPool::kMaxThreads) return fail(error, Error::InvalidArgument, "%d threads: give 0 (all cores) to %d", count, gf::ThreadPool::kMaxThreads);
     const int wanted = count != 0 ? count : gf::physical_core_count();
     const size_t bytes = gf::ThreadPool::bytes_needed(wanted);
-    auto* made = gf::c::try_make_handle<gf_threads>(a);
-    void* memory = made != nullptr ? gf::c::allocate(a, bytes, gf::ThreadPool::kAlignment) : nullptr;
-    if (memory == nullptr) {
-      if (made != nullptr) gf::c::release(a, made, sizeof *made);
-      return fail(error, Error::OutOfMemory, "no memory for a pool of %d threads", wanted);
-    }
-    ErrorDetail detail;
-    auto pool = gf::ThreadPool::create({static_cast<std::byte*>(memory), bytes}, wanted, &detail);
-    if (!pool.ok()) {
-      gf::c::release(a, memory, bytes);
-      gf::c::release(a, made, sizeof *made);
-      return report(error, pool.error(), detail);
-    }
-    made->pool = *pool;
-    made->memory = memory;
+    // Owns both blocks until all is well: the allocator may also throw (an address that is not aligned).
+    const auto undo = [](gf_threads* t) {
+      gf::c::release(t->allocator, t->memory, t->bytes);
+      gf::c::destroy_handle(t, gf::c::Kind::Threads);
+    };
+    std::unique_ptr<gf_threads, decltype(undo)> made(gf::c::try_make_handle<gf_threads>(a), undo);
+    if (made != nullptr) made->memory = gf::c::allocate(a, bytes, gf::ThreadPool::kAlignment);
+    if (made == nullptr || made->memory == nullptr) return fail(error, Error::OutOfMemory, "no memory for a pool of %d threads", wanted);
     made->bytes = bytes;
-    *threads = made;
+    ErrorDetail detail;
+    auto pool = gf::ThreadPool::create({static_cast<std::byte*>(made->memory), bytes}, wanted, &detail);
+    if (!pool.ok()) return report(error, pool.error(), detail);
+    made->pool = *pool;
+    *threads = made.release();
     return GF_OK;
   });
 }

@@ -212,6 +212,8 @@ class EntryCheck {
     if (n.op() >= size_of(model_.ops())) return fail("has a node of an op that does not exist");
     const fb::Op& op = *model_.ops()->Get(n.op());
     const OpDef* def = resolve_op(ops_, op.id(), view(op.name()));
+    if (def == nullptr && op.id() >= kFirstCustomOpId)
+      return GF_FAIL(detail_, Error::UnknownOp, node_, "custom op '%.48s' is not registered: the program that runs the model does that (C++: ModelOptions::custom_ops or a row of its OpTable; C: gf_tables_add_op, ghostflow_custom.h); gf-run cannot run it", op.name() != nullptr ? op.name()->c_str() : "");
     if (def == nullptr) return GF_FAIL(detail_, Error::UnknownOp, node_, "op '%.60s' (id %u) is not in this build; name this model in MODELS of ghostflow_add_runtime, or add the op to its OPS", op.name() != nullptr ? op.name()->c_str() : "", op.id());
     const auto n_in = static_cast<int>(size_of(n.inputs())), n_out = static_cast<int>(size_of(n.outputs()));
     const OpInfo& info = def->info;

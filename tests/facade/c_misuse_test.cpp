@@ -5,6 +5,7 @@
 
 #include "runtime/include/ghostflow/ghostflow_custom.h"
 #include "tests/facade/c_api_support.h"
+#include "tests/runtime/sample_spec.h"
 
 namespace gf::test {
 namespace {
@@ -131,7 +132,7 @@ TEST(CMisuse, OptionsThatMakeNoSense) {
     EXPECT_EQ(m.p == nullptr, status != GF_OK);
     return status;
   };
-  EXPECT_EQ(load([](auto& o) { o.flags = 1U << 30; }), GF_INVALID_ARGUMENT);
+  for (const uint32_t bit : {32U, 1U << 30}) EXPECT_EQ(load([bit](auto& o) { o.flags = bit; }), GF_INVALID_ARGUMENT) << bit;
   EXPECT_TRUE(says(e, "0x40000000")) << e.text;
   EXPECT_EQ(load([](auto& o) { o.threads = -1; }), GF_INVALID_ARGUMENT);
   EXPECT_EQ(load([](auto& o) { o.threads = 1 << 20; }), GF_INVALID_ARGUMENT);
@@ -346,6 +347,42 @@ TEST(CMisuse, ModelBytesThatAreGone) {
   EXPECT_EQ(gf_session_run(s.session, &e), GF_WRONG_PHASE);
   EXPECT_TRUE(says(e, "outlive")) << e.text;
 #endif
+}
+
+// A custom op that nobody registered: how a program does it, not how a build gets more ops.
+TEST(CMisuse, ACustomOpThatNobodyRegisteredIsNamed) {
+  FileSpec spec = sample_spec();
+  spec.ops[0] = {kFirstCustomOpId, "lab.wobble"};
+  const auto bytes = SpecWriter::write(spec);
+  gf_error e;
+  OwnedModel m;
+  EXPECT_EQ(gf_model_load_memory(bytes.data(), bytes.size(), nullptr, m.out(), &e), GF_UNKNOWN_OP);
+  for (const char* word : {"custom op 'lab.wobble' is not registered", "ModelOptions::custom_ops", "gf_tables_add_op"}) EXPECT_TRUE(says(e, word)) << e.text;
+  EXPECT_FALSE(says(e, "ghostflow_add_runtime")) << e.text;
+}
+
+// An allocator whose second block is not aligned: an error, and what it gave is given back.
+TEST(CMisuse, AMisalignedSecondBlockLeaksNothing) {
+  struct Odd {
+    int calls = 0, living = 0;
+  } odd;
+  const gf_allocator functions = {
+      [](void* context, size_t bytes, size_t alignment) -> void* {
+        auto& o = *static_cast<Odd*>(context);
+        ++o.living;
+        auto* block = static_cast<char*>(std::aligned_alloc(alignment, (bytes / alignment + 2) * alignment));
+        return block != nullptr && ++o.calls == 2 ? block + 1 : block;
+      },
+      [](void* context, void* memory, size_t) {
+        --static_cast<Odd*>(context)->living;
+        std::free(reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(memory) & ~uintptr_t{7}));
+      },
+      &odd};
+  OwnedThreads t;
+  gf_error e;
+  EXPECT_EQ(gf_threads_create(2, &functions, t.out(), &e), GF_MISALIGNED) << e.text;
+  EXPECT_EQ(odd.calls, 2);
+  EXPECT_EQ(odd.living, 0);
 }
 
 // A .gf with an op that the tables lack, as in an app built for other models.

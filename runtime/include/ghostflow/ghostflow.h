@@ -131,8 +131,7 @@ enum {
   GF_VERIFY_DATA = 2,          /* check the checksum over every byte of the file */
   GF_EXTERNAL_INPUTS = 4,      /* inputs are bound to caller memory (zero copy) */
   GF_EXTERNAL_OUTPUTS = 8,
-  GF_IN_PLACE = 16,            /* gf_model_load_memory: use the bytes where they are */
-  GF_NO_XNNPACK = 32           /* leave XNNPACK's kernels out */
+  GF_IN_PLACE = 16             /* gf_model_load_memory: use the bytes where they are */
 };
 
 /* ------------------------------------------------------------------------------------------------------------ gf_model */
@@ -176,7 +175,7 @@ gf_state* gf_model_state(gf_model* model);
 
 typedef struct gf_program_options {
   size_t struct_size;          /* GF_PROGRAM_OPTIONS_INIT */
-  uint32_t flags;              /* GF_VERIFY_DATA, GF_NO_XNNPACK */
+  uint32_t flags;              /* GF_VERIFY_DATA */
   const gf_tables* tables;
   gf_allocator allocator;      /* for this program and all that is made from it; none: malloc */
 } gf_program_options;
