@@ -1,12 +1,15 @@
-// gf-convert: ONNX files to one .gf, a file per entry point; says what the passes did and what was left to do.
+// gf-convert: ONNX files to one .gf, a file per entry point; says what the passes did and what was left to do. Of a .gf: back
+// to ONNX, as C, or with golden vectors and a signature.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <set>
 
 #include "converter/include/ghostflow/converter.h"
+#include "facade/sections.h"
 #include "io/file.h"
 #include "tools/common/emit_c.h"
 #include "tools/common/golden.h"
@@ -304,37 +307,80 @@ void print_summary(const Args& a, const ConvertReport& r, const Program& program
 }
 
 // Golden vectors come from the file itself, run with the portable kernels.
-EmitSection golden_section(ir::Model& model, const EmitOptions& emit_options, const Args& a) {
+ModelOptions portable_options(const Args& a) {
   ModelOptions options = model_options(a.common);
   options.threads = 1;
   options.isa = Isa::Portable;
   options.xnnpack = false;
-  Model plain = Model::from_bytes(emit(model, emit_options), options);
-  return {"golden", encode_golden(make_golden(plain, a.golden, a.common.seed, a.golden_inputs))};
+  return options;
 }
 
-void write_model(ir::Model& model, const Args& a) {
+// Sections that are asked for, from a model made with portable_options.
+template <class Open>
+std::vector<EmitSection> make_sections(const Args& a, Open open) {
+  if (a.golden == 0) return {};
+  Model plain = open(portable_options(a));
+  return {{"golden", encode_golden(make_golden(plain, a.golden, a.common.seed, a.golden_inputs))}};
+}
+
+EmitSigner make_signer_of(const Args& a) { return a.sign.empty() ? EmitSigner() : signer_of(read_private_key(a.sign)); }
+
+// Nothing is left behind, and an old file stays, when `write` throws.
+void write_output(const Args& a, const std::function<void(const ByteSink&)>& write) {
   const std::filesystem::path folder = std::filesystem::path(a.output).parent_path();
   if (!folder.empty() && !std::filesystem::is_directory(folder))
     throw Exception(Error::NotFound,
                     fmt::format("cannot write '{}': the folder '{}' does not exist", a.output, folder.string()));
+  io::AtomicFileWriter file(a.output);
+  write([&file](std::span<const std::byte> bytes) { file.write(bytes); });
+  file.commit();
+}
+
+void write_model(ir::Model& model, const Args& a) {
   EmitOptions options;
   options.node_names = a.keep_node_names;
-  if (a.golden > 0) options.sections.push_back(golden_section(model, options, a));
-  if (!a.sign.empty()) options.signer = signer_of(read_private_key(a.sign));
-  io::AtomicFileWriter file(a.output);
-  emit(model, options, [&file](std::span<const std::byte> bytes) { file.write(bytes); });
-  file.commit();
+  options.sections = make_sections(a, [&](const ModelOptions& o) { return Model::from_bytes(emit(model, options), o); });
+  options.signer = make_signer_of(a);
+  write_output(a, [&](const ByteSink& sink) { emit(model, options, sink); });
 }
 
 bool ends_with(const std::string& path, const char* ending) {
   return std::filesystem::path(path).extension() == ending;
 }
 
+// IN.gf -o OUT.gf --golden N --sign KEY: the same model with other sections. OUT.gf may be IN.gf.
+int change_file(const Args& a) {
+  if (a.files.size() != 1 || a.output.empty() || ends_with(a.output, ".onnx"))
+    throw UsageError("--golden and --sign of a .gf take that one file and write a .gf (it may be the same): gf-convert IN.gf -o OUT.gf --golden N --sign KEY");
+  if (!a.shapes.empty() || !a.dims.empty() || !a.binds.empty() || !a.states.empty() || !a.report.empty() || !a.meta.empty() || !a.entry.empty() || a.keep_node_names)
+    throw UsageError("--golden and --sign leave a .gf as it is otherwise: --shape, --dim, --bind, --state, --meta, --entry, --report and --keep-node-names do not go with it");
+  const std::string& from = a.files[0];
+  std::vector<std::string> notes;
+  {
+    const Model old = open_model(from, model_options(a.common));
+    const std::vector<EmitSection> sections = make_sections(a, [&](const ModelOptions& o) { return open_model(from, o); });
+    const EmitSigner signer = make_signer_of(a);
+    write_output(a, [&](const ByteSink& sink) { notes = change_sections(old.program(), sections, signer, sink); });
+  }
+  const Model written = open_model(a.output, model_options(a.common));
+  if (!a.emit_c.empty()) emit_c(written.program().bytes(), a.emit_c, a.emit_target);
+  const Json sections = sections_json(file_info(written.program()));
+  const size_t bytes = written.program().bytes().size();
+  if (a.common.json) {
+    fmt::print("{}\n", Json{{"output", a.output}, {"file_bytes", bytes}, {"sections", sections}, {"notes", notes}}.dump(-1, ' ', false, Json::error_handler_t::replace));
+    return kOk;
+  }
+  for (const std::string& n : notes) fmt::print(stderr, "note: {}\n", n);
+  fmt::print("wrote {}: {}", a.output, bytes_text(bytes));
+  for (const Json& s : sections) fmt::print(", {} ({})", s["kind"].get<std::string>(), bytes_text(s["bytes"].get<uint64_t>()));
+  fmt::print("\n");
+  return kOk;
+}
+
 // IN.gf -o OUT.onnx
 int export_model(const Args& a) {
   if (a.files.size() != 1 || !ends_with(a.output, ".onnx"))
-    throw UsageError("a .gf is converted alone, to ONNX: gf-convert IN.gf -o OUT.onnx");
+    throw UsageError("a .gf is converted alone, to ONNX: gf-convert IN.gf -o OUT.onnx; --golden N and --sign KEY make another .gf of it");
   if (!a.shapes.empty() || !a.dims.empty() || !a.binds.empty() || !a.states.empty() || !a.report.empty())
     throw UsageError("--shape, --dim, --bind, --state and --report are for models that come from ONNX");
   check_model_path(a.files[0]);
@@ -388,8 +434,9 @@ int emit_existing(const Args& a) {
 int convert_models(Args& a) {
   if (a.list_ops) return list_ops(a);
   if (a.files.empty()) throw UsageError("give an ONNX file (or --list-ops)");
+  if (!a.golden_inputs.empty() && a.golden == 0) throw UsageError("--golden-input goes with --golden N");
   if (ends_with(a.files[0], ".gf")) {
-    if (a.golden > 0 || !a.sign.empty()) throw UsageError("--golden and --sign go with an ONNX file: they are made when it is converted");
+    if (a.golden > 0 || !a.sign.empty()) return change_file(a);
     if (a.emit_c.empty()) return export_model(a);
     return emit_existing(a);
   }
@@ -434,8 +481,8 @@ int convert_models(Args& a) {
 
 void define(CLI::App& app, Args& a) {
   add_common(app, a.common, 1);
-  app.add_option("models", a.files, "IN.onnx, and further entries as NAME=IN2.onnx; or IN.gf with -o OUT.onnx");
-  app.add_option("-o,--output", a.output, "File to write (default: IN.gf)");
+  app.add_option("models", a.files, "IN.onnx, and further entries as NAME=IN2.onnx; or IN.gf with -o OUT.onnx, or with --golden, --sign");
+  app.add_option("-o,--output", a.output, "File to write (default for IN.onnx: IN.gf)");
   app.add_option("--shape", a.shapes, "NAME=1x3x224x224: fix the shape of an input")->allow_extra_args(false);
   app.add_option("--dim", a.dims, "N=1..64 or N=8: bounds of a named dimension")->allow_extra_args(false);
   app.add_option("--bind", a.binds, "NAME=FILE: make an input a constant")->allow_extra_args(false);
@@ -486,7 +533,8 @@ int main(int argc, char** argv) {
                   "  gf-convert encoder.onnx decode=decoder.onnx -o both.gf --dim length=1..512\n"
                   "  gf-convert model.onnx -o model.gf --emit-c model.c\n"
                   "  gf-convert vad.onnx -o vad.gf --state new_state=state --report report.json\n"
-                  "  gf-convert model.gf -o model.onnx",
+                  "  gf-convert model.gf -o model.onnx\n"
+                  "  gf-convert model.gf -o signed.gf --golden 3 --sign key.pem",
                   argc, argv, [&a](CLI::App& app) {
                     define(app, a);
                     return [&a]() -> int { return convert_models(a); };

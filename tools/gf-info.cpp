@@ -32,13 +32,6 @@ Json metadata_json(const FileInfo& info) {
   return j;
 }
 
-Json sections_json(const FileInfo& info) {
-  Json list = Json::array();
-  for (const SectionInfo& s : info.sections)
-    list.push_back({{"kind", s.kind}, {"required", s.required}, {"bytes", s.bytes}});
-  return list;
-}
-
 // Kernels that create chose, and why a better one was not taken; equal nodes counted.
 Json kernels_json(const Session& session) {
   std::map<std::array<std::string, 3>, int> counts;

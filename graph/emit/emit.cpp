@@ -7,6 +7,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "graph/emit/container.h"
 #include "graph/emit/state_writes.h"
 #include "graph/ir/builder.h"
 #include "runtime/core/crc32c.h"
@@ -307,24 +308,8 @@ class EntryWriter {
   std::map<ir::ValueId, int32_t> state_of_;        // what those makers write
 };
 
-uint64_t aligned(uint64_t n) { return (n + format::kAlignment - 1) & ~uint64_t{format::kAlignment - 1}; }
-
-struct Range {
-  uint64_t offset, bytes;
-};
-
-// Where everything behind the header lies: the constants, then the sections, the signature last.
-std::vector<Range> place_segments(const EmitOptions& options, uint64_t data_offset, uint64_t constant_bytes) {
-  std::vector<Range> ranges{{data_offset, constant_bytes}};
-  const auto add = [&](uint64_t bytes) { ranges.push_back({aligned(ranges.back().offset + ranges.back().bytes), bytes}); };
-  for (const EmitSection& s : options.sections) add(s.bytes.size());
-  if (options.signer.finish) add(sizeof(format::Signature));
-  return ranges;
-}
-
-// Builds the FlatBuffers part with data beginning at `data_offset`.
-std::vector<uint8_t> header(ir::Model& model, const EmitOptions& options, ConstantStore& constants, uint64_t data_offset) {
-  FlatBufferBuilder fbb(1 << 16);
+// Everything of the header but the container's own tables.
+RootParts root_parts(FlatBufferBuilder& fbb, ir::Model& model, const EmitOptions& options, ConstantStore& constants) {
   OpIndex ops;
   std::vector<Offset<fb::Entry>> entries;
   for (auto& e : model.entries) entries.push_back(EntryWriter(fbb, *e, constants, ops, options).write());
@@ -343,88 +328,31 @@ std::vector<uint8_t> header(ir::Model& model, const EmitOptions& options, Consta
   for (const OpDef* def : ops.defs()) op_rows.push_back(fb::CreateOp(fbb, def->info.id, fbb.CreateString(def->info.name)));
   std::vector<Offset<fb::KeyValue>> metadata;
   for (const auto& [key, value] : model.metadata) metadata.push_back(fb::CreateKeyValue(fbb, fbb.CreateString(key), fbb.CreateString(value)));
-  std::vector<Offset<fb::Segment>> segments;
-  std::vector<Offset<fb::Section>> sections;
-  for (const Range& r : place_segments(options, data_offset, constants.bytes())) {
-    const size_t at = segments.size();
-    if (at > 0) {
-      const char* kind = at <= options.sections.size() ? options.sections[at - 1].kind.c_str() : format::kSignatureSection;
-      sections.push_back(fb::CreateSection(fbb, fbb.CreateString(kind), false, static_cast<uint32_t>(at)));
-    }
-    segments.push_back(fb::CreateSegment(fbb, r.offset, r.bytes));
-  }
-  const auto producer = fbb.CreateString(model.producer);
-  const auto root = fb::CreateModel(fbb, format::kVersionMajor, format::kVersionMinor, producer, fbb.CreateVector(op_rows), fbb.CreateVector(items),
-                                    fbb.CreateVector(states), fbb.CreateVector(entries), fbb.CreateVector(segments), fbb.CreateVector(sections), fbb.CreateVector(metadata));
-  fb::FinishSizePrefixedModelBuffer(fbb, root);
-  return {fbb.GetBufferPointer(), fbb.GetBufferPointer() + fbb.GetSize()};
+  RootParts parts;
+  parts.producer = fbb.CreateString(model.producer);
+  parts.ops = fbb.CreateVector(op_rows);
+  parts.constants = fbb.CreateVector(items);
+  parts.states = fbb.CreateVector(states);
+  parts.entries = fbb.CreateVector(entries);
+  parts.metadata = fbb.CreateVector(metadata);
+  parts.segments = {{0, constants.bytes()}};
+  return parts;
 }
-
-class SealedWriter {
- public:
-  explicit SealedWriter(const ByteSink& sink) : sink_(sink) {}
-  /// Also gets every byte from now on; null: nobody.
-  void tell(const std::function<void(std::span<const std::byte>)>* listener) { listener_ = listener; }
-  void put(std::span<const std::byte> bytes) {
-    if (listener_ != nullptr) (*listener_)(bytes);
-    crc_ = crc32c(bytes.data(), bytes.size(), crc_);
-    written_ += bytes.size();
-    sink_(bytes);
-  }
-  void pad_to(uint64_t offset) {
-    static constexpr std::byte kZeros[format::kAlignment] = {};
-    while (written_ < offset) put({kZeros, static_cast<size_t>(std::min<uint64_t>(sizeof kZeros, offset - written_))});
-  }
-  void seal(uint32_t header_crc) {
-    format::Seal s{};
-    std::memcpy(s.magic, format::kSealMagic, sizeof s.magic);
-    s.file_bytes = written_ + sizeof s;
-    s.crc32c = crc_;
-    s.header_crc32c = header_crc;
-    s.seal_crc32c = crc32c(&s, offsetof(format::Seal, seal_crc32c));
-    sink_(std::as_bytes(std::span<const format::Seal>(&s, 1)));
-  }
-  uint64_t written() const { return written_; }
-
- private:
-  const ByteSink& sink_;
-  const std::function<void(std::span<const std::byte>)>* listener_ = nullptr;
-  uint32_t crc_ = 0;
-  uint64_t written_ = 0;
-};
 
 }  // namespace
 
 void emit(ir::Model& model, const EmitOptions& options, const ByteSink& sink) {
   for (auto& e : model.entries) separate_outputs(*e, e->body);
   ConstantStore constants;
-  std::vector<uint8_t> head = header(model, options, constants, format::kAlignment);
-  const uint64_t data_offset = aligned(head.size());
-  head = header(model, options, constants, data_offset);  // same length: only the number differs
-  if (aligned(head.size()) != data_offset) throw Exception(Error::Internal, "header changed its size between two passes");
-  if (head.size() >= (size_t{1} << 31)) throw Exception(Error::LimitExceeded, "the header would exceed 2 GB");
-  SealedWriter out(sink);
-  if (options.signer.update) out.tell(&options.signer.update);
-  const auto head_bytes = std::as_bytes(std::span<const uint8_t>(head));
-  out.put(head_bytes);
-  for (const ConstantStore::Item& c : constants.items()) {
-    out.pad_to(data_offset + c.offset);
-    out.put(c.bytes());
-  }
-  out.pad_to(data_offset + constants.bytes());
-  const std::vector<Range> ranges = place_segments(options, data_offset, constants.bytes());
-  for (size_t i = 0; i < options.sections.size(); ++i) {
-    out.pad_to(ranges[i + 1].offset);
-    out.put(options.sections[i].bytes);
-  }
-  if (options.signer.finish) {
-    out.pad_to(ranges.back().offset);
-    out.tell(nullptr);
-    const std::vector<std::byte> signature = options.signer.finish();
-    if (signature.size() != sizeof(format::Signature)) throw Exception(Error::InvalidArgument, "a signer gave a signature of the wrong size");
-    out.put(signature);
-  }
-  out.seal(crc32c(head_bytes.data(), head_bytes.size()));
+  Container c;
+  c.parts = [&](FlatBufferBuilder& fbb) { return root_parts(fbb, model, options, constants); };
+  c.data = [&](const auto& put) {
+    for (const ConstantStore::Item& item : constants.items()) put(item.offset, item.bytes());
+    put(constants.bytes(), {});
+  };
+  for (const EmitSection& s : options.sections) c.sections.push_back({s.kind, s.bytes});
+  c.signer = options.signer;
+  write_container(c, sink);
 }
 
 std::vector<std::byte> emit(ir::Model& model, const EmitOptions& options) {

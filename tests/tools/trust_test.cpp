@@ -9,6 +9,7 @@
 #include "runtime/core/crc32c.h"
 #include "schema/format/format.h"
 #include "schema/format/model_generated.h"
+#include "tests/runtime/sample_spec.h"
 #include "tests/tools/tool_support.h"
 #include "tools/common/golden.h"
 #include "tools/common/keys.h"
@@ -220,8 +221,87 @@ TEST_F(Trust, AnyChangedByteIsFound) {
   }
 }
 
-TEST_F(Trust, FlagsOfConversionsNeedOne) {
-  for (const char* flag : {" --golden 2", " --sign key.pem"}) expect_error("gf-convert", digits() + " -o " + path("again.onnx") + flag, 2, "ONNX file");
+// A file that exists gets what a conversion would have put into it, and nothing else of it changes.
+TEST_F(Trust, AnExistingFileBecomesWhatAConversionGives) {
+  if (!can_sign()) GTEST_SKIP() << "built without GF_SIGNATURE";
+  const std::string key = folder_.write("key.pem", kPrivatePem).string();
+  const ToolResult r = tool("gf-convert", digits() + " -o " + path("later.gf") + " --golden 2 --sign " + key);
+  ASSERT_EQ(r.code, 0) << r.err;
+  EXPECT_EQ(r.err, "");
+  EXPECT_TRUE(read_text(path("later.gf")) == read_text(signed_digits()));
+  EXPECT_EQ(tool("gf-info", path("later.gf") + " --verify-signature " + public_key()).code, 0);
+  EXPECT_EQ(tool("gf-run", path("later.gf") + " --verify-golden").code, 0);
+  std::string file = read_text(path("later.gf"));
+  file[section_of(file, "signature").offset - 1] ^= 1;
+  expect_error("gf-info", folder_.write("flipped.gf", sealed(file)).string() + " --verify-signature " + public_key(), 1, "changed");
+}
+
+TEST_F(Trust, WeightsOfAnExistingFileStay) {
+  ASSERT_EQ(tool("gf-convert", digits() + " -o " + path("g.gf") + " --golden 1").code, 0);
+  const std::string before = read_text(digits()), after = read_text(path("g.gf"));
+  const auto weights = [](const std::string& file) {
+    const fb::Segment& s = *fb::GetSizePrefixedModel(file.data())->segments()->Get(0);
+    return file.substr(s.offset(), s.bytes());
+  };
+  ASSERT_GT(weights(before).size(), 1000u);
+  EXPECT_TRUE(weights(before) == weights(after));
+}
+
+TEST_F(Trust, OldSectionsAreReplacedWithANote) {
+  const std::string old = signed_digits();
+  const ToolResult r = tool("gf-convert", old + " -o " + path("new.gf") + " --golden 3 --json");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json j = r.json();
+  GF_EXPECT_FIELDS(j, "output", "file_bytes", "sections", "notes");
+  ASSERT_EQ(j["sections"].size(), 1u) << j;
+  EXPECT_EQ(j["sections"][0]["kind"], "golden");
+  ASSERT_EQ(j["notes"].size(), 2u) << j;
+  EXPECT_NE(j["notes"][0].get<std::string>().find("'golden' of the old file was replaced"), std::string::npos) << j;
+  EXPECT_NE(j["notes"][1].get<std::string>().find("signature was dropped"), std::string::npos) << j;
+  EXPECT_EQ(tool("gf-run", path("new.gf") + " --verify-golden --json").json()["golden"].size(), 3u);
+}
+
+TEST_F(Trust, AFileMayBeChangedInPlace) {
+  if (!can_sign()) GTEST_SKIP() << "built without GF_SIGNATURE";
+  const std::string file = digits(), key = folder_.write("key.pem", kPrivatePem).string();
+  ASSERT_EQ(tool("gf-convert", file + " -o " + file + " --golden 2").code, 0);
+  ASSERT_EQ(tool("gf-convert", file + " -o " + file + " --sign " + key + " --emit-c " + path("d.c")).code, 0);
+  EXPECT_EQ(tool("gf-run", file + " --verify-golden").code, 0);
+  EXPECT_EQ(tool("gf-info", file + " --verify-signature " + public_key()).code, 0);
+  EXPECT_NE(read_text(path("d.h")).find("d_gf_size"), std::string::npos);
+  const std::string once = read_text(file);
+  const ToolResult again = tool("gf-convert", file + " -o " + file + " --sign " + key);
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_NE(again.err.find("signature was replaced"), std::string::npos) << again.err;
+  EXPECT_TRUE(read_text(file) == once);
+}
+
+TEST_F(Trust, WrongUseOfAnExistingFile) {
+  const std::string key = folder_.write("key.pem", kPrivatePem).string(), sign = " --sign " + key;
+  expect_error("gf-convert", digits() + " -o " + path("again.onnx") + " --golden 2", 2, "write a .gf");
+  expect_error("gf-convert", digits() + sign, 2, "-o OUT.gf");
+  expect_error("gf-convert", digits() + " " + digits() + " -o " + path("x.gf") + sign, 2, "that one file");
+  expect_error("gf-convert", digits() + " -o " + path("x.gf"), 2, "--golden N and --sign KEY");
+  expect_error("gf-convert", digits() + " -o " + path("x.gf") + " --golden 1 --dim N=1..2", 2, "--dim");
+  expect_error("gf-convert", digits() + " -o " + path("x.gf") + " --golden-input image=" + digit(3), 2, "--golden N");
+  expect_error("gf-convert", digits() + " -o " + path("x.gf") + " --golden 1 --golden-input nobody=" + digit(3), 2, "nobody");
+  expect_error("gf-convert", path("none.gf") + " -o " + path("x.gf") + " --golden 1", 1, "none.gf");
+  std::string damaged = read_text(digits());
+  damaged[damaged.size() / 2] ^= 1;
+  expect_error("gf-convert", folder_.write("damaged.gf", damaged).string() + " -o " + path("x.gf") + " --golden 1", 1, "damaged.gf");
+  expect_error("gf-convert", folder_.write("cut.gf", damaged.substr(0, 900)).string() + " -o " + path("x.gf") + sign, 1, "truncated");
+  expect_error("gf-convert", digits() + " -o " + path("x.gf") + " --sign " + folder_.write("short.pem", std::string(kPrivatePem).erase(60, 4)).string(), 1, "not an Ed25519 key");
+  EXPECT_FALSE(std::filesystem::exists(path("x.gf")));
+}
+
+// A custom op is code of the program that runs the model: the tools say so instead of naming a build option.
+TEST_F(Trust, FilesWithCustomOpsNameTheOp) {
+  FileSpec spec = sample_spec();
+  spec.ops[0] = {kFirstCustomOpId, "lab.wobble"};
+  const std::vector<std::byte> bytes = SpecWriter::write(spec);
+  const std::string file = folder_.write("custom.gf", std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())).string();
+  expect_error("gf-run", file, 3, "custom op 'lab.wobble' is not registered");
+  expect_error("gf-run", file, 3, "gf-run cannot run it");
 }
 
 TEST_F(Trust, KeyFilesThatAreNotKeys) {

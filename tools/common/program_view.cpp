@@ -37,4 +37,11 @@ Json port_json(const Program& program, int entry, const PortInfo& port) {
   return j;
 }
 
+Json sections_json(const FileInfo& info) {
+  Json list = Json::array();
+  for (const SectionInfo& s : info.sections)
+    list.push_back({{"kind", s.kind}, {"required", s.required}, {"bytes", s.bytes}});
+  return list;
+}
+
 }  // namespace gf::cli

@@ -13,5 +13,7 @@ Json ops_json(const std::vector<NodeInfo>& nodes);
 /// {"name","dtype","shape"}: varying dimensions by name ("?" for other expressions), and then also "bounds". `entry`:
 /// whose dimension names are meant, -1 for none (state).
 Json port_json(const Program& program, int entry, const PortInfo& port);
+/// [{"kind","required","bytes"}], in the file's order.
+Json sections_json(const FileInfo& info);
 
 }  // namespace gf::cli
