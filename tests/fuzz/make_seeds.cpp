@@ -1,5 +1,6 @@
-// Writes seeds for gf_load_fuzz into a folder: the sample file with every part of the format, and files of one node for each
-// op of the golden cases. Made in the build, so that they always have the format that the code has.
+// Writes seeds for the fuzzers of .gf files into folders: gf_load, the sample file with every part of the format and files of
+// one node for each op of the golden cases; golden and signature, such sections of the sample file. Made in the build, so
+// that they always have the format that the code has.
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -8,15 +9,33 @@
 #include "tests/ops/one_op_file.h"
 #include "tests/runtime/sample_spec.h"
 #include "tests/support/paths.h"
+#include "tools/common/golden.h"
+#if GF_SIGNATURE
+#include "tests/fuzz/sample_signature.h"
+#endif
 
 namespace {
 
 constexpr size_t kPerOp = 4;              // cases of one op: enough to show its attributes and types
 constexpr size_t kLargestSeed = 8 * 1024;  // larger files are mostly weights, which teach a fuzzer nothing
 
-void write(const std::filesystem::path& path, const std::vector<std::byte>& bytes) {
+void write(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  std::filesystem::create_directories(path.parent_path());
   std::ofstream out(path, std::ios::binary);
   out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+}
+
+// Sections of the sample file.
+void write_sections(const std::filesystem::path& folder, const std::vector<std::byte>& sample) {
+  using namespace gf;
+  ModelOptions options;
+  options.threads = 1;
+  options.isa = Isa::Portable;
+  Model model = Model::from_bytes(sample, options);
+  for (const int runs : {1, 3}) write(folder / "golden" / std::to_string(runs), cli::encode_golden(cli::make_golden(model, runs, 1, {})));
+#if GF_SIGNATURE
+  write(folder / "signature" / "right", test::sample_signature({}));
+#endif
 }
 
 }  // namespace
@@ -27,9 +46,10 @@ int main(int argc, char** argv) {
     std::cerr << "usage: make_seeds FOLDER\n";
     return 2;
   }
-  const std::filesystem::path folder(argv[1]);
-  std::filesystem::create_directories(folder);
-  write(folder / "sample.gf", test::SpecWriter::write(test::sample_spec()));
+  const std::filesystem::path all(argv[1]), folder = all / "gf_load";
+  const std::vector<std::byte> sample = test::SpecWriter::write(test::sample_spec());
+  write(folder / "sample.gf", sample);
+  write_sections(all, sample);
   const OpTable ops = default_tables(false).ops;
   std::map<std::string, size_t> written;
   for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(test::kSourceDir) / "tests/ops/data")) {

@@ -65,7 +65,7 @@ def small_formats():
 
 
 def write_seeds(folder, root, bin_dir, data_dir):
-    """One folder of seeds for each fuzzer below `folder`. `bin_dir` holds gf_fuzz_seeds, which writes .gf files."""
+    """One folder of seeds for each fuzzer below `folder`. `bin_dir` holds gf_fuzz_seeds, which writes .gf files and sections."""
     for name, seeds in small_formats().items():
         (folder / name).mkdir(parents=True)
         for number, seed in enumerate(seeds):
@@ -83,4 +83,4 @@ def write_seeds(folder, root, bin_dir, data_dir):
     for tensor in root.glob("tests/golden/*/test_data_set_0/*.pb"):
         if tensor.stat().st_size <= 4096:
             shutil.copy(tensor, folder / "onnx_reader" / f"{tensor.parent.parent.name}_{tensor.name}")
-    subprocess.run([bin_dir / "gf_fuzz_seeds", folder / "gf_load"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([bin_dir / "gf_fuzz_seeds", folder], check=True, stdout=subprocess.DEVNULL)
