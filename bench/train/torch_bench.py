@@ -20,7 +20,61 @@ def mlp():
     return net, torch.optim.Adam(net.parameters(), lr=1e-3), torch.randn(128, 784), torch.randint(0, 10, (128,))
 
 
-net, optimizer, x, t = {"mlp": mlp}[task]()
+def lenet():
+    net = nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
+    return net, torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9), torch.randn(64, 1, 28, 28), torch.randint(0, 10, (64,))
+
+
+class Attention(nn.Module):
+    def __init__(self, dim, heads, causal):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+    def forward(self, x):
+        b, n, d = x.shape
+        q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        return self.out(y.transpose(1, 2).reshape(b, n, d))
+
+
+class Block(nn.Module):
+    def __init__(self, dim, heads, causal):
+        super().__init__()
+        self.ln1, self.ln2, self.attn = nn.LayerNorm(dim), nn.LayerNorm(dim), Attention(dim, heads, causal)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+
+    def forward(self, x):
+        x = x + self.attn(self.ln1(x))
+        return x + self.mlp(self.ln2(x))
+
+
+class Transformer(nn.Module):
+    def __init__(self, words, length, dim, heads, depth, causal, out):
+        super().__init__()
+        self.causal = causal
+        self.tok, self.pos = nn.Embedding(words, dim), nn.Embedding(length, dim)
+        self.blocks = nn.Sequential(*[Block(dim, heads, causal) for _ in range(depth)])
+        self.ln, self.head = nn.LayerNorm(dim), nn.Linear(dim, out, bias=False)
+
+    def forward(self, t):
+        h = self.ln(self.blocks(self.tok(t) + self.pos.weight))
+        return self.head(h if self.causal else h.mean(1)).flatten(0, -2)
+
+
+def gpt(words, batch, length, dim, heads, depth):
+    net = Transformer(words, length, dim, heads, depth, True, words)
+    return (net, torch.optim.AdamW(net.parameters(), lr=1e-3), torch.randint(0, words, (batch, length)), torch.randint(0, words, (batch * length,)))
+
+
+def encoder():
+    net = Transformer(8000, 128, 128, 4, 4, False, 2)
+    return net, torch.optim.AdamW(net.parameters(), lr=1e-3), torch.randint(0, 8000, (16, 128)), torch.randint(0, 2, (16,))
+
+
+net, optimizer, x, t = {"mlp": mlp, "lenet": lenet, "char_gpt": lambda: gpt(65, 12, 64, 128, 4, 4), "encoder": encoder,
+                        "gpt": lambda: gpt(65, 8, 256, 384, 6, 6)}[task]()
 times = []
 for _ in range(steps):
     start = time.perf_counter()

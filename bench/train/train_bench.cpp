@@ -15,11 +15,9 @@
 #include "graph/emit/emit.h"
 #include "graph/passes/pipeline.h"
 #include "runtime/include/ghostflow/model.h"
-#include "schema/ops.h"
+#include "trainer/nn/layers.h"
 #include "trainer/optim/optimizers.h"
 #include "trainer/step/train_step.h"
-#include "trainer/tensor/functions.h"
-#include "trainer/tensor/trace.h"
 
 namespace {
 
@@ -34,48 +32,106 @@ long peak_kb() {
   return u.ru_maxrss;
 }
 
-std::mt19937 generator(1);  // NOLINT: the same weights every time
-Tensor weights(Shape64 shape, double bound) {
-  std::uniform_real_distribution<float> d(static_cast<float>(-bound), static_cast<float>(bound));
-  int64_t n = 1;
-  for (const int64_t s : shape) n *= s;
-  std::vector<float> v(static_cast<size_t>(n));
-  for (float& x : v) x = d(generator);
-  Tensor t = Tensor::from(v, std::move(shape));
-  t.set_requires_grad();
-  return t;
-}
-
 struct Net {
   NamedTensors inputs, parameters;
   Tensor loss;
   std::shared_ptr<const optim::Optimizer> rule;
   int64_t classes = 10;
 
-  Tensor parameter(const std::string& name, Shape64 shape, double bound) {
-    return parameters.emplace_back(name, weights(std::move(shape), bound)).second;
-  }
   Tensor input(const std::string& name, Shape64 shape, DType type = DType::F32) {
     return inputs.emplace_back(name, Tensor::zeros(std::move(shape), type)).second;
   }
-  Tensor linear(const std::string& name, const Tensor& x, int64_t in, int64_t out) {
-    const double bound = 1 / std::sqrt(static_cast<double>(in));
-    return apply<op::MatMul>({x, parameter(name + ".weight", {out, in}, bound), parameter(name + ".bias", {out}, bound)}, {.transpose_b = true});
-  }
-  void cross_entropy(const Tensor& scores, const Tensor& targets) { loss = apply<op::SoftmaxCrossEntropyLoss>({scores, targets}); }
 };
+
+using M = std::shared_ptr<nn::Module>;
+M layer(std::function<Tensor(const Tensor&)> f) { return std::make_shared<nn::Lambda>(std::move(f)); }
+M relu_layer() { return layer([](const Tensor& x) { return relu(x); }); }
+M gelu_layer() { return layer([](const Tensor& x) { return gelu(x); }); }
+M pool_layer() { return layer([](const Tensor& x) { return nn::max_pool2d(x, 2); }); }
+M linear(int64_t in, int64_t out, bool bias = true) { return std::make_shared<nn::Linear>(in, out, bias); }
+M conv(int64_t in, int64_t out, int64_t kernel, int64_t padding) { return std::make_shared<nn::Conv2d>(in, out, kernel, nn::Conv2dOptions{.padding = padding}); }
+M sequence(std::initializer_list<M> layers) { return M(new nn::Sequential(layers)); }
 
 Net mlp() {
   Net n;
-  const Tensor x = n.input("x", {128, 784}), t = n.input("t", {128}, DType::I64);
-  const Tensor h = relu(n.linear("fc1", x, 784, 512)), g = relu(n.linear("fc2", h, 512, 256));
-  n.cross_entropy(n.linear("fc3", g, 256, 10), t);
+  const M net = sequence({linear(784, 512), relu_layer(), linear(512, 256), relu_layer(), linear(256, 10)});
+  n.loss = nn::cross_entropy((*net)(n.input("x", {128, 784})), n.input("t", {128}, DType::I64));
+  n.parameters = net->named_parameters();
   n.rule = std::make_shared<optim::Adam>(optim::AdamSettings{.lr = 1e-3});
+  return n;
+}
+
+Net lenet() {
+  Net n;
+  const M net = sequence({conv(1, 6, 5, 2), relu_layer(), pool_layer(), conv(6, 16, 5, 0), relu_layer(), pool_layer(),
+                          layer([](const Tensor& x) { return flatten(x, 1); }), linear(400, 120), relu_layer(), linear(120, 84), relu_layer(), linear(84, 10)});
+  n.loss = nn::cross_entropy((*net)(n.input("x", {64, 1, 28, 28})), n.input("t", {64}, DType::I64));
+  n.parameters = net->named_parameters();
+  n.rule = std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.01, .momentum = 0.9});
+  return n;
+}
+
+struct Block final : nn::Module {
+  Block(int64_t dim, int64_t heads, bool causal) {
+    ln1 = register_module("ln1", std::make_shared<nn::LayerNorm>(Shape64{dim}));
+    ln2 = register_module("ln2", std::make_shared<nn::LayerNorm>(Shape64{dim}));
+    attn = register_module("attn", std::make_shared<nn::SelfAttention>(dim, heads, causal));
+    mlp = register_module("mlp", sequence({linear(dim, 4 * dim), gelu_layer(), linear(4 * dim, dim)}));
+  }
+  Tensor forward(const Tensor& x) override {
+    const Tensor y = x + (*attn)((*ln1)(x));
+    return y + (*mlp)((*ln2)(y));
+  }
+  M ln1, ln2, attn, mlp;
+};
+
+// Token and position embeddings, blocks, layer norm; a head per token, or one over the mean of all tokens.
+struct Transformer final : nn::Module {
+  Transformer(int64_t words, int64_t length, int64_t dim, int64_t heads, int depth, bool causal, int64_t out) : per_token(causal) {
+    tok = register_module("tok", std::make_shared<nn::Embedding>(words, dim));
+    pos = register_module("pos", std::make_shared<nn::Embedding>(length, dim));
+    const auto all = std::make_shared<nn::Sequential>();
+    for (int i = 0; i < depth; ++i) all->append(std::make_shared<Block>(dim, heads, causal));
+    blocks = register_module("blocks", M(all));
+    ln = register_module("ln", std::make_shared<nn::LayerNorm>(Shape64{dim}));
+    head = register_module("head", linear(dim, out, false));
+  }
+  Tensor forward(const Tensor& t) override {
+    const Tensor h = (*ln)((*blocks)((*tok)(t) + pos->weight));
+    return (*head)(per_token ? h : mean(h, {1}));
+  }
+  bool per_token;
+  std::shared_ptr<nn::Embedding> tok, pos;
+  M blocks, ln, head;
+};
+
+Net gpt(int64_t words, int64_t batch, int64_t length, int64_t dim, int64_t heads, int depth) {
+  Net n;
+  Transformer net(words, length, dim, heads, depth, true, words);
+  const Tensor scores = net(n.input("x", {batch, length}, DType::I64));
+  n.loss = nn::cross_entropy(reshape(scores, {batch * length, words}), reshape(n.input("t", {batch, length}, DType::I64), {batch * length}));
+  n.parameters = net.named_parameters();
+  n.rule = std::make_shared<optim::AdamW>(optim::AdamWSettings{.lr = 1e-3});
+  n.classes = words;
+  return n;
+}
+
+Net encoder() {
+  Net n;
+  Transformer net(8000, 128, 128, 4, 4, false, 2);
+  n.loss = nn::cross_entropy(net(n.input("x", {16, 128}, DType::I64)), n.input("t", {16}, DType::I64));
+  n.parameters = net.named_parameters();
+  n.rule = std::make_shared<optim::AdamW>(optim::AdamWSettings{.lr = 1e-3});
+  n.classes = 2;
   return n;
 }
 
 Net make(const std::string& task) {
   if (task == "mlp") return mlp();
+  if (task == "lenet") return lenet();
+  if (task == "char_gpt") return gpt(65, 12, 64, 128, 4, 4);
+  if (task == "encoder") return encoder();
+  if (task == "gpt") return gpt(65, 8, 256, 384, 6, 6);
   std::fprintf(stderr, "no task '%s'\n", task.c_str());
   std::exit(2);
 }

@@ -14,6 +14,7 @@ int remove_no_ops(ir::Model& model,
 int share_transposed(ir::Model& model, const PassOptions& options);  // cleanup.cpp: a matrix and its transpose
 int merge_common(ir::Model& model, const PassOptions& options);  // cleanup.cpp: equal nodes on equal inputs
 
+int lower_ops(ir::Model& model, const PassOptions& options);  // lower.cpp: ops that run faster as others
 int move_transposes(ir::Model& model, const PassOptions& options);  // layout.cpp: NCHW leftovers cancel
 int fold_weights(ir::Model& model, const PassOptions& options);  // fold_weights.cpp: batch norm, scales, shifts, pads
 int simplify(ir::Model& model, const PassOptions& options);      // simplify.cpp: views, casts, concats, expands, ...

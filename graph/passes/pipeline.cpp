@@ -22,6 +22,7 @@ int count_nodes(const ir::Model& model) {
 constexpr Pass kPasses[] = {
     {"remove_dead", 0, remove_dead},
     {"half_in_float32", 2, widen_half},
+    {"lower", 2, lower_ops},
     {"fold_constants", 1, fold_all},
     {"remove_no_ops", 1, remove_no_ops},
     {"common_subexpressions", 1, merge_common},

@@ -62,11 +62,9 @@ SelfAttention::SelfAttention(int64_t dim, int64_t heads, bool causal, bool bias)
 
 Tensor SelfAttention::forward(const Tensor& x) {
   const int64_t batch = x.size(0), length = x.size(1), dim = x.size(2);
-  const Tensor all = linear(x, in_proj_weight, in_proj_bias);
-  const auto part = [&](int64_t k) {
-    return permute(reshape(narrow(all, 2, k * dim, (k + 1) * dim), {batch, length, heads_, dim / heads_}), {0, 2, 1, 3});
-  };
-  const Tensor y = scaled_dot_product_attention(part(0), part(1), part(2), {}, causal_);
+  const std::vector<Tensor> parts = split(linear(x, in_proj_weight, in_proj_bias), {dim, dim, dim}, 2);
+  const auto by_head = [&](const Tensor& t) { return permute(reshape(t, {batch, length, heads_, dim / heads_}), {0, 2, 1, 3}); };
+  const Tensor y = scaled_dot_product_attention(by_head(parts[0]), by_head(parts[1]), by_head(parts[2]), {}, causal_);
   return (*out_proj_)(reshape(permute(y, {0, 2, 1, 3}), {batch, length, dim}));
 }
 

@@ -107,6 +107,11 @@ Tensor stack(const std::vector<Tensor>& parts, int64_t axis) {
   return cat(wide, axis);
 }
 
+std::vector<Tensor> split(const Tensor& x, const Shape64& sizes, int64_t axis) {
+  const op::Split::Attrs attrs{.axis = axis, .sizes = list_of(sizes)};
+  return apply(op_def<op::Split>, &attrs, {&x, 1}, sizes.size());
+}
+
 Tensor narrow(const Tensor& x, int64_t axis, int64_t start, int64_t end) {
   const int64_t at = axis_of("narrow", x, axis, x.rank());
   const auto one = [](int64_t v) { return fixed_ints(std::span<const int64_t>(&v, 1)); };

@@ -67,6 +67,8 @@ Tensor squeeze(const Tensor& x, int64_t axis);
 Tensor expand(const Tensor& x, const Shape64& shape);
 Tensor cat(const std::vector<Tensor>& parts, int64_t axis = 0);
 Tensor stack(const std::vector<Tensor>& parts, int64_t axis = 0);
+/// Parts of these sizes along one axis.
+std::vector<Tensor> split(const Tensor& x, const Shape64& sizes, int64_t axis = 0);
 /// Elements [start, end) of one axis; negative numbers count from its end.
 Tensor narrow(const Tensor& x, int64_t axis, int64_t start, int64_t end);
 /// Rows of `table` named by integers: indices.shape + table.shape[1:].

@@ -1,5 +1,6 @@
 // conv and conv_transpose in f32: implicit matrix products on packed weights, and depthwise convolution where every
-// group is one channel. Weights must be constant; up to three spatial axes.
+// group is one channel. Constant weights are packed once; others (of a net in training, or computed) in every run. Up to three
+// spatial axes.
 #include "ops/cpu/simd/conv.h"
 #include "ops/cpu/simd/depthwise.h"
 #include "ops/cpu/simd/wrap.h"
@@ -9,9 +10,15 @@
 namespace gf::simd {
 namespace {
 
+struct DepthwiseData {
+  Isa isa = Isa::Portable;
+  bool packs_in_run = false;
+};
+
 struct ConvData {
   Isa isa = Isa::Portable;
   bool is_static = false;
+  bool packs_in_run = false;
   ConvPlan plan;  // when static
 };
 
@@ -50,7 +57,6 @@ ConvShape conv_transpose_shape(const op::ConvTranspose::Attrs& a, const Shape& x
 
 Error check_conv(const NodeView& node, KernelPlan& plan) {
   if (!all_f32(node)) return plan.refuse("element type is not float32");
-  if (!node.input(1).is_constant) return plan.refuse("the weights are not constant");
   if (node.input(0).shape.rank > 5) return plan.refuse("more than three spatial axes");
   return Error::Ok;
 }
@@ -86,6 +92,9 @@ Error pack_weights(const NodeView& node, void* destination) {
   return Error::Ok;
 }
 
+/// Weights that are packed in every run lie in front of the scratch of the product.
+uint64_t aligned_packed_bytes(const ConvPlan& p) { return (p.packed_bytes + kGemmAlignment - 1) / kGemmAlignment * kGemmAlignment; }
+
 template <bool kTransposed>
 Error prepare_product(const NodeView& node, KernelPlan& plan) {
   GF_TRY(check_conv(node, plan));
@@ -102,9 +111,10 @@ Error prepare_product(const NodeView& node, KernelPlan& plan) {
   }
   ConvPlan p;
   if (plan_of<kTransposed>(node, p) != Error::Ok) return plan.refuse("sizes outside the range of the vector form");
-  plan.request_pack(1, conv_key(node, p), p.packed_bytes, pack_weights<kTransposed>);
   plan.data_bytes = sizeof(ConvData);
   plan.scratch_bytes = node.is_static() ? p.scratch_bytes(node.threads) : gemm_scratch_bound(node.isa, node.threads);
+  if (node.input(1).is_constant) plan.request_pack(1, conv_key(node, p), p.packed_bytes, pack_weights<kTransposed>);
+  else plan.scratch_bytes += aligned_packed_bytes(p);
   if (node.has_input(3)) plan.inplace_inputs = 1U << 3;
   return Error::Ok;
 }
@@ -114,6 +124,7 @@ Error init_product(const NodeView& node, InitContext& context) {
   auto& data = make_data<ConvData>(context);
   data.isa = node.isa;
   data.is_static = node.is_static();
+  data.packs_in_run = !node.input(1).is_constant;
   return data.is_static ? plan_of<kTransposed>(node, data.plan) : Error::Ok;
 }
 
@@ -132,27 +143,35 @@ Error run_product(RunContext& c) {
     else
       GF_TRY(conv_plan(data.isa, conv_shape(attrs, x, w, y.shape), now));
   }
+  const ConvPlan& plan = data.is_static ? data.plan : now;
+  auto* scratch = static_cast<std::byte*>(c.scratch);
   ConvArgs args;
   args.input = c.input(0).as<const float>();
-  args.packed = c.packed[0];
+  if (data.packs_in_run) {
+    conv_pack(plan, {c.input(1).data, DType::F32, WeightLayout::Oihw}, scratch);
+    args.packed = scratch;
+    scratch += aligned_packed_bytes(plan);
+  } else {
+    args.packed = c.packed[0];
+  }
   args.output = y.as<float>();
   args.epilogue.bias = optional_f32(c, 2);
   args.epilogue.residual = optional_f32(c, 3);
   args.epilogue.activation = activation_of(attrs);
-  const ConvPlan& plan = data.is_static ? data.plan : now;
   if constexpr (kTransposed)
-    conv_transpose(plan, args, c.scratch, c.parallel);
+    conv_transpose(plan, args, scratch, c.parallel);
   else
-    conv(plan, args, c.scratch, c.parallel);
+    conv(plan, args, scratch, c.parallel);
   return Error::Ok;
 }
 
 // --- depthwise
 
+void pack_depthwise(const Shape& w, const void* weights, void* destination) {
+  depthwise_pack(static_cast<const float*>(weights), w[0], w.rank == 4 ? w[2] : 1, w[w.rank - 1], static_cast<float*>(destination));
+}
 Error pack_depthwise(const NodeView& node, void* destination) {
-  const Shape& w = node.input(1).shape;
-  depthwise_pack(static_cast<const float*>(node.input(1).constant_data), w[0], w.rank == 4 ? w[2] : 1, w[w.rank - 1],
-                 static_cast<float*>(destination));
+  pack_depthwise(node.input(1).shape, node.input(1).constant_data, destination);
   return Error::Ok;
 }
 
@@ -163,29 +182,33 @@ Error prepare_depthwise(const NodeView& node, KernelPlan& plan) {
     return plan.refuse("not depthwise");
   if (x.rank > 4) return plan.refuse("more than two spatial axes");
   if (node.has_input(3)) return plan.refuse("a residual");
-  plan.request_pack(1, PackKey(op::Conv::info.id, Isa::Portable).add(-1).value(),
-                    static_cast<uint64_t>(w.count()) * sizeof(float), pack_depthwise);
-  plan.data_bytes = sizeof(Isa);
+  const uint64_t packed_bytes = static_cast<uint64_t>(w.count()) * sizeof(float);
+  if (node.input(1).is_constant)
+    plan.request_pack(1, PackKey(op::Conv::info.id, Isa::Portable).add(-1).value(), packed_bytes, pack_depthwise);
+  else plan.scratch_bytes = packed_bytes;
+  plan.data_bytes = sizeof(DepthwiseData);
   return Error::Ok;
 }
 
 Error init_depthwise(const NodeView& node, InitContext& context) {
-  make_data<Isa>(context) = node.isa;
+  make_data<DepthwiseData>(context) = {node.isa, !node.input(1).is_constant};
   return Error::Ok;
 }
 
 Error run_depthwise(RunContext& c) {
   const auto& attrs = c.attributes<op::Conv::Attrs>();
+  const auto& data = *static_cast<const DepthwiseData*>(c.data);
   const Shape &x = c.input(0).shape, &w = c.input(1).shape;
   TensorView& y = c.output(0);
   if (y.count() == 0) return Error::Ok;
+  if (data.packs_in_run) pack_depthwise(w, c.input(1).data, c.scratch);
   Window rows, cols;  // one spatial axis: it is the width
   const int last = x.rank - 3;
   cols = window_of(attrs.window(), last, x[last + 1], y.shape[last + 1], w[last + 2]);
   if (last == 1) rows = window_of(attrs.window(), 0, x[1], y.shape[1], w[2]);
   DepthwiseArgs a;
   a.in = c.input(0).as<const float>();
-  a.weights = static_cast<const float*>(c.packed[0]);
+  a.weights = static_cast<const float*>(data.packs_in_run ? c.scratch : c.packed[0]);
   a.bias = optional_f32(c, 2);
   a.out = y.as<float>();
   a.batch = x[0];
@@ -204,7 +227,7 @@ Error run_depthwise(RunContext& c) {
   a.pad_top = rows.pad_begin;
   a.pad_left = cols.pad_begin;
   a.activation = activation_of(attrs);
-  depthwise_f32(*static_cast<const Isa*>(c.data), a, c.parallel);
+  depthwise_f32(data.isa, a, c.parallel);
   return Error::Ok;
 }
 
