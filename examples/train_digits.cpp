@@ -7,7 +7,6 @@
 #include <random>
 
 #include "facade/convert.h"
-#include "graph/emit/emit.h"
 #include "io/idx.h"
 #include "trainer/nn/init.h"
 #include "trainer/nn/layers.h"
