@@ -246,7 +246,7 @@ class LARS final : public Rule<LarsSettings> {
 struct AdafactorSettings {
   double lr = 1e-2;
   double beta2_decay = -0.8;     ///< at most 0
-  std::optional<double> eps1;    ///< under the variance; default: the distance of 1 to the next number of the parameter's type
+  std::optional<double> eps1 = std::nullopt;  ///< under the variance; default: the distance of 1 to the next number of the parameter's type
   double eps2 = 1e-3;            ///< under the parameter's root mean square
   double d = 1;                  ///< the update's root mean square is clipped to it; at least 1
   double weight_decay = 0;       ///< decoupled

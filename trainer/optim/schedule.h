@@ -24,7 +24,7 @@ struct StepSettings {
 Schedule step(const StepSettings& settings);
 
 struct MultiStepSettings {
-  std::vector<int64_t> milestones;   ///< rising
+  std::vector<int64_t> milestones = {};  ///< rising
   double gamma = 0.1;
 };
 /// MultiStepLR: base times gamma for each milestone reached.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "runtime/core/exception.h"
 #include "schema/ops/abs.h"
@@ -57,7 +58,10 @@ void SettingCheck::refuse(const std::string& text) const {
   throw Exception(Error::InvalidArgument, std::string(optimizer_) + ": " + text);
 }
 void SettingCheck::require(bool ok, const std::string& setting, double value, const char* range) const {
-  if (!ok || !std::isfinite(value)) refuse(setting + " is " + std::to_string(value) + "; it must be " + range);
+  if (ok && std::isfinite(value)) return;
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  refuse(setting + " is " + text + "; it must be " + range);
 }
 void SettingCheck::not_negative(const char* setting, double value) const {
   require(value >= 0, setting, value, "finite and not negative");
