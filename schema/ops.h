@@ -67,12 +67,14 @@
 #include "schema/ops/grid_sample.h"
 #include "schema/ops/group_norm.h"
 #include "schema/ops/gru.h"
+#include "schema/ops/gru_grad.h"
 #include "schema/ops/hard_sigmoid.h"
 #include "schema/ops/hard_swish.h"
 #include "schema/ops/hardmax.h"
 #include "schema/ops/identity.h"
 #include "schema/ops/if.h"
 #include "schema/ops/instance_norm.h"
+#include "schema/ops/inverse.h"
 #include "schema/ops/is_inf.h"
 #include "schema/ops/is_nan.h"
 #include "schema/ops/layer_norm.h"
@@ -87,6 +89,7 @@
 #include "schema/ops/lp_pool.h"
 #include "schema/ops/lrn.h"
 #include "schema/ops/lstm.h"
+#include "schema/ops/lstm_grad.h"
 #include "schema/ops/matmul.h"
 #include "schema/ops/matmul_integer.h"
 #include "schema/ops/max.h"
@@ -134,7 +137,9 @@
 #include "schema/ops/reverse_sequence.h"
 #include "schema/ops/rms_norm.h"
 #include "schema/ops/rnn.h"
+#include "schema/ops/rnn_grad.h"
 #include "schema/ops/roi_align.h"
+#include "schema/ops/roi_align_grad.h"
 #include "schema/ops/rotary_embedding.h"
 #include "schema/ops/round.h"
 #include "schema/ops/scatter_elements.h"
@@ -189,7 +194,7 @@ using AllOps = OpList<  //
     op::GatherElements, op::GatherNd, op::ScatterElements, op::ScatterNd, op::TensorScatter, op::Expand, op::Tile,
     op::Pad, op::ShapeOf, op::Size, op::ConstantOfShape, op::Range, op::EyeLike, op::OneHot, op::NonZero, op::Compress,
     op::Unique, op::Trilu, op::DepthToSpace, op::SpaceToDepth, op::ReverseSequence, op::CenterCropPad, op::Col2Im,
-    op::Resize, op::NonMaxSuppression, op::RoiAlign, op::MaxRoiPool, op::GridSample, op::AffineGrid, op::Det, op::Dft,
+    op::Resize, op::NonMaxSuppression, op::RoiAlign, op::RoiAlignGrad, op::MaxRoiPool, op::GridSample, op::AffineGrid, op::Det, op::Inverse, op::Dft,
     op::Stft, op::Window, op::MelWeightMatrix, op::Einsum,
     // reductions and normalisations
     op::Softmax, op::LogSoftmax, op::Hardmax, op::ReduceSum, op::ReduceMean, op::ReduceMax, op::ReduceMin,
@@ -199,7 +204,7 @@ using AllOps = OpList<  //
     op::TopK,
     // matrix products, convolutions, pools, recurrent cells, attention
     op::MatMul, op::Conv, op::ConvTranspose, op::ConvWeightGrad, op::DeformConv, op::MaxPool, op::AveragePool, op::LpPool, op::MaxUnpool,
-    op::Lstm, op::Gru, op::Rnn, op::Attention, op::LinearAttention,
+    op::Lstm, op::Gru, op::Rnn, op::LstmGrad, op::GruGrad, op::RnnGrad, op::Attention, op::LinearAttention,
     op::RotaryEmbedding,
     // quantisation
     op::QuantizeLinear, op::DequantizeLinear, op::DynamicQuantizeLinear, op::MatMulInteger, op::QLinearMatMul,
