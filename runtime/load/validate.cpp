@@ -11,6 +11,14 @@
 namespace gf {
 namespace {
 
+// Element types of tensors: those that kernels were compiled for, and those that only reshape and its kin see, such as the int64 of
+// shapes (GF_SHAPE_DTYPES, a bit per DType value; ghostflow_add_runtime sets it).
+#ifdef GF_SHAPE_DTYPES
+constexpr DTypeSet kTensorDTypes{kBuiltDTypes.bits | GF_SHAPE_DTYPES};
+#else
+constexpr DTypeSet kTensorDTypes = kBuiltDTypes;
+#endif
+
 std::string_view view(const flatbuffers::String* s) {
   return s != nullptr ? std::string_view(s->c_str(), s->size()) : std::string_view();
 }
@@ -111,7 +119,7 @@ class EntryCheck {
       const auto dtype = static_cast<DType>(t.dtype());
       // The bounds of an unbounded tensor say nothing about its bytes; its element type is judged all the same.
       GF_TRY(check_storage(dtype, t.unbounded() ? std::span<const int64_t>() : std::span<const int64_t>(dims, rank), limits_, bytes, "tensor", i, detail_));
-      if (!kBuiltDTypes.contains(dtype))
+      if (!kTensorDTypes.contains(dtype))
         return GF_FAIL(detail_, Error::Unsupported, -1, "tensor %u: this build has no kernels for %s; name this model in MODELS of ghostflow_add_runtime, or add the type to its DTYPES", i, dtype_name(dtype));
       GF_TRY(tensor_source(t, i, {dims, rank}));
       GF_TRY(quantization(t, {dims, rank}));
@@ -238,8 +246,22 @@ class EntryCheck {
         GF_TRY(define(id, graph_index));
       }
     }
+    if constexpr (kTensorDTypes != kBuiltDTypes) GF_TRY(built(n, info));
     // from the first node that writes State on nothing may stop a run: State would be left half replaced
     if (last_state_ >= 0 && data_can_stop(n, info)) return fail("has a node that its data can stop where State is being written; such nodes must stand before");
+    return Error::Ok;
+  }
+
+  // Views move bytes; for what computes this build has kernels of fewer types. All ids were checked.
+  Error built(const fb::Node& n, const OpInfo& info) {
+    if ((info.flags & kOpView) != 0) return Error::Ok;
+    for (const auto* ids : {n.inputs(), n.outputs()})
+      for (uint32_t i = 0; i < size_of(ids); ++i) {
+        if (ids->Get(i) < 0) continue;
+        const auto dtype = static_cast<DType>(tensor(ids->Get(i)).dtype());
+        if (!kBuiltDTypes.contains(dtype))
+          return GF_FAIL(detail_, Error::Unsupported, node_, "%s: this build has %s for shapes only; add the type to DTYPES of ghostflow_add_runtime", info.name, dtype_name(dtype));
+      }
     return Error::Ok;
   }
 
