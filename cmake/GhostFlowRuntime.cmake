@@ -5,15 +5,16 @@
 #     [MODELS a.gf b.gf]              # ops are read from these files when the program is built (needs gf-info)
 #     [OPS conv matmul ...]           # ops by name, as `gf-info --ops` shows them; added to those of MODELS
 #     [PORTABLE_ONLY]                 # no vector kernels: smaller, slower
-#     [RECOMPILE [DTYPES float32 ...] [ACTIVATIONS Relu ...] [NO_ERROR_TEXTS] [OPTIONS -Os ...] [NO_PLATFORM]])
+#     [RECOMPILE [DTYPES float32 ...] [SHAPE_DTYPES int64 ...] [ACTIVATIONS Relu ...] [NO_ERROR_TEXTS] [OPTIONS -Os ...] [NO_PLATFORM]])
 #
 # Links libghostflow.a to `app` and generates a source that defines gf::built_tables(): the op rows and kernels of the named ops.
 # It is linked first, so the library's own definition, which names every op, stays out and the linker drops the rest.
 # RECOMPILE (not after find_package, which has no sources) builds the sources for this program alone, with OPTIONS as compile
 # flags and with kernels for DTYPES only, by default the element types of MODELS (element types are chosen when kernels are
-# compiled: libraries that are built already have them all). ACTIVATIONS: the fused ones that conv and matmul compute, names as in
-# schema/epilogue.h, by default all. NO_ERROR_TEXTS: errors keep their code and node and lose their sentence. NO_PLATFORM leaves
-# out what needs an operating system.
+# compiled: libraries that are built already have them all). SHAPE_DTYPES: types that only reshape, flatten, identity and their kin
+# meet, as the int64 of shapes; they need no kernels, and load refuses a model with another op on them. ACTIVATIONS: the fused
+# ones that conv and matmul compute, names as in schema/epilogue.h, by default all. NO_ERROR_TEXTS: errors keep their code and node
+# and lose their sentence. NO_PLATFORM leaves out what needs an operating system.
 # Sources of the runtime, and of the portable kernels of `ops` (all of them when empty).
 function(gf_runtime_sources out platform)
   get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
@@ -63,12 +64,15 @@ endfunction()
 
 function(ghostflow_add_runtime)
   cmake_parse_arguments(arg "PORTABLE_ONLY;RECOMPILE;NO_PLATFORM;NO_ERROR_TEXTS" "TARGET"
-    "MODELS;OPS;DTYPES;ACTIVATIONS;OPTIONS" ${ARGN})
+    "MODELS;OPS;DTYPES;SHAPE_DTYPES;ACTIVATIONS;OPTIONS" ${ARGN})
   if(NOT arg_TARGET OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "ghostflow_add_runtime(TARGET app [MODELS ...] [OPS ...]): not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
   if(NOT arg_MODELS AND NOT arg_OPS)
     message(FATAL_ERROR "ghostflow_add_runtime(TARGET ${arg_TARGET}): give MODELS or OPS")
+  endif()
+  if(arg_SHAPE_DTYPES AND NOT arg_DTYPES)
+    message(FATAL_ERROR "ghostflow_add_runtime(TARGET ${arg_TARGET}): SHAPE_DTYPES needs DTYPES beside it")
   endif()
   if((arg_DTYPES OR arg_ACTIVATIONS OR arg_OPTIONS OR arg_NO_PLATFORM OR arg_NO_ERROR_TEXTS) AND NOT arg_RECOMPILE)
     message(FATAL_ERROR "ghostflow_add_runtime(TARGET ${arg_TARGET}): DTYPES, ACTIVATIONS, OPTIONS, NO_PLATFORM and NO_ERROR_TEXTS need RECOMPILE")
@@ -117,7 +121,7 @@ function(ghostflow_add_runtime)
   endif()
   add_custom_command(OUTPUT ${generated} ${dtypes_header}
     COMMAND ${CMAKE_COMMAND} "-DGF_INFO=${info}" "-DMODELS=${models}" "-DOPS=${arg_OPS}" -DSIMD=${simd} -DPUBLIC=${public}
-            "-DDTYPES=${arg_DTYPES}" "-DDTYPES_HEADER=${dtypes_header}" -DOUTPUT=${generated}
+            "-DDTYPES=${arg_DTYPES}" "-DSHAPE_DTYPES=${arg_SHAPE_DTYPES}" "-DDTYPES_HEADER=${dtypes_header}" -DOUTPUT=${generated}
             -P ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/GhostFlowTables.cmake
     DEPENDS ${models} ${depends} COMMENT "Ops of ${arg_TARGET}" VERBATIM)
 

@@ -47,8 +47,7 @@ gf::Error start(gf::ErrorDetail& detail) {
   // planning is over before the first run, so activations take its memory
   const auto activations = static_cast<size_t>(needs.activation_bytes);
   const auto scratch = static_cast<size_t>(needs.scratch_bytes);
-  if (activations + scratch > sizeof g_work)
-    return gf::report_error(&detail, gf::Error::BufferTooSmall, -1, "activations and scratch need %zu bytes", activations + scratch);
+  if (activations + scratch > sizeof g_work) return detail.error = gf::Error::BufferTooSmall;
   const gf::SessionMemory memory{g_session, {g_work, activations}, {g_work + activations, scratch}, {}};
   return g_live.take(gf::Session::create(program, "main", *g_packed.object, nullptr, tables, options, memory, &detail));
 }

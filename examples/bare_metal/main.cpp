@@ -2,18 +2,29 @@
 #include "examples/bare_metal/classifier.h"
 #include "examples/bare_metal/console.h"
 #include "examples/bare_metal/pictures.h"
-#include "runtime/core/format.h"
+
+namespace {
+
+void write_number(uint32_t value) {
+  char text[11];
+  char* at = text + sizeof text;
+  *--at = '\0';
+  do *--at = static_cast<char>('0' + value % 10);
+  while ((value /= 10) != 0);
+  console_write(at);
+}
+
+}  // namespace
 
 int main() {
-  char line[320];
   gf::ErrorDetail detail;
   if (digits::start(detail) != gf::Error::Ok) {
-    gf::format_text(line, sizeof line, "%s: %s\n", gf::error_name(detail.error), detail.text);
-    console_write(line);
+    console_write(gf::error_name(detail.error));
+    console_write("\n");
     return 1;
   }
-  gf::format_text(line, sizeof line, "%u bytes of static memory for the runtime\n", digits::arena_bytes());
-  console_write(line);
+  write_number(digits::arena_bytes());
+  console_write(" bytes of static memory for the runtime\n");
   int wrong = 0;
   for (const digits::Picture& picture : digits::kPictures) {
     float probabilities[digits::kClasses];
@@ -21,9 +32,13 @@ int main() {
     int best = 0;
     for (int i = 1; i < digits::kClasses; ++i)
       if (probabilities[i] > probabilities[best]) best = i;
-    gf::format_text(line, sizeof line, "digit %d: %d (%d of 1000)\n", picture.label, best,
-                    static_cast<int>(probabilities[best] * 1000.0f + 0.5f));
-    console_write(line);
+    console_write("digit ");
+    write_number(static_cast<uint32_t>(picture.label));
+    console_write(": ");
+    write_number(static_cast<uint32_t>(best));
+    console_write(" (");
+    write_number(static_cast<uint32_t>(probabilities[best] * 1000.0f + 0.5f));
+    console_write(" of 1000)\n");
     if (best != picture.label) ++wrong;
   }
   return wrong;

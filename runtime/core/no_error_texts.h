@@ -17,6 +17,7 @@ inline Error report_code(ErrorDetail* detail, Error code, int32_t node) {
 
 }  // namespace gf
 
+#define GF_NO_ERROR_TEXTS
 #undef GF_FAIL
 // The call that never happens keeps the arguments checked and used.
 #define GF_FAIL(detail, code, node, ...) \

@@ -28,13 +28,12 @@ const OpDef* op_of(const Program& program, const fb::Node& n) {
   return resolve_op(program.ops(), op.id(), view(op.name()));
 }
 
-bool touches_pool(SessionCore& core, const NodeRecord& n) {
-  const auto any = [&](const auto* ids) {
-    for (uint32_t k = 0; k < size_of(ids); ++k)
-      if (ids->Get(k) >= 0 && core.tensor(ids->Get(k)).unbounded) return true;
-    return false;
-  };
-  return any(n.source->inputs()) || any(n.source->outputs());
+bool touches_pool(const NodeRecord& n) {
+  for (int32_t k = 0; k < n.in_count; ++k)
+    if (const TensorRecord* t = n.input(k); t != nullptr && t->unbounded) return true;
+  for (int32_t k = 0; k < n.out_count; ++k)
+    if (const TensorRecord* t = n.output(k); t != nullptr && t->unbounded) return true;
+  return false;
 }
 
 class SessionBuilder {
@@ -140,7 +139,7 @@ class SessionBuilder {
   Error choose_kernel(size_t index) {
     NodeRecord& n = core_.nodes[index];
     if ((n.def->info.flags & kOpControlFlow) != 0) return Error::Ok;
-    n.pool = touches_pool(core_, n);
+    n.pool = touches_pool(n);
     NodeView node = node_view(core_, n);
     const char* best_refusal = "";
     int best_refused_rank = -1, chosen_rank = -1;
@@ -172,13 +171,17 @@ class SessionBuilder {
     }
     if (n.kernel == nullptr) {
       char types[96] = "";
-      size_t used = 0;
-      for (int32_t k = 0; k < n.in_count && used < sizeof types - 1; ++k)
-        if (n.in[k] != nullptr) used += format_text(types + used, sizeof types - used, "%s%s", k != 0 ? ", " : "", dtype_name(n.in[k]->dtype));
-      return blame(core_, index, GF_FAIL(detail_, Error::Unsupported, static_cast<int32_t>(index), "no kernel for (%s)%s%s", types, best_refused_rank >= 0 ? ": " : "", best_refusal), detail_);
+      return blame(core_, index, GF_FAIL(detail_, Error::Unsupported, static_cast<int32_t>(index), "no kernel for (%s)%s%s", input_types(n, types), best_refused_rank >= 0 ? ": " : "", best_refusal), detail_);
     }
     if (best_refused_rank > chosen_rank) n.refused = best_refusal;
     return Error::Ok;
+  }
+
+  static const char* input_types(const NodeRecord& n, std::span<char> text) {
+    size_t used = 0;
+    for (int32_t k = 0; k < n.in_count && used < text.size() - 1; ++k)
+      if (n.in[k] != nullptr) used += format_text(text.data() + used, text.size() - used, "%s%s", k != 0 ? ", " : "", dtype_name(n.in[k]->dtype));
+    return text.data();
   }
 
   // Step at which a read of `t` by node `n` ends: for a tensor from outside a sub-graph, the end of the node around it.
@@ -193,8 +196,7 @@ class SessionBuilder {
     return step;
   }
 
-  void touch(int32_t id, int32_t first, int32_t last) {
-    TensorRecord& t = core_.tensor(id);
+  static void touch(TensorRecord& t, int32_t first, int32_t last) {
     if (t.first < 0 || first < t.first) t.first = first;
     t.last = std::max(t.last, last);
   }
@@ -205,21 +207,19 @@ class SessionBuilder {
       for (const NodeRecord& n : core_.nodes) last = std::max(last, n.end);
       return last + 1;
     }();
-    for (int32_t id : *core_.graph(0).inputs()) touch(id, 0, end);
+    for (int32_t id : *core_.graph(0).inputs()) touch(core_.tensor(id), 0, end);
     for (NodeRecord& n : core_.nodes) {
-      for (uint32_t k = 0; k < size_of(n.source->inputs()); ++k) {
-        const int32_t id = n.source->inputs()->Get(k);
-        if (id >= 0) core_.tensor(id).last = std::max(core_.tensor(id).last, read_step(core_.tensor(id), n));
-      }
-      for (uint32_t k = 0; k < size_of(n.source->outputs()); ++k)
-        if (n.source->outputs()->Get(k) >= 0) touch(n.source->outputs()->Get(k), n.begin, n.end);
+      for (int32_t k = 0; k < n.in_count; ++k)
+        if (TensorRecord* t = n.input(k); t != nullptr) t->last = std::max(t->last, read_step(*t, n));
+      for (int32_t k = 0; k < n.out_count; ++k)
+        if (TensorRecord* t = n.output(k); t != nullptr) touch(*t, n.begin, n.end);
       for (uint32_t k = 0; k < size_of(n.source->graphs()); ++k) {  // hand-over tensors live as long as the node runs
         const fb::Graph& inner = core_.graph(n.source->graphs()->Get(k));
-        for (uint32_t i = 0; i < size_of(inner.inputs()); ++i) touch(inner.inputs()->Get(i), n.begin, n.end);
-        for (uint32_t i = 0; i < size_of(inner.outputs()); ++i) touch(inner.outputs()->Get(i), n.begin, n.end);
+        for (const auto* ids : {inner.inputs(), inner.outputs()})
+          for (uint32_t i = 0; i < size_of(ids); ++i) touch(core_.tensor(ids->Get(i)), n.begin, n.end);
       }
     }
-    for (int32_t id : *core_.graph(0).outputs()) touch(id, core_.tensor(id).first, end);
+    for (int32_t id : *core_.graph(0).outputs()) touch(core_.tensor(id), core_.tensor(id).first, end);
   }
 
   bool arena_tensor(const TensorRecord& t) const {
@@ -232,16 +232,14 @@ class SessionBuilder {
   void share_memory() {
     for (NodeRecord& n : core_.nodes) {
       if ((n.def->info.flags & kOpControlFlow) != 0 || n.out_count == 0 || n.in_count == 0) continue;
-      const int32_t out = n.source->outputs()->Get(0);
-      if (out < 0) continue;
-      TensorRecord& o = core_.tensor(out);
+      if (n.output(0) == nullptr) continue;
+      TensorRecord& o = *n.output(0);
       if (!arena_tensor(o) || o.handed_over) continue;
       for (int32_t k = 0; k < n.in_count; ++k) {
-        const int32_t in = n.source->inputs()->Get(static_cast<uint32_t>(k));
         const bool is_view = (n.def->info.flags & kOpView) != 0 && k == 0;
         const bool in_place = k < 32 && ((n.plan.inplace_inputs >> k) & 1U) != 0;
-        if (in < 0 || (!is_view && !in_place)) continue;
-        const int32_t root = core_.tensor(in).root;
+        if (n.input(k) == nullptr || (!is_view && !in_place)) continue;
+        const int32_t root = n.input(k)->root;
         TensorRecord& r = core_.tensor(root);
         if (!arena_tensor(r) || r.handed_over || r.graph != o.graph) continue;
         // overwriting needs the memory to die here; a caller's input may be read again by the next run
@@ -255,11 +253,9 @@ class SessionBuilder {
     }
   }
 
-  bool reads_twice(const NodeRecord& n, int32_t root, int32_t except) const {
-    for (int32_t k = 0; k < n.in_count; ++k) {
-      const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(k));
-      if (k != except && id >= 0 && core_.tensors[static_cast<size_t>(id)].root == root) return true;
-    }
+  static bool reads_twice(const NodeRecord& n, int32_t root, int32_t except) {
+    for (int32_t k = 0; k < n.in_count; ++k)
+      if (k != except && n.input(k) != nullptr && n.input(k)->root == root) return true;
     return false;
   }
 
@@ -308,8 +304,10 @@ class SessionBuilder {
   ErrorDetail* detail_;
 };
 
-TensorInfo info_of(const SessionCore& core, const TensorRecord& t) {
+TensorInfo info_of(const SessionCore& core, const TensorRecord* record) {
   TensorInfo info;
+  if (record == nullptr) return info;
+  const TensorRecord& t = *record;
   info.present = true;
   info.dtype = t.view.dtype;
   info.shape = t.bound;
@@ -426,14 +424,8 @@ Error build_session(const Program& program, int entry, const Tables& tables, con
 
 NodeView node_view(SessionCore& core, NodeRecord& n) {
   NodeView v;
-  for (int32_t k = 0; k < n.in_count; ++k) {
-    const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(k));
-    core.info_in[static_cast<size_t>(k)] = id < 0 ? TensorInfo() : info_of(core, core.tensor(id));
-  }
-  for (int32_t k = 0; k < n.out_count; ++k) {
-    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
-    core.info_out[static_cast<size_t>(k)] = id < 0 ? TensorInfo() : info_of(core, core.tensor(id));
-  }
+  for (int32_t k = 0; k < n.in_count; ++k) core.info_in[static_cast<size_t>(k)] = info_of(core, n.input(k));
+  for (int32_t k = 0; k < n.out_count; ++k) core.info_out[static_cast<size_t>(k)] = info_of(core, n.output(k));
   v.def = n.def;
   v.kernel = n.kernel;
   v.attrs = n.attrs;

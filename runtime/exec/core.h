@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
+#include <type_traits>
 
 #include "runtime/core/bump.h"
 #include "runtime/exec/session.h"
@@ -32,6 +34,7 @@ struct TensorRecord {
   bool unbounded = false;           // lives in the pool, from its making to its last reader
   bool pooled = false;              // has a block of the pool now: [offset, offset + capacity)
 };
+static_assert(std::is_standard_layout_v<TensorRecord> && offsetof(TensorRecord, view) == 0, "a view leads to its record");
 
 struct NodeRecord {
   const OpDef* def = nullptr;
@@ -52,6 +55,10 @@ struct NodeRecord {
   bool writes_state = false;
   bool after_write = false;         // stands behind a node that writes State: nothing may stop it
   bool pool = false;                // reads or writes a value without a bound: sized anew in every run
+
+  /// Record of an input or output, nullptr for one that is left out.
+  TensorRecord* input(int32_t k) const { return reinterpret_cast<TensorRecord*>(const_cast<TensorView*>(in[k])); }
+  TensorRecord* output(int32_t k) const { return reinterpret_cast<TensorRecord*>(out[k]); }
 };
 
 struct GraphRecord {

@@ -1,5 +1,4 @@
 // The pool of values without a bound: first fit over blocks kept in order of their offsets. No heap, no headers in the pool.
-#include <algorithm>
 #include <cstring>
 
 #include "runtime/exec/core.h"
@@ -41,9 +40,9 @@ Error pool_grow(SessionCore& core, TensorRecord& t, uint64_t bytes, uint64_t kee
 void pool_release(SessionCore& core, TensorRecord& t) {
   if (!t.pooled) return;
   const auto id = static_cast<uint32_t>(&t - core.tensors.data());
-  const auto end = core.pool_order.begin() + core.pool_count;
-  std::copy(std::find(core.pool_order.begin(), end, id) + 1, end, std::find(core.pool_order.begin(), end, id));
-  --core.pool_count;
+  uint32_t at = 0;
+  while (core.pool_order[at] != id) ++at;
+  for (--core.pool_count; at < core.pool_count; ++at) core.pool_order[at] = core.pool_order[at + 1];
   t.pooled = false;
   t.capacity = 0;
   t.view.data = nullptr;

@@ -9,20 +9,18 @@ namespace {
 template <class V>
 uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
 
-bool inputs_known(SessionCore& core, const NodeRecord& n) {
-  for (int32_t k = 0; k < n.in_count; ++k) {
-    const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(k));
-    if (id >= 0 && !core.tensor(id).shape_known) return false;
-  }
+bool inputs_known(const NodeRecord& n) {
+  for (int32_t k = 0; k < n.in_count; ++k)
+    if (n.input(k) != nullptr && !n.input(k)->shape_known) return false;
   return true;
 }
 
 // The shape just now. Intervals are what the file says: a symbol keeps its identity, of another expression only the bound is
 // known.
-DimShape shape_now(SessionCore& core, int32_t id) {
-  DimShape s(core.tensor(id).view.shape);
+DimShape shape_now(const SessionCore& core, const TensorRecord& t) {
+  DimShape s(t.view.shape);
   if (!core.intervals) return s;
-  const auto* dims = core.entry->tensors()->Get(static_cast<uint32_t>(id))->dims();
+  const auto* dims = core.entry->tensors()->Get(static_cast<uint32_t>(&t - core.tensors.data()))->dims();
   for (uint32_t d = 0; d < size_of(dims); ++d) {
     const int32_t symbol = dims->Get(d)->symbol();
     if (symbol == format::kDimConstant) continue;
@@ -32,12 +30,12 @@ DimShape shape_now(SessionCore& core, int32_t id) {
   return s;
 }
 
-void outputs_unknown(SessionCore& core, const NodeRecord& n) {
+void outputs_unknown(const NodeRecord& n) {
   for (int32_t k = 0; k < n.out_count; ++k) {
-    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
-    if (id < 0) continue;
-    core.tensor(id).shape_known = false;
-    core.tensor(id).value_count = -1;
+    TensorRecord* t = n.output(k);
+    if (t == nullptr) continue;
+    t->shape_known = false;
+    t->value_count = -1;
   }
 }
 
@@ -98,8 +96,8 @@ Error resolve_control_flow(SessionCore& core, NodeRecord& n, ErrorDetail* detail
     // types must agree: the session copies bytes between these tensors
     const uint32_t skip = n.def->info.graphs == 1 ? 1 : 0;
     for (uint32_t i = skip; i < size_of(inner.outputs()); ++i) {
-      const int32_t out = n.source->outputs()->Get(i - skip);
-      if (out >= 0 && core.tensor(out).view.dtype != core.tensor(inner.outputs()->Get(i)).view.dtype)
+      const TensorRecord* out = n.output(static_cast<int32_t>(i - skip));
+      if (out != nullptr && out->view.dtype != core.tensor(inner.outputs()->Get(i)).view.dtype)
         return GF_FAIL(detail, Error::BadGraph, -1, "a sub-graph gives another type than its node");
       if (skip == 1 && i + 1 < size_of(inner.inputs()) && core.tensor(inner.inputs()->Get(i + 1)).view.dtype != core.tensor(inner.outputs()->Get(i)).view.dtype)
         return GF_FAIL(detail, Error::BadGraph, -1, "a loop's carried value changes its type");
@@ -109,12 +107,12 @@ Error resolve_control_flow(SessionCore& core, NodeRecord& n, ErrorDetail* detail
         if (n.in[i] == nullptr || n.in[i]->dtype != core.tensor(inner.inputs()->Get(i)).view.dtype)
           return GF_FAIL(detail, Error::BadGraph, -1, "a loop starts with another type than its body takes");
   }
-  outputs_unknown(core, n);
+  outputs_unknown(n);
   for (int32_t k = 0; k < n.out_count; ++k) {
-    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
-    if (id < 0 || !core.tensor(id).is_static) continue;
-    core.tensor(id).shape_known = true;  // checked against the real one when it is written
-    core.tensor(id).view.shape = core.tensor(id).bound;
+    TensorRecord* t = n.output(k);
+    if (t == nullptr || !t->is_static) continue;
+    t->shape_known = true;  // checked against the real one when it is written
+    t->view.shape = t->bound;
   }
   return Error::Ok;
 }
@@ -128,17 +126,17 @@ Error resolve_graph(SessionCore& core, uint32_t g, ErrorDetail* detail) {
       if (const Error e = resolve_control_flow(core, n, detail); e != Error::Ok) return e;
       continue;
     }
-    n.late = !inputs_known(core, n);
+    n.late = !inputs_known(n);
     if (n.late && n.after_write)
       return blame(core, index, GF_FAIL(detail, Error::BadGraph, static_cast<int32_t>(index), "only a run can tell its sizes, but it stands behind a node that writes State, where nothing may stop"), detail);
     if (n.late) {
-      outputs_unknown(core, n);
+      outputs_unknown(n);
       continue;
     }
     GF_TRY(infer_record(core, index, false, detail));
     for (int32_t k = 0; k < n.out_count; ++k) {  // a pool value gets its block while running
-      const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
-      if (id >= 0 && (!core.tensor(id).shape_known || core.tensor(id).unbounded)) n.late = true;
+      const TensorRecord* t = n.output(k);
+      if (t != nullptr && (!t->shape_known || t->unbounded)) n.late = true;
     }
   }
   return Error::Ok;
@@ -151,12 +149,11 @@ Error infer_record(SessionCore& core, size_t index, bool with_data, ErrorDetail*
   for (int32_t k = 0; k < n.in_count; ++k) {
     InferTensor& in = core.infer_in[static_cast<size_t>(k)];
     in = InferTensor();
-    const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(k));
-    if (id < 0) continue;
-    const TensorRecord& t = core.tensor(id);
+    if (n.input(k) == nullptr) continue;
+    const TensorRecord& t = *n.input(k);
     in.present = true;
     in.dtype = t.view.dtype;
-    in.shape = shape_now(core, id);
+    in.shape = shape_now(core, t);
     if (with_data || t.kind == format::kConstant) in.data = t.view.data;
     if (t.value_count >= 0) {
       in.values = t.values;
@@ -166,10 +163,9 @@ Error infer_record(SessionCore& core, size_t index, bool with_data, ErrorDetail*
   for (int32_t k = 0; k < n.out_count; ++k) {
     InferTensor& out = core.infer_out[static_cast<size_t>(k)];
     out = InferTensor();
-    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
-    out.present = id >= 0;
-    if (id < 0) continue;
-    TensorRecord& t = core.tensor(id);
+    out.present = n.output(k) != nullptr;
+    if (!out.present) continue;
+    const TensorRecord& t = *n.output(k);
     // with fewer than kMaxTrackedValues slots only ops that stay below may use them; set_values checks the op's side
     out.value_storage = t.value_capacity > 0 ? t.values : nullptr;
     out.value_capacity = t.value_capacity;
@@ -180,9 +176,8 @@ Error infer_record(SessionCore& core, size_t index, bool with_data, ErrorDetail*
   if (const Error e = run_infer(*n.def, n.attrs, ins, outs, nullptr, detail, node); e != Error::Ok) return blame(core, index, e, detail);
   bool open = false;
   for (int32_t k = 0; k < n.out_count; ++k) {
-    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
-    if (id < 0) continue;
-    TensorRecord& t = core.tensor(id);
+    if (n.output(k) == nullptr) continue;
+    TensorRecord& t = *n.output(k);
     if (const Error e = adopt(core, t, outs[static_cast<size_t>(k)], static_cast<size_t>(k), open, detail, node); e != Error::Ok)
       return blame(core, index, e, detail);
     if (!t.unbounded || !with_data) continue;

@@ -36,8 +36,8 @@ Error run_if(SessionCore& core, NodeRecord& n, int32_t index, ErrorDetail* detai
   GF_TRY(run_graph(core, g, detail));
   const fb::Graph& branch = core.graph(g);
   for (int32_t k = 0; k < n.out_count; ++k) {
-    const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
-    if (id >= 0) GF_TRY(hand_over(core, core.tensor(branch.outputs()->Get(static_cast<uint32_t>(k))).view, core.tensor(id), "an output of a branch", detail, index));
+    TensorRecord* out = n.output(k);
+    if (out != nullptr) GF_TRY(hand_over(core, core.tensor(branch.outputs()->Get(static_cast<uint32_t>(k))).view, *out, "an output of a branch", detail, index));
   }
   return Error::Ok;
 }
@@ -72,10 +72,7 @@ class LoopRun {
  private:
   TensorRecord& body_input(uint32_t i) { return core_.tensor(body_.inputs()->Get(i)); }
   TensorRecord& body_output(uint32_t i) { return core_.tensor(body_.outputs()->Get(i)); }
-  TensorRecord* node_output(uint32_t i) {
-    const int32_t id = n_.source->outputs()->Get(i);
-    return id < 0 ? nullptr : &core_.tensor(id);
-  }
+  TensorRecord* node_output(uint32_t i) { return n_.output(static_cast<int32_t>(i)); }
 
   // Appends this round's scanned values to the stacked outputs.
   Error scan(int64_t round) {
@@ -177,19 +174,15 @@ Error run_kernel(SessionCore& core, NodeRecord& n, size_t index, ErrorDetail* de
   c.detail = detail;
   c.node = static_cast<int32_t>(index);
   const bool data_shape = (n.def->info.flags & kOpDataShape) != 0;
-  if (data_shape && n.out_count > 0) {
-    const int32_t id = n.source->outputs()->Get(0);
-    if (id >= 0) c.output_capacity = core.tensor(id).capacity;
-  }
+  if (data_shape && n.out_count > 0 && n.output(0) != nullptr) c.output_capacity = n.output(0)->capacity;
   if (const Error e = n.kernel->run(c); e != Error::Ok) {
     if (detail != nullptr && detail->error == Error::Ok) static_cast<void>(GF_FAIL(detail, e, c.node, "%s", error_name(e)));
     return blame(core, index, e, detail);
   }
   if (data_shape) {
     for (int32_t k = 0; k < n.out_count; ++k) {
-      const int32_t id = n.source->outputs()->Get(static_cast<uint32_t>(k));
-      if (id < 0) continue;
-      TensorRecord& t = core.tensor(id);
+      if (n.output(k) == nullptr) continue;
+      TensorRecord& t = *n.output(k);
       if (dense_bytes(t.view) > t.capacity) return GF_FAIL(detail, Error::Internal, c.node, "kernel %s wrote past its plan", n.kernel->name);
       if (!t.unbounded)
         if (const Error e = check_plan(t, DimShape(t.view.shape), "output", Error::ShapeOutOfBounds, detail, c.node); e != Error::Ok) return blame(core, index, e, detail);

@@ -48,8 +48,7 @@ Error attach_kernels(SessionCore& core, const Weights& weights, ErrorDetail* det
     if (n.kernel == nullptr) continue;
     for (int p = 0; p < n.plan.pack_count; ++p) {
       const PackRequest& r = n.plan.packs[p];
-      const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(r.input));
-      n.packed[p] = weights.find(core.tensor(id).index, r.key, r.bytes);
+      n.packed[p] = weights.find(n.input(r.input)->index, r.key, r.bytes);
       if (n.packed[p] == nullptr)
         return blame(core, i, GF_FAIL(detail, Error::InvalidArgument, static_cast<int32_t>(i), "the weights were made for other kernels: use the same tables and options for Weights and Session"), detail);
     }

@@ -55,13 +55,18 @@ struct PackList {
   size_t count = 0;
   uint64_t create_bytes = 0;
 
-  // Equal requests are merged by merge(), so that a long list costs no more than its sorting.
+  // Equal requests are merged by merge(), so that a long list costs no more than its sorting: by hand, since the standard
+  // library's heap takes three times the code.
   void add(const PackEntry& e) {
     if (count < entries.size()) entries[count++] = e;
   }
   void merge() {
-    std::make_heap(entries.begin(), entries.begin() + static_cast<ptrdiff_t>(count), before);
-    std::sort_heap(entries.begin(), entries.begin() + static_cast<ptrdiff_t>(count), before);
+    size_t start = count / 2, end = count;
+    while (end > 1) {
+      if (start > 0) --start;  // first a heap is made, then its largest element taken again and again
+      else std::swap(entries[0], entries[--end]);
+      sink(start, end);
+    }
     size_t kept = 0;
     for (size_t i = 0; i < count; ++i)
       if (kept == 0 || different(entries[kept - 1], entries[i])) entries[kept++] = entries[i];
@@ -69,6 +74,14 @@ struct PackList {
   }
 
  private:
+  // Entry `at` of a heap of `end` entries, all others in order, goes down to its place.
+  void sink(size_t at, size_t end) {
+    for (size_t child; (child = 2 * at + 1) < end; at = child) {
+      if (child + 1 < end && before(entries[child], entries[child + 1])) ++child;
+      if (!before(entries[at], entries[child])) return;
+      std::swap(entries[at], entries[child]);
+    }
+  }
   static bool different(const PackEntry& a, const PackEntry& b) {
     return a.constant != b.constant || a.key != b.key || a.bytes != b.bytes;
   }
@@ -86,17 +99,17 @@ void collect_node(SessionCore& core, uint32_t entry, uint32_t index, PackList& l
   for (int p = 0; p < n.plan.pack_count; ++p) {
     const PackRequest& r = n.plan.packs[p];
     if (r.input < 0 || r.input >= n.in_count) continue;
-    const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(r.input));
-    if (id < 0 || core.tensor(id).kind != format::kConstant) continue;
+    const TensorRecord* t = n.input(r.input);
+    if (t == nullptr || t->kind != format::kConstant) continue;
     packed_inputs |= 1U << r.input;
-    list.add({core.tensor(id).index, entry, index, p, r.key, r.bytes, 0});
-    if (core.tensor(id).view.data == nullptr) list.create_bytes = std::max(list.create_bytes, core.tensor(id).capacity);
+    list.add({t->index, entry, index, p, r.key, r.bytes, 0});
+    if (t->view.data == nullptr) list.create_bytes = std::max(list.create_bytes, t->capacity);
   }
   for (int32_t k = 0; k < n.in_count; ++k) {
-    const int32_t id = n.source->inputs()->Get(static_cast<uint32_t>(k));
-    if (id < 0 || core.tensor(id).kind != format::kConstant || core.tensor(id).view.data != nullptr || core.tensor(id).capacity == 0) continue;
+    const TensorRecord* t = n.input(k);
+    if (t == nullptr || t->kind != format::kConstant || t->view.data != nullptr || t->capacity == 0) continue;
     if (k < 32 && ((packed_inputs >> k) & 1U) != 0) continue;
-    list.add({core.tensor(id).index, entry, index, -1, kDenseKey, core.tensor(id).capacity, 0});
+    list.add({t->index, entry, index, -1, kDenseKey, t->capacity, 0});
   }
 }
 
@@ -148,7 +161,7 @@ Error pack_entry(SessionCore& core, uint32_t entry, std::span<const PackEntry> l
     for (int32_t k = 0; k < n.in_count; ++k) {  // one that is stored shorter gets its dense form for the moment
       TensorInfo& info = core.info_in[static_cast<size_t>(k)];
       if (!info.present || !info.is_constant || info.constant_data != nullptr) continue;
-      const TensorRecord& t = core.tensor(n.source->inputs()->Get(static_cast<uint32_t>(k)));
+      const TensorRecord& t = *n.input(k);
       if (k != r.input) continue;
       if (t.capacity > create_memory.size()) return GF_FAIL(detail, Error::BufferTooSmall, -1, "create memory has %zu bytes, %llu are needed", create_memory.size(), static_cast<unsigned long long>(t.capacity));
       expand_constant(*core.program, t.index, t.capacity, create_memory.data());

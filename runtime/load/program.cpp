@@ -4,6 +4,7 @@
 
 #include "runtime/core/crc32c.h"
 #include "runtime/load/validate.h"
+#include "runtime/load/verify.h"
 #include "schema/format/format.h"
 
 namespace gf {
@@ -69,9 +70,7 @@ Result<Program> Program::load(std::span<const std::byte> bytes, const OpTable& o
   uint32_t header_bytes = 0;
   if (const Error e = check_container(bytes, options, header_bytes, detail); e != Error::Ok) return e;
   const uint64_t prefixed = header_bytes + format::kPrefixBytes;
-  flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<size_t>(prefixed), 64,
-                                 options.limits.tables);
-  if (!fb::VerifySizePrefixedModelBuffer(verifier))
+  if (!verify_header(bytes.first(static_cast<size_t>(prefixed)), options.limits.tables))
     return GF_FAIL(detail, Error::BadFile, -1, "the header is not valid FlatBuffers data");
   Program program;
   program.bytes_ = bytes;

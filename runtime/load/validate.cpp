@@ -11,17 +11,19 @@
 namespace gf {
 namespace {
 
+// Element types of tensors: those that kernels were compiled for, and those that only reshape and its kin see, such as the int64 of
+// shapes (GF_SHAPE_DTYPES, a bit per DType value; ghostflow_add_runtime sets it).
+#ifdef GF_SHAPE_DTYPES
+constexpr DTypeSet kTensorDTypes{kBuiltDTypes.bits | GF_SHAPE_DTYPES};
+#else
+constexpr DTypeSet kTensorDTypes = kBuiltDTypes;
+#endif
+
 std::string_view view(const flatbuffers::String* s) {
   return s != nullptr ? std::string_view(s->c_str(), s->size()) : std::string_view();
 }
 template <class T>
 uint32_t size_of(const flatbuffers::Vector<T>* v) { return v != nullptr ? v->size() : 0; }
-
-// FlatBuffers' verifier checks that vectors lie inside the buffer, not that their 8-byte elements are aligned.
-Error check_aligned(const void* elements, ErrorDetail* detail) {
-  if (reinterpret_cast<uintptr_t>(elements) % 8 != 0) return GF_FAIL(detail, Error::BadFile, -1, "the header has a misaligned list");
-  return Error::Ok;
-}
 
 // Limits a name and refuses bytes that would break logs or C strings.
 Error check_name(const flatbuffers::String* s, const Limits& limits, const char* what, ErrorDetail* detail) {
@@ -103,7 +105,6 @@ class EntryCheck {
       if (t.graph() >= size_of(entry_.graphs()) || (t.kind() == format::kInput && t.graph() != 0)) return fail("has a tensor of a graph that does not exist");
       int64_t dims[kMaxRank] = {};
       const uint32_t rank = size_of(t.dims());
-      if (rank != 0) GF_TRY(check_aligned(t.dims()->Data(), detail_));
       if (rank > static_cast<uint32_t>(kMaxRank)) return GF_FAIL(detail_, Error::LimitExceeded, -1, "tensor %u has rank %u, at most %d", i, rank, kMaxRank);
       for (uint32_t d = 0; d < rank; ++d) {
         const fb::Dim* dim = t.dims()->Get(d);
@@ -118,7 +119,7 @@ class EntryCheck {
       const auto dtype = static_cast<DType>(t.dtype());
       // The bounds of an unbounded tensor say nothing about its bytes; its element type is judged all the same.
       GF_TRY(check_storage(dtype, t.unbounded() ? std::span<const int64_t>() : std::span<const int64_t>(dims, rank), limits_, bytes, "tensor", i, detail_));
-      if (!kBuiltDTypes.contains(dtype))
+      if (!kTensorDTypes.contains(dtype))
         return GF_FAIL(detail_, Error::Unsupported, -1, "tensor %u: this build has no kernels for %s; name this model in MODELS of ghostflow_add_runtime, or add the type to its DTYPES", i, dtype_name(dtype));
       GF_TRY(tensor_source(t, i, {dims, rank}));
       GF_TRY(quantization(t, {dims, rank}));
@@ -245,8 +246,22 @@ class EntryCheck {
         GF_TRY(define(id, graph_index));
       }
     }
+    if constexpr (kTensorDTypes != kBuiltDTypes) GF_TRY(built(n, info));
     // from the first node that writes State on nothing may stop a run: State would be left half replaced
     if (last_state_ >= 0 && data_can_stop(n, info)) return fail("has a node that its data can stop where State is being written; such nodes must stand before");
+    return Error::Ok;
+  }
+
+  // Views move bytes; for what computes this build has kernels of fewer types. All ids were checked.
+  Error built(const fb::Node& n, const OpInfo& info) {
+    if ((info.flags & kOpView) != 0) return Error::Ok;
+    for (const auto* ids : {n.inputs(), n.outputs()})
+      for (uint32_t i = 0; i < size_of(ids); ++i) {
+        if (ids->Get(i) < 0) continue;
+        const auto dtype = static_cast<DType>(tensor(ids->Get(i)).dtype());
+        if (!kBuiltDTypes.contains(dtype))
+          return GF_FAIL(detail_, Error::Unsupported, node_, "%s: this build has %s for shapes only; add the type to DTYPES of ghostflow_add_runtime", info.name, dtype_name(dtype));
+      }
     return Error::Ok;
   }
 
@@ -324,7 +339,6 @@ class EntryCheck {
       v.type = static_cast<AttrType>(a.type());
       v.i = a.i();
       v.s = view(a.s());
-      if (size_of(a.ints()) != 0) GF_TRY(check_aligned(a.ints()->Data(), detail_));
       if (a.ints() != nullptr) v.ints = {a.ints()->data(), a.ints()->size()};
       if (a.floats() != nullptr) v.floats = {a.floats()->data(), a.floats()->size()};
       GF_TRY(check_attr(*field, v, detail_, node_));
@@ -391,7 +405,6 @@ Error check_constants(const fb::Model& model, const Limits& limits, ErrorDetail*
     const auto dtype = static_cast<DType>(c.dtype());
     uint64_t bytes = 0, end = 0;
     GF_TRY(check_name(c.name(), limits, "constant", detail));
-    if (size_of(c.dims()) != 0) GF_TRY(check_aligned(c.dims()->Data(), detail));
     GF_TRY(check_storage(dtype, {c.dims() != nullptr ? c.dims()->data() : nullptr, size_of(c.dims())}, limits, bytes, "constant", i, detail));
     if (c.splat()) bytes = (dtype_bits(dtype) + 7) / 8;
     if (c.stored() != 0) {
@@ -417,7 +430,6 @@ Error validate_model(const fb::Model& model, uint64_t header_end, uint64_t data_
     const fb::State& s = *model.states()->Get(i);
     uint64_t bytes = 0;
     GF_TRY(check_name(s.name(), limits, "state", detail));
-    if (size_of(s.dims()) != 0) GF_TRY(check_aligned(s.dims()->Data(), detail));
     GF_TRY(check_storage(static_cast<DType>(s.dtype()), {s.dims() != nullptr ? s.dims()->data() : nullptr, size_of(s.dims())}, limits, bytes, "state", i, detail));
     if (s.initial() < -1 || s.initial() >= static_cast<int32_t>(size_of(model.constants()))) return GF_FAIL(detail, Error::BadFile, -1, "state %u has no initial constant", i);
     if (s.initial() >= 0) {

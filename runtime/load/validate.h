@@ -1,4 +1,4 @@
-// Second half of loading: the graph rules that FlatBuffers' verifier does not know. Internal to runtime/load.
+// Second part of loading: the graph rules that verify_header does not know. Internal to runtime/load.
 #pragma once
 
 #include "runtime/load/limits.h"

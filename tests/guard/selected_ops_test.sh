@@ -33,6 +33,13 @@ if ! grep -q "^#define GF_DTYPES $((1 << 1 | 1 << 11))u$" "$work/dtypes.h"; then
   cat "$work/dtypes.h"
   exit 1
 fi
+cmake -DOPS="conv" -DOUTPUT="$work/tables.cpp" -DDTYPES_HEADER="$work/dtypes.h" -DDTYPES=float32 "-DSHAPE_DTYPES=int64;int32" \
+  -P "$GF_SOURCE_DIR/cmake/GhostFlowTables.cmake"
+if ! grep -q "^#define GF_DTYPES $((1 << 1))u$" "$work/dtypes.h" || ! grep -q "^#define GF_SHAPE_DTYPES $((1 << 11 | 1 << 9))u$" "$work/dtypes.h"; then
+  echo "kernels should be for float32, shapes of int64 and int32:"
+  cat "$work/dtypes.h"
+  exit 1
+fi
 if problem=$("$GF_BIN_DIR/gf_size_digits" "$mobilenet" 2>&1); then
   echo "a model with ops that were left out was accepted"
   exit 1
