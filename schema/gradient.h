@@ -3,7 +3,7 @@
 // differentiable ops can be differentiated again. The rows stand apart from those that the runtime links (schema/rules.h).
 #pragma once
 
-#include "schema/formula.h"
+#include "schema/rules.h"
 
 namespace gf {
 
@@ -81,12 +81,18 @@ struct OpGradient {
   const OpDef* op = nullptr;
   /// Gives the gradients of the inputs; nullptr: OpDef::gradient says why there is none.
   Error (*grad)(Differentiator& d, const void* attrs) = nullptr;
+  /// The op in base ops, differentiated in its place where `grad` is nullptr; nullptr: OpRules::expand is.
+  OpRules formula;
 };
 
 namespace detail {
 template <class Op>
 concept HasGrad = requires(Differentiator& d, const typename Op::Attrs& a) {
   { Op::grad(d, a) } -> std::same_as<Error>;
+};
+template <class Op>
+concept HasFormula = requires(Expander& e, const typename Op::Attrs& a) {
+  { Op::formula(e, a) } -> std::same_as<Error>;
 };
 }  // namespace detail
 
@@ -96,6 +102,9 @@ constexpr OpGradient make_op_gradient() {
   row.op = &op_def<Op>;
   if constexpr (detail::HasGrad<Op>)
     row.grad = [](Differentiator& d, const void* a) { return Op::grad(d, *static_cast<const typename Op::Attrs*>(a)); };
+  row.formula.op = row.op;
+  if constexpr (detail::HasFormula<Op>)
+    row.formula.expand = [](Expander& e, const void* a) { return Op::formula(e, *static_cast<const typename Op::Attrs*>(a)); };
   return row;
 }
 template <class Op>

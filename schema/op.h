@@ -49,7 +49,7 @@ inline constexpr uint16_t kFirstCustomOpId = 0x8000;
 class Differentiator;
 /// Gradient slot: the rule is not written yet.
 struct PendingGradient {};
-/// Gradient slot of a fused op: the gradient is that of its expand().
+/// Gradient slot: that of the op in base ops, by expand() or, for gradients only, by formula() (schema/gradient.h).
 struct GradientOfExpansion {};
 /// Gradient slot: the op has no gradient, and PyTorch has none either; `reason` says why (integer output, ...).
 struct NoGradient {

@@ -117,6 +117,7 @@ class Expansion {
 
 }  // namespace
 
-int expand_fused(ir::Entry& entry, const ExpandOptions& options) { return Expansion(entry, options).run(entry.body); }
+int expand_fused(ir::Entry& entry, const ExpandOptions& options) { return expand_fused(entry, entry.body, options); }
+int expand_fused(ir::Entry& entry, ir::Block& block, const ExpandOptions& options) { return Expansion(entry, options).run(block); }
 
 }  // namespace gf

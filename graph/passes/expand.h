@@ -21,5 +21,7 @@ struct ExpandOptions {
 /// Expands what is wanted in all blocks of the entry until only base ops are left. Values keep ids and names. Returns how
 /// many nodes were replaced. Throws gf::Exception.
 int expand_fused(ir::Entry& entry, const ExpandOptions& options = {});
+/// The same in one block, which need not stand in the entry yet.
+int expand_fused(ir::Entry& entry, ir::Block& block, const ExpandOptions& options);
 
 }  // namespace gf

@@ -19,7 +19,7 @@ struct If {
   static Error infer(InferContext& c, const Attrs&) {
     return c.fail(Error::Internal, "control flow is inferred by the owner of its sub-graphs");
   }
-  static constexpr PendingGradient grad{};  // the gradient of the branch that ran
+  static constexpr GradientOfExpansion grad{};  // the gradient of the branch that ran; trainer/autodiff builds it
 };
 
 }  // namespace gf::op

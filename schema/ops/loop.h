@@ -20,7 +20,7 @@ struct Loop {
   static Error infer(InferContext& c, const Attrs&) {
     return c.fail(Error::Internal, "control flow is inferred by the owner of its sub-graphs");
   }
-  static constexpr PendingGradient grad{};  // reverse loop over saved carried values
+  static constexpr GradientOfExpansion grad{};  // that of its rounds one after the other; trainer/autodiff writes them out
 };
 
 }  // namespace gf::op

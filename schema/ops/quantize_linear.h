@@ -41,7 +41,8 @@ struct QuantizeLinear {
     GF_TRY(check_scale_values(c, 1, false));
     return c.set(0, type, c.shape(0));
   }
-  static constexpr PendingGradient grad{};  // straight-through: dx = dy / scale inside the range, 0 outside
+  /// PyTorch's quantize_per_tensor has none either; its fake_quantize, which has, gives floats.
+  static constexpr NoGradient grad{"its result is quantised"};
 };
 
 }  // namespace gf::op

@@ -7,7 +7,11 @@
 #include "graph/ir/formula.h"
 #include "graph/passes/expand.h"
 #include "schema/ops/expand.h"
+#include "schema/ops/if.h"
+#include "schema/ops/loop.h"
+#include "schema/ops/reshape.h"
 #include "schema/ops/shape.h"
+#include "trainer/autodiff/blocks.h"
 
 namespace gf {
 namespace {
@@ -22,8 +26,8 @@ std::string name_of(const ir::Entry& entry, ValueId v) {
 }
 
 // A tensor of one number in the shape of `like`.
-ValueId filled(ir::Entry& entry, double number, ValueId like) {
-  ir::Builder b(entry, entry.body);
+ValueId filled(ir::Entry& entry, ir::Block& block, double number, ValueId like) {
+  ir::Builder b(entry, block);
   const ValueId one = b.scalar(b.dtype(like), number);
   const DimShape shape = b.shape(like);
   if (shape.rank == 0) return one;
@@ -31,6 +35,14 @@ ValueId filled(ir::Entry& entry, double number, ValueId like) {
   std::vector<int64_t> dims;
   for (int d = 0; d < shape.rank; ++d) dims.push_back(shape[d].lo);
   return entry.add_constant(ir::make_splat(b.dtype(like), dims, entry.value(one).constant->data));
+}
+
+// What a node reads, its sub-graphs too.
+std::vector<ValueId> reads_of(const Node& n) {
+  std::vector<ValueId> all = n.inputs;
+  if (!n.blocks.empty())
+    for (const ValueId v : captured_values(n)) all.push_back(v);
+  return all;
 }
 
 // Neither a rule nor the promise of one: OpDef::gradient is the reason.
@@ -74,13 +86,15 @@ class GraphDifferentiator final : public ir::GraphFormula<Differentiator> {
 
 class Backward {
  public:
-  Backward(ir::Entry& entry, const AutodiffOptions& options) : entry_(entry), options_(options) {}
+  /// Appends to `block`, which need not stand in the entry yet.
+  Backward(ir::Entry& entry, ir::Block& block, const AutodiffOptions& options) : entry_(entry), block_(block), options_(options) {}
 
   /// `must_reach`: that nothing leads from wrt to a result is an error.
   std::vector<ValueId> run(std::span<const ValueId> of, std::span<const ValueId> seeds, std::span<const ValueId> wrt,
                            bool must_reach);
 
   ir::Entry& entry() const { return entry_; }
+  ir::Block& block() const { return block_; }
   const OpTable& ops() const { return options_.ops; }
   bool leads(ValueId v) const { return at(leads_, v); }
   ValueId gradient(ValueId v) const {
@@ -106,10 +120,14 @@ class Backward {
     throw Exception(Error::TypeMismatch, std::string(what) + " " + (v == kNoValue ? "is missing" : name_of(entry_, v) + " is " +
                                              dtype_name(entry_.value(v).dtype)) + "; only floats have gradients");
   }
+  bool is_led_to(const Node& n) const {
+    const std::vector<ValueId> reads = reads_of(n);
+    return std::any_of(reads.begin(), reads.end(), [&](ValueId v) { return leads(v); });
+  }
   // Results of n lead on when an input does.
   void lead_through(const Node& n) {
     if (cuts(*n.def)) return;
-    if (std::none_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return leads(v); })) return;
+    if (!is_led_to(n)) return;
     for (const ValueId v : n.outputs)
       if (is_float(v)) put(leads_, v);
   }
@@ -117,27 +135,33 @@ class Backward {
   std::vector<bool> reaching(std::span<const ValueId> of) const {
     std::vector<bool> set;
     for (const ValueId v : of) put(set, v);
-    for (auto it = entry_.body.nodes.rbegin(); it != entry_.body.nodes.rend(); ++it) {
+    for (auto it = block_.nodes.rbegin(); it != block_.nodes.rend(); ++it) {
       const Node& n = **it;
       if (cuts(*n.def)) continue;
       if (std::any_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) { return at(set, v); }))
-        for (const ValueId v : n.inputs)
+        for (const ValueId v : reads_of(n))
           if (leads(v)) put(set, v);
     }
     return set;
   }
   void expect_reached(std::span<const ValueId> of) const;
   void differentiate(Node& n, std::vector<Node*>& rest);
-  void expand(Node& n, std::vector<Node*>& rest);
+  void expand(Node& n, const OpRules* formula, std::vector<Node*>& rest);
+  void unroll(Node& n, std::vector<Node*>& rest);
+  void differentiate_branches(const Node& n);
+  ir::Block branch_gradient(const Node& n, size_t branch, std::span<const ValueId> wrt);
+  void put_in_place(size_t place, size_t count, std::vector<Node*>& rest);
+  size_t place_of(const Node& n) const;
 
   ir::Entry& entry_;
+  ir::Block& block_;
   const AutodiffOptions& options_;
   std::vector<bool> leads_;           // values that depend on wrt through ops with gradients
   std::vector<ValueId> gradients_;    // by value; kNoValue: zero so far
 };
 
 GraphDifferentiator::GraphDifferentiator(Backward& owner, Node& node)
-    : GraphFormula(owner.entry(), owner.entry().body, owner.ops(), node.name, "gradient of " + node.origin),
+    : GraphFormula(owner.entry(), owner.block(), owner.ops(), node.name, "gradient of " + node.origin),
       owner_(owner), node_(node) {}
 
 Var GraphDifferentiator::output_gradient(int i) {
@@ -170,7 +194,7 @@ bool GraphDifferentiator::known_ints(Var x, IntList& contents) {
 void Backward::expect_reached(std::span<const ValueId> of) const {
   if (of.empty() || std::any_of(of.begin(), of.end(), [&](ValueId v) { return leads(v); })) return;
   std::string text = name_of(entry_, of[0]) + " does not depend on any value that a gradient is asked for";
-  for (const auto& n : entry_.body.nodes)
+  for (const auto& n : block_.nodes)
     if (cuts(*n->def) && std::any_of(n->inputs.begin(), n->inputs.end(), [&](ValueId v) { return leads(v); })) {
       text += " other than through " + n->origin + ", which has no gradient: " + n->def->gradient;
       break;
@@ -178,41 +202,94 @@ void Backward::expect_reached(std::span<const ValueId> of) const {
   throw Exception(Error::InvalidArgument, text);
 }
 
-void Backward::expand(Node& n, std::vector<Node*>& rest) {
-  auto& nodes = entry_.body.nodes;
-  const auto place = std::find_if(nodes.begin(), nodes.end(), [&](const auto& p) { return p.get() == &n; }) - nodes.begin();
-  const size_t before = nodes.size();
-  const std::string origin = n.origin;
-  ExpandOptions options;
-  options.rules = options_.rules;
-  options.ops = options_.ops;
-  options.wanted = [&n](const Node& node) { return &node == &n; };
-  if (expand_fused(entry_, options) == 0)
-    throw Exception(Error::Unsupported, origin + ": op " + n.def->info.name +
-                                            " has neither a gradient rule for this form nor an expansion");
-  const size_t made = nodes.size() + 1 - before;
-  for (size_t k = 0; k < made; ++k) {
-    Node& m = *nodes[static_cast<size_t>(place) + k];
+size_t Backward::place_of(const Node& n) const {
+  const auto at = std::find_if(block_.nodes.begin(), block_.nodes.end(), [&](const auto& p) { return p.get() == &n; });
+  return static_cast<size_t>(at - block_.nodes.begin());
+}
+// `count` nodes from `place` on took the place of one; they are differentiated next.
+void Backward::put_in_place(size_t place, size_t count, std::vector<Node*>& rest) {
+  for (size_t k = 0; k < count; ++k) {
+    Node& m = *block_.nodes[place + k];
     lead_through(m);
     rest.push_back(&m);
   }
 }
 
+void Backward::expand(Node& n, const OpRules* formula, std::vector<Node*>& rest) {
+  const size_t place = place_of(n), before = block_.nodes.size();
+  const std::string origin = n.origin;
+  ExpandOptions options;
+  options.rules = {&formula, formula == nullptr ? 0U : 1U};
+  options.ops = options_.ops;
+  options.wanted = [&n](const Node& node) { return &node == &n; };
+  if (expand_fused(entry_, block_, options) == 0)
+    throw Exception(Error::Unsupported, origin + ": op " + n.def->info.name +
+                                            " has neither a gradient rule for this form nor an expansion");
+  put_in_place(place, block_.nodes.size() + 1 - before, rest);
+}
+
+void Backward::unroll(Node& n, std::vector<Node*>& rest) {
+  const size_t place = place_of(n);
+  put_in_place(place, unroll_loop(entry_, block_, place), rest);
+}
+
+// The branch again, and its gradients by wrt as outputs.
+ir::Block Backward::branch_gradient(const Node& n, size_t branch, std::span<const ValueId> wrt) {
+  std::unordered_map<ValueId, ValueId> values;
+  ir::Block block = copy_block(entry_, n.blocks[branch], values);
+  std::vector<ValueId> of, seeds;
+  ir::Builder b(entry_, block);
+  b.set_origin(n.name, "gradient of " + n.origin);
+  for (size_t k = 0; k < n.outputs.size(); ++k) {
+    const ValueId seed = n.outputs[k] == kNoValue ? kNoValue : gradient(n.outputs[k]);
+    if (seed == kNoValue) continue;
+    of.push_back(block.outputs[k]);
+    const DimShape& shape = b.shape(of.back());
+    bool same = shape.rank == b.rank(seed);
+    for (int d = 0; same && d < shape.rank; ++d) same = shape[d].same(b.shape(seed)[d]);
+    seeds.push_back(same ? seed : b.add<op::Reshape>({seed, b.add<op::ShapeOf>({of.back()})}, {.allowzero = true}));
+  }
+  std::vector<ValueId> results = Backward(entry_, block, options_).run(of, seeds, wrt, false);
+  block.outputs.clear();
+  for (size_t k = 0; k < wrt.size(); ++k)  // what a branch gives is made in it
+    block.outputs.push_back(b.add<op::Identity>({results[k] == kNoValue ? filled(entry_, block, 0, wrt[k]) : results[k]}));
+  return block;
+}
+
+// One more `if`: each branch is computed again with its gradients by what either reads.
+void Backward::differentiate_branches(const Node& n) {
+  std::vector<ValueId> wrt;
+  for (const ValueId v : captured_values(n))
+    if (leads(v) && is_float(v)) wrt.push_back(v);
+  std::vector<ir::Block> blocks;
+  for (size_t k = 0; k < n.blocks.size(); ++k) {
+    if (is_random(n.blocks[k]))
+      throw Exception(Error::Unsupported, n.origin + ": the gradient of a branch with a random op, which would draw again");
+    blocks.push_back(branch_gradient(n, k, wrt));
+  }
+  ir::Builder b(entry_, block_);
+  b.set_origin(n.name, "gradient of " + n.origin);
+  const op::If::Attrs attrs;
+  const std::vector<ValueId> results = b.add_node(op_def<op::If>, n.inputs, &attrs, wrt.size(), std::move(blocks)).outputs;
+  for (size_t k = 0; k < wrt.size(); ++k) add(wrt[k], results[k], b);
+}
+
 void Backward::differentiate(Node& n, std::vector<Node*>& rest) {
+  if (n.is<op::If>()) return differentiate_branches(n);
+  if (n.is<op::Loop>()) return unroll(n, rest);
   const auto row = std::find_if(options_.gradients.begin(), options_.gradients.end(),
                                 [&](const OpGradient* g) { return g->op == n.def; });
-  const bool own = row != options_.gradients.end() && (*row)->grad != nullptr;
-  if (!own) {
-    const OpRules* rules = find_rules(options_.rules, *n.def);
-    if (std::string_view(n.def->gradient) == "rule" && rules != nullptr && rules->expand != nullptr) return expand(n, rest);
+  const bool known = row != options_.gradients.end() && std::string_view(n.def->gradient) == "rule";
+  const OpRules* formula = known && (*row)->formula.expand != nullptr ? &(*row)->formula : find_rules(options_.rules, *n.def);
+  if (!known || ((*row)->grad == nullptr && (formula == nullptr || formula->expand == nullptr)))
     throw Exception(Error::Unsupported, n.origin + ": op " + n.def->info.name + " has no gradient rule");
-  }
+  if ((*row)->grad == nullptr) return expand(n, formula, rest);
   const ir::DecodedAttrs attrs(n);
   GraphDifferentiator d(*this, n);
   Error code = (*row)->grad(d, attrs.get());
   if (code == Error::Ok) code = d.error();
   if (code != Error::Ok) throw Exception(code, n.origin + ": no gradient: " + d.reason());
-  if (d.by_expansion()) expand(n, rest);
+  if (d.by_expansion()) expand(n, formula, rest);
 }
 
 std::vector<ValueId> Backward::run(std::span<const ValueId> of, std::span<const ValueId> seeds, std::span<const ValueId> wrt,
@@ -222,20 +299,19 @@ std::vector<ValueId> Backward::run(std::span<const ValueId> of, std::span<const 
     expect_float(v, "a value to differentiate by");
     put(leads_, v);
   }
-  for (const auto& n : entry_.body.nodes) lead_through(*n);
+  for (const auto& n : block_.nodes) lead_through(*n);
   if (must_reach) expect_reached(of);
   const std::vector<bool> reaches = reaching(of);
   std::vector<Node*> rest;
-  for (const auto& n : entry_.body.nodes) rest.push_back(n.get());
-  ir::Builder builder(entry_, entry_.body);
+  for (const auto& n : block_.nodes) rest.push_back(n.get());
+  ir::Builder builder(entry_, block_);
   builder.set_origin({}, "seed of a gradient");
   for (size_t k = 0; k < of.size(); ++k)
-    add(of[k], k < seeds.size() && seeds[k] != kNoValue ? seeds[k] : filled(entry_, 1, of[k]), builder);
+    add(of[k], k < seeds.size() && seeds[k] != kNoValue ? seeds[k] : filled(entry_, block_, 1, of[k]), builder);
   while (!rest.empty()) {
     Node& n = *rest.back();
     rest.pop_back();
-    const bool wanted = std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return leads(v); });
-    if (!wanted || cuts(*n.def)) continue;
+    if (cuts(*n.def) || !is_led_to(n)) continue;
     const bool given = std::any_of(n.outputs.begin(), n.outputs.end(),
                                    [&](ValueId v) { return v != kNoValue && gradient(v) != kNoValue; });
     if (given) differentiate(n, rest);
@@ -243,7 +319,7 @@ std::vector<ValueId> Backward::run(std::span<const ValueId> of, std::span<const 
   std::vector<ValueId> results;
   for (const ValueId v : wrt) {
     ValueId g = gradient(v);
-    if (g == kNoValue && at(reaches, v)) g = filled(entry_, 0, v);
+    if (g == kNoValue && at(reaches, v)) g = filled(entry_, block_, 0, v);
     results.push_back(g);
   }
   return results;
@@ -253,7 +329,7 @@ std::vector<ValueId> Backward::run(std::span<const ValueId> of, std::span<const 
 
 std::vector<ValueId> gradients(ir::Entry& entry, std::span<const ValueId> of, std::span<const ValueId> seeds,
                                std::span<const ValueId> wrt, const AutodiffOptions& options) {
-  return Backward(entry, options).run(of, seeds, wrt, true);
+  return Backward(entry, entry.body, options).run(of, seeds, wrt, true);
 }
 
 std::vector<ValueId> backward(ir::Entry& entry, ValueId loss, std::span<const ValueId> wrt, const AutodiffOptions& options) {
@@ -276,14 +352,14 @@ std::vector<ValueId> backward(ir::Entry& entry, ValueId loss, std::span<const Va
 std::vector<ValueId> jvp(ir::Entry& entry, std::span<const ValueId> of, std::span<const ValueId> wrt,
                          std::span<const ValueId> tangents, const AutodiffOptions& options) {
   std::vector<ValueId> seeds, parts, part_tangents;
-  for (const ValueId v : of) seeds.push_back(filled(entry, 0, v));
+  for (const ValueId v : of) seeds.push_back(filled(entry, entry.body, 0, v));
   const std::vector<ValueId> pulled = gradients(entry, of, seeds, wrt, options);
   for (size_t k = 0; k < wrt.size(); ++k) {
     if (pulled[k] == kNoValue) continue;
     parts.push_back(pulled[k]);
     part_tangents.push_back(tangents[k]);
   }
-  return Backward(entry, options).run(parts, part_tangents, seeds, false);  // a gradient of zero depends on no seed
+  return Backward(entry, entry.body, options).run(parts, part_tangents, seeds, false);  // a gradient of zero depends on no seed
 }
 
 }  // namespace gf
