@@ -67,6 +67,7 @@
 #include "schema/ops/grid_sample.h"
 #include "schema/ops/group_norm.h"
 #include "schema/ops/gru.h"
+#include "schema/ops/gru_grad.h"
 #include "schema/ops/hard_sigmoid.h"
 #include "schema/ops/hard_swish.h"
 #include "schema/ops/hardmax.h"
@@ -87,6 +88,7 @@
 #include "schema/ops/lp_pool.h"
 #include "schema/ops/lrn.h"
 #include "schema/ops/lstm.h"
+#include "schema/ops/lstm_grad.h"
 #include "schema/ops/matmul.h"
 #include "schema/ops/matmul_integer.h"
 #include "schema/ops/max.h"
@@ -134,6 +136,7 @@
 #include "schema/ops/reverse_sequence.h"
 #include "schema/ops/rms_norm.h"
 #include "schema/ops/rnn.h"
+#include "schema/ops/rnn_grad.h"
 #include "schema/ops/roi_align.h"
 #include "schema/ops/rotary_embedding.h"
 #include "schema/ops/round.h"
@@ -199,7 +202,7 @@ using AllOps = OpList<  //
     op::TopK,
     // matrix products, convolutions, pools, recurrent cells, attention
     op::MatMul, op::Conv, op::ConvTranspose, op::ConvWeightGrad, op::DeformConv, op::MaxPool, op::AveragePool, op::LpPool, op::MaxUnpool,
-    op::Lstm, op::Gru, op::Rnn, op::Attention, op::LinearAttention,
+    op::Lstm, op::Gru, op::Rnn, op::LstmGrad, op::GruGrad, op::RnnGrad, op::Attention, op::LinearAttention,
     op::RotaryEmbedding,
     // quantisation
     op::QuantizeLinear, op::DequantizeLinear, op::DynamicQuantizeLinear, op::MatMulInteger, op::QLinearMatMul,

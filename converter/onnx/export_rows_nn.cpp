@@ -128,6 +128,7 @@ void max_unpool(Raising& r) {
 
 template <class Op>
 void recurrent(Raising& r, const char* name, const char* option) {
+  r.refuse_outputs_from(std::is_same_v<Op, op::Lstm> ? 3 : 2);  // what gradients read
   const RecurrentAttrs a = ir::attrs_of<Op>(r.node);
   static constexpr const char* kDirections[] = {"forward", "reverse", "bidirectional"};
   Attributes attributes{make_attribute("hidden_size", a.hidden),
@@ -167,16 +168,13 @@ void batch_norm(Raising& r) {
   r.emit_first("BatchNormalization", {r.first(0), r.in(1), r.in(2), r.in(3), r.in(4)},
                {make_attribute("epsilon", r.attrs<op::BatchNorm>().epsilon)});
 }
-void refuse_statistics(const Raising& r) {
-  if (r.node.output(1) != kNoValue || r.node.output(2) != kNoValue) r.unsupported("its statistics are read, which ONNX does not give");
-}
 void instance_norm(Raising& r) {
-  refuse_statistics(r);
+  r.refuse_outputs_from(1);
   r.emit_first("InstanceNormalization", {r.first(0), r.in(1), r.in(2)}, {make_attribute("epsilon", r.attrs<op::InstanceNorm>().epsilon)});
 }
 // Until opset 21: each group is the one channel of an instance normalisation.
 void group_norm(Raising& r) {
-  refuse_statistics(r);
+  r.refuse_outputs_from(1);
   const auto a = r.attrs<op::GroupNorm>();
   const Attribute epsilon = make_attribute("epsilon", a.epsilon);
   const std::string x = r.first(0);

@@ -68,6 +68,11 @@ class Raising {
   Attributes same_attributes() const;
 
   [[noreturn]] void unsupported(std::string reason) const { throw NotExportable{std::move(reason)}; }
+  /// What the operator of ONNX does not give: an error when somebody reads output `first` or a later one.
+  void refuse_outputs_from(size_t first) const {
+    for (size_t k = first; k < node.outputs.size(); ++k)
+      if (node.outputs[k] != ir::kNoValue) unsupported("results are read that ONNX does not give");
+  }
 
  private:
   Exporter& exporter_;

@@ -19,8 +19,8 @@ constexpr int functions_of(Cell cell) { return cell == Cell::Rnn ? 1 : (cell == 
 template <Cell kCell>
 Error prepare(const NodeView& node, KernelPlan& plan) {
   const auto& a = node.attributes<RecurrentAttrs>();
-  // x row, h, c, two sets of gates, room for r * h
-  const int64_t doubles = node.input(0).shape[2] + (3 + 2 * gates_of(kCell)) * a.hidden;
+  // x row, h, c, room for r * h and for its product, two sets of gates
+  const int64_t doubles = node.input(0).shape[2] + (4 + 2 * gates_of(kCell)) * a.hidden;
   plan.scratch_bytes_per_worker = static_cast<uint64_t>(doubles) * sizeof(double);
   return Error::Ok;
 }
@@ -47,16 +47,7 @@ class Direction {
 
   Direction(const RunContext& c, const RecurrentAttrs& a, int64_t index)
       : c_(c), hidden_(a.hidden), index_(index), clip_(static_cast<double>(a.clip)), option_(a.option) {
-    constexpr CellActivation kUsual[3][3] = {{CellActivation::Tanh},
-                                             {CellActivation::Sigmoid, CellActivation::Tanh},
-                                             {CellActivation::Sigmoid, CellActivation::Tanh, CellActivation::Tanh}};
-    for (int f = 0; f < functions_of(kCell); ++f) {
-      const size_t k = static_cast<size_t>(index * functions_of(kCell) + f);
-      functions_[f] =
-          a.activations.empty() ? kUsual[static_cast<int>(kCell)][f] : static_cast<CellActivation>(a.activations[k]);
-      alpha_[f] = a.activation_alpha.empty() ? 0 : static_cast<double>(a.activation_alpha[k]);
-      beta_[f] = a.activation_beta.empty() ? 0 : static_cast<double>(a.activation_beta[k]);
-    }
+    for (int f = 0; f < functions_of(kCell); ++f) functions_[f] = a.function(functions_of(kCell), index, f);
   }
 
   /// gates = w x + r h, in two sets: what comes from the input (with both biases) and what comes from the state.
@@ -74,50 +65,61 @@ class Direction {
     for (int64_t j = 0; j < hidden_; ++j) h[j] = f(0, in[j] + state[j]);
   }
 
-  void step_gru(double* in, const double* state, double* room, double* h) const {
-    const double *in_h = in + 2 * hidden_, *state_h = state + 2 * hidden_;
-    double* reset = in + hidden_;
+  /// `in` becomes the values of z, r and h~; `met` what r meets, as gru keeps it.
+  void step_gru(double* in, const double* state, double* met, double* product, double* h) const {
+    double *reset = in + hidden_, *candidate = in + 2 * hidden_;
+    const double* state_h = state + 2 * hidden_;
     for (int64_t j = 0; j < 2 * hidden_; ++j) in[j] = f(0, in[j] + state[j]);
     if (!option_) {  // h~ uses r (reset * h): the product is made anew, with the bias once more
-      for (int64_t j = 0; j < hidden_; ++j) room[j] = reset[j] * h[j];
-      double* product = reset;  // reset is used up
-      multiply(c_.input(2), (index_ * 3 + 2) * hidden_, hidden_, hidden_, room, product);
+      for (int64_t j = 0; j < hidden_; ++j) met[j] = reset[j] * h[j];
+      multiply(c_.input(2), (index_ * 3 + 2) * hidden_, hidden_, hidden_, met, product);
       for (int64_t j = 0; j < hidden_; ++j) {
         const double bias = c_.has_input(3) ? load_one<double>(c_.input(3), (index_ * 6 + 5) * hidden_ + j) : 0.0;
-        room[j] = f(1, in_h[j] + product[j] + bias);
+        candidate[j] = f(1, candidate[j] + product[j] + bias);
       }
     } else {
-      for (int64_t j = 0; j < hidden_; ++j) room[j] = f(1, in_h[j] + reset[j] * state_h[j]);
+      for (int64_t j = 0; j < hidden_; ++j) {
+        met[j] = state_h[j];
+        candidate[j] = f(1, candidate[j] + reset[j] * met[j]);
+      }
     }
-    for (int64_t j = 0; j < hidden_; ++j) h[j] = (1 - in[j]) * room[j] + in[j] * h[j];
+    for (int64_t j = 0; j < hidden_; ++j) h[j] = (1 - in[j]) * candidate[j] + in[j] * h[j];
   }
 
-  void step_lstm(const double* in, const double* state, double* cell, double* h) const {
+  /// `in` becomes the values of i, o, f and g.
+  void step_lstm(double* in, const double* state, double* cell, double* h) const {
     const auto sum = [&](int64_t gate, int64_t j) { return in[gate * hidden_ + j] + state[gate * hidden_ + j]; };
     const auto peephole = [&](int64_t gate, int64_t j) {
       return c_.has_input(7) ? load_one<double>(c_.input(7), (index_ * 3 + gate) * hidden_ + j) : 0.0;
     };
     for (int64_t j = 0; j < hidden_; ++j) {
-      const double input = f(0, sum(0, j) + peephole(0, j) * cell[j]);
+      const double input = f(0, sum(0, j) + peephole(0, j) * cell[j]), value = f(1, sum(3, j));
       const double forget = option_ ? 1 - input : f(0, sum(2, j) + peephole(2, j) * cell[j]);
-      cell[j] = forget * cell[j] + input * f(1, sum(3, j));
+      cell[j] = forget * cell[j] + input * value;
       const double output = f(0, sum(1, j) + peephole(1, j) * cell[j]);
-      h[j] = output * cell_activate(functions_[2], cell[j], alpha_[2], beta_[2]);
+      h[j] = output * activate(2, cell[j]);
+      in[j] = input;
+      in[hidden_ + j] = output;
+      in[2 * hidden_ + j] = forget;
+      in[3 * hidden_ + j] = value;
     }
   }
 
  private:
   double f(int which, double x) const {
     if (clip_ > 0) x = x < -clip_ ? -clip_ : (x > clip_ ? clip_ : x);
-    return cell_activate(functions_[which], x, alpha_[which], beta_[which]);
+    return activate(which, x);
+  }
+  double activate(int which, double x) const {
+    const CellFunction& f = functions_[which];
+    return cell_activate(f.kind, x, static_cast<double>(f.alpha), static_cast<double>(f.beta));
   }
 
   const RunContext& c_;
   int64_t hidden_, index_;
   double clip_;
   bool option_;
-  CellActivation functions_[3] = {};
-  double alpha_[3] = {}, beta_[3] = {};
+  CellFunction functions_[3] = {};
 };
 
 void load_state(const RunContext& c, int input, int64_t first, int64_t count, double* state) {
@@ -148,9 +150,9 @@ Error run(RunContext& c) {
   c.parallel(directions * batch, [&](int64_t task, int worker) {
     const int64_t d = task / batch, b = task % batch;
     const Direction<kCell> direction(c, a, d);
-    const bool reverse = a.direction == RecurrentDirection::Reverse || d == 1;
+    const bool reverse = a.is_reverse(d);
     auto* row = c.scratch_of<double>(worker);
-    double *h = row + width, *cell = h + hidden, *room = cell + hidden, *in = room + hidden,
+    double *h = row + width, *cell = h + hidden, *room = cell + hidden, *product = room + hidden, *in = product + hidden,
            *state = in + gates * hidden;
     load_state(c, 5, task * hidden, hidden, h);
     if (kCell == Cell::Lstm) load_state(c, 6, task * hidden, hidden, cell);
@@ -163,18 +165,28 @@ Error run(RunContext& c) {
         if constexpr (kCell == Cell::Rnn)
           direction.step_rnn(in, state, h);
         else if constexpr (kCell == Cell::Gru)
-          direction.step_gru(in, state, room, h);
+          direction.step_gru(in, state, room, product, h);
         else
           direction.step_lstm(in, state, cell, h);
       } else {
         for (int64_t j = 0; j < hidden; ++j) room[j] = 0;
+        for (int64_t j = 0; j < gates * hidden; ++j) in[j] = 0;
       }
-      if (c.has_output(0))
-        store(c.output(0).dtype, c.output(0).data, ((t * directions + d) * batch + b) * hidden, hidden,
-              s < length ? h : room);
+      const auto keep = [&](int i, int64_t at, int64_t count, const double* values) {
+        if (c.has_output(i)) store(c.output(i).dtype, c.output(i).data, at * count, count, values);
+      };
+      const int64_t by_direction = (d * steps + t) * batch + b;
+      keep(0, (t * directions + d) * batch + b, hidden, s < length ? h : room);
+      if constexpr (kCell == Cell::Lstm) {
+        keep(3, by_direction, 4 * hidden, in);
+        keep(4, by_direction, hidden, s < length ? cell : room);
+      } else if constexpr (kCell == Cell::Gru) {
+        keep(2, by_direction, 3 * hidden, in);
+        keep(3, by_direction, hidden, room);
+      }
     }
     if (c.has_output(1)) store(c.output(1).dtype, c.output(1).data, task * hidden, hidden, h);
-    if (c.has_output(2)) store(c.output(2).dtype, c.output(2).data, task * hidden, hidden, cell);
+    if (kCell == Cell::Lstm && c.has_output(2)) store(c.output(2).dtype, c.output(2).data, task * hidden, hidden, cell);
   });
   return Error::Ok;
 }

@@ -20,8 +20,8 @@ struct Rnn {
 
   static Error infer(InferContext& c, const Attrs& a) { return infer_recurrent(c, a, 1, 1); }
   static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.recurrent(); }
-  // back-propagation through time; the gates come back as optional outputs when it is written
-  static constexpr PendingGradient grad{};
+  // back through time in rnn_grad, which gives the gradient of what f gets; the rest as in lstm
+  static Error grad(Differentiator& d, const Attrs& a);
 };
 
 }  // namespace gf::op

@@ -41,6 +41,7 @@ TEST(Macs, CellsAndAttention) {
   lstm.hidden = 16;
   EXPECT_EQ(macs<op::Lstm>(lstm, {Shape(10, 3, 8), Shape(1, 64, 8), Shape(1, 64, 16)}, {Shape(10, 1, 3, 16)}),
             10u * 3 * 64 * (8 + 16));
+  EXPECT_EQ(macs<op::LstmGrad>(lstm, {}, {Shape(1, 10, 3, 64)}), 10u * 3 * 64 * 16);
   // 2 sequences, 4 heads, 5 queries of 8 numbers, 6 keys and values of 8 and 3 numbers
   EXPECT_EQ(macs<op::Attention>({}, {Shape(2, 4, 5, 8), Shape(2, 4, 6, 8), Shape(2, 4, 6, 3)}, {Shape(2, 4, 5, 3)}),
             2u * 4 * 5 * 6 * (8 + 3));

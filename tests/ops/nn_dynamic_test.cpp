@@ -322,6 +322,64 @@ TEST(NnDynamic, Recurrent) {
   check<op::Gru>(a, gru, {1, 1}, {9, 7}, {false, true, true, true}, 2e-5, 2);
 }
 
+HostTensor scaled_f32(std::vector<int64_t> shape, float scale) {
+  HostTensor t = random_f32(std::move(shape));
+  for (int64_t k = 0; k < t.count(); ++k) reinterpret_cast<float*>(t.data.data())[k] *= scale;
+  return t;
+}
+HostTensor random_lengths(const Sizes& s) {
+  HostTensor t = HostTensor::zeros(DType::I32, {s[1]});
+  for (int64_t b = 0; b < s[1]; ++b) reinterpret_cast<int32_t*>(t.data.data())[b] = static_cast<int32_t>(random_size(0, s[0]));
+  return t;
+}
+
+// Weights that change from run to run, and what gradients read.
+TEST(NnDynamic, RecurrentWhileTraining) {
+  for (const bool option : {false, true}) {
+    RecurrentAttrs a;
+    a.hidden = 21;
+    a.direction = RecurrentDirection::Both;
+    a.option = option;
+    a.clip = option ? 0.8f : 0;
+    const auto lstm = [](const Sizes& s) -> HostInputs {
+      return {random_f32({s[0], s[1], 9}), random_f32({2, 84, 9}), random_f32({2, 84, 21}), random_f32({2, 168}), random_lengths(s),
+              random_f32({2, s[1], 21}), random_f32({2, s[1], 21}), random_f32({2, 63})};
+    };
+    check<op::Lstm>(a, lstm, {1, 1}, {9, 7}, std::vector<bool>(8), 2e-5, 5);
+    const auto gru = [](const Sizes& s) -> HostInputs {
+      return {random_f32({s[0], s[1], 9}), random_f32({2, 63, 9}), random_f32({2, 63, 21}), random_f32({2, 126}), random_lengths(s)};
+    };
+    check<op::Gru>(a, gru, {1, 1}, {9, 7}, std::vector<bool>(5), 2e-5, 4);
+  }
+}
+
+TEST(NnDynamic, RecurrentBackwards) {
+  for (const bool option : {false, true}) {
+    RecurrentAttrs a;
+    a.hidden = 21;
+    a.direction = RecurrentDirection::Both;
+    a.option = option;
+    a.clip = option ? 0.8f : 0;
+    const auto lstm = [](const Sizes& s) -> HostInputs {
+      return {scaled_f32({2, 84, 21}, 0.1f), random_f32({2, s[0], s[1], 84}), random_f32({2, s[0], s[1], 21}), random_f32({2, s[1], 21}),
+              random_lengths(s), random_f32({2, 63}), random_f32({s[0], 2, s[1], 21}), random_f32({2, s[1], 21}), random_f32({2, s[1], 21})};
+    };
+    check<op::LstmGrad>(a, lstm, {1, 1}, {9, 7}, std::vector<bool>(9), 2e-5, 3);
+    const auto gru = [](const Sizes& s) -> HostInputs {
+      return {scaled_f32({2, 63, 21}, 0.1f), random_f32({2, s[0], s[1], 63}), random_f32({2, s[0], s[1], 21}),
+              random_f32({s[0], 2, s[1], 21}), random_f32({2, s[1], 21}), random_lengths(s), random_f32({s[0], 2, s[1], 21})};
+    };
+    check<op::GruGrad>(a, gru, {1, 1}, {9, 7}, std::vector<bool>(7), 2e-5, option ? 3 : 2);
+    static constexpr int64_t kRelu[] = {static_cast<int64_t>(CellActivation::Relu), static_cast<int64_t>(CellActivation::Relu)};
+    if (option) a.activations = kRelu;
+    const auto rnn = [](const Sizes& s) -> HostInputs {
+      return {scaled_f32({2, 21, 21}, 0.1f), random_f32({s[0], 2, s[1], 21}), std::nullopt, random_f32({s[0], 2, s[1], 21}),
+              random_f32({2, s[1], 21})};
+    };
+    check<op::RnnGrad>(a, rnn, {1, 1}, {9, 7}, std::vector<bool>(5), 2e-5, 2);
+  }
+}
+
 TEST(NnDynamic, Attention) {
   op::Attention::Attrs a;
   a.layout = AttentionLayout::HeadsInner;

@@ -15,14 +15,15 @@ struct CellLimits {
   float clip;  // infinity: none
   bool input_forget;
 };
+/// `values`: the gates' values as RnnArgs::gates has them, or null.
 struct RnnTable {
-  void (*lstm)(const float* gates, const float* p, const CellLimits& limits, int64_t hidden, float* c, float* h);
+  void (*lstm)(const float* gates, const float* p, const CellLimits& limits, int64_t hidden, float* c, float* h, float* values);
   /// zr: z and r inputs, complete. reset_h = r * h.
-  void (*gru_reset)(const float* zr, const CellLimits& limits, int64_t hidden, const float* h, float* reset_h);
+  void (*gru_reset)(const float* zr, const CellLimits& limits, int64_t hidden, const float* h, float* reset_h, float* values);
   /// n: input of the candidate, complete. h = (1 - z) tanh(n) + z h.
-  void (*gru_update)(const float* z, const float* n, const CellLimits& limits, int64_t hidden, float* h);
+  void (*gru_update)(const float* z, const float* n, const CellLimits& limits, int64_t hidden, float* h, float* values);
   /// linear_before_reset: x and s are the input's and the state's parts of all three gates.
-  void (*gru_linear)(const float* x, const float* s, const CellLimits& limits, int64_t hidden, float* h);
+  void (*gru_linear)(const float* x, const float* s, const CellLimits& limits, int64_t hidden, float* h, float* values);
   void (*plain[2])(const float* gates, const CellLimits& limits, int64_t hidden, float* h);  // tanh, relu
 };
 }  // namespace gf::simd
@@ -63,7 +64,7 @@ HWY_INLINE F32Vec clamp(F32Vec x, float bound) {
 }
 
 // i = s(Xi + Pi c), f = s(Xf + Pf c), c' = f c + i tanh(Xc), o = s(Xo + Po c'), h = o tanh(c')
-void lstm(const float* gates, const float* p, const CellLimits& limits, int64_t hidden, float* c, float* h) {
+void lstm(const float* gates, const float* p, const CellLimits& limits, int64_t hidden, float* c, float* h, float* values) {
   const F32Tag d;
   const float bound = limits.clip;
   const bool input_forget = limits.input_forget;
@@ -80,16 +81,23 @@ void lstm(const float* gates, const float* p, const CellLimits& limits, int64_t 
     cell = hn::MulAdd(f, cell, hn::Mul(i, g));
     if (p != nullptr) o = hn::MulAdd(lane.load(p + hidden + j), cell, o);
     o = v_sigmoid(d, clamp(o, bound));
+    if (values != nullptr) {
+      lane.store(i, values + j);
+      lane.store(o, values + hidden + j);
+      lane.store(f, values + 2 * hidden + j);
+      lane.store(g, values + 3 * hidden + j);
+    }
     lane.store(cell, c + j);
     lane.store(hn::Mul(o, v_tanh(d, cell)), h + j);
   });
 }
 
-void gru_reset(const float* zr, const CellLimits& limits, int64_t hidden, const float* h, float* reset_h) {
+void gru_reset(const float* zr, const CellLimits& limits, int64_t hidden, const float* h, float* reset_h, float* values) {
   const F32Tag d;
   const float bound = limits.clip;
   each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
     const F32Vec r = v_sigmoid(d, clamp(lane.load(zr + hidden + j), bound));
+    if (values != nullptr) lane.store(r, values + hidden + j);
     lane.store(hn::Mul(r, lane.load(h + j)), reset_h + j);
   });
 }
@@ -98,17 +106,21 @@ HWY_INLINE F32Vec blend_state(F32Vec z, F32Vec n, F32Vec h) {
   return hn::MulAdd(z, h, hn::Mul(hn::Sub(hn::Set(F32Tag(), 1.0f), z), n));
 }
 
-void gru_update(const float* z_in, const float* n_in, const CellLimits& limits, int64_t hidden, float* h) {
+void gru_update(const float* z_in, const float* n_in, const CellLimits& limits, int64_t hidden, float* h, float* values) {
   const F32Tag d;
   const float bound = limits.clip;
   each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
     const F32Vec z = v_sigmoid(d, clamp(lane.load(z_in + j), bound));
     const F32Vec n = v_tanh(d, clamp(lane.load(n_in + j), bound));
+    if (values != nullptr) {
+      lane.store(z, values + j);
+      lane.store(n, values + 2 * hidden + j);
+    }
     lane.store(blend_state(z, n, lane.load(h + j)), h + j);
   });
 }
 
-void gru_linear(const float* x, const float* s, const CellLimits& limits, int64_t hidden, float* h) {
+void gru_linear(const float* x, const float* s, const CellLimits& limits, int64_t hidden, float* h, float* values) {
   const F32Tag d;
   const float bound = limits.clip;
   each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
@@ -116,6 +128,11 @@ void gru_linear(const float* x, const float* s, const CellLimits& limits, int64_
     const F32Vec z = v_sigmoid(d, clamp(hn::Add(lane.load(x + j), lane.load(s + j)), bound));
     const F32Vec r = v_sigmoid(d, clamp(hn::Add(lane.load(x + k), lane.load(s + k)), bound));
     const F32Vec n = v_tanh(d, clamp(hn::MulAdd(r, lane.load(s + m), lane.load(x + m)), bound));
+    if (values != nullptr) {
+      lane.store(z, values + j);
+      lane.store(r, values + k);
+      lane.store(n, values + m);
+    }
     lane.store(blend_state(z, n, lane.load(h + j)), h + j);
   });
 }
@@ -273,6 +290,15 @@ struct Runner {
     product(g, a.x, packed.w, at<float>(scratch, layout.x_gates));
   }
 
+  /// Where the values of this step's gates go; null: nowhere.
+  float* values(int64_t b, int64_t s) const {
+    return a.gates == nullptr || s >= length(b) ? nullptr : a.gates + (time(b, s) * d.batch + b) * rows();
+  }
+  void keep(int64_t b, int64_t s, const float* row) const {
+    if (a.kept != nullptr)
+      std::memcpy(a.kept + (time(b, s) * d.batch + b) * d.hidden, row, static_cast<size_t>(d.hidden) * sizeof(float));
+  }
+
   /// f(b) for each sequence that is still running at step s.
   template <class F>
   void each_row(int64_t s, F&& f) const {
@@ -297,8 +323,12 @@ struct Runner {
     const float* peepholes = p[3 * d.hidden] != 0.0f ? p : nullptr;
     each_row(s, [&](int64_t b) {
       const float* row = gates() + b * rows();
-      if (d.kind == RnnKind::Lstm) table.lstm(row, peepholes, limits, d.hidden, c() + b * d.hidden, h() + b * d.hidden);
-      else table.plain[d.kind == RnnKind::Relu ? 1 : 0](row, limits, d.hidden, h() + b * d.hidden);
+      if (d.kind == RnnKind::Lstm) {
+        table.lstm(row, peepholes, limits, d.hidden, c() + b * d.hidden, h() + b * d.hidden, values(b, s));
+        keep(b, s, c() + b * d.hidden);
+        return;
+      }
+      table.plain[d.kind == RnnKind::Relu ? 1 : 0](row, limits, d.hidden, h() + b * d.hidden);
     });
   }
 
@@ -307,7 +337,8 @@ struct Runner {
     g.epilogue.bias = at<float>(a.packed, packed.state_bias);
     product(g, h(), packed.r, gates());
     each_row(s, [&](int64_t b) {
-      table.gru_linear(x_gates(b, time(b, s)), gates() + b * rows(), limits, d.hidden, h() + b * d.hidden);
+      table.gru_linear(x_gates(b, time(b, s)), gates() + b * rows(), limits, d.hidden, h() + b * d.hidden, values(b, s));
+      keep(b, s, gates() + b * rows() + 2 * d.hidden);
     });
   }
 
@@ -320,7 +351,7 @@ struct Runner {
     zr.epilogue.residual_stride = stride;
     product(zr, h(), packed.r, gates());
     for (int64_t b = 0; b < d.batch; ++b) {
-      table.gru_reset(gates() + b * rows(), limits, d.hidden, h() + b * d.hidden, reset + b * d.hidden);
+      table.gru_reset(gates() + b * rows(), limits, d.hidden, h() + b * d.hidden, reset + b * d.hidden, values(b, s));
     }
     GemmArgs candidate = state_product(d, d.hidden);
     candidate.epilogue.residual = input + 2 * d.hidden;
@@ -328,15 +359,18 @@ struct Runner {
     product(candidate, reset, packed.r_candidate, gates() + 2 * d.hidden);
     each_row(s, [&](int64_t b) {
       const float* row = gates() + b * rows();
-      table.gru_update(row, row + 2 * d.hidden, limits, d.hidden, h() + b * d.hidden);
+      table.gru_update(row, row + 2 * d.hidden, limits, d.hidden, h() + b * d.hidden, values(b, s));
+      keep(b, s, reset + b * d.hidden);
     });
   }
 
   void clear_after_end() const {
-    if (a.y == nullptr) return;
+    const auto clear = [](float* row, int64_t n) { std::memset(row, 0, static_cast<size_t>(n) * sizeof(float)); };
     for (int64_t b = 0; b < d.batch; ++b) {
       for (int64_t t = length(b); t < d.steps; ++t) {
-        std::memset(a.y + t * a.y_step + b * a.y_batch, 0, static_cast<size_t>(d.hidden) * sizeof(float));
+        if (a.y != nullptr) clear(a.y + t * a.y_step + b * a.y_batch, d.hidden);
+        if (a.gates != nullptr) clear(a.gates + (t * d.batch + b) * rows(), rows());
+        if (a.kept != nullptr) clear(a.kept + (t * d.batch + b) * d.hidden, d.hidden);
       }
     }
   }
@@ -403,7 +437,7 @@ void rnn_f32(Isa isa, const RnnDims& dims, const RnnArgs& args, void* scratch, c
 void lstm_cell(Isa isa, const float* gates, const float* p, float clip, bool input_forget, int64_t hidden, float* c,
                float* h) {
   const CellLimits limits{clip > 0 ? clip : __builtin_inff(), input_forget};
-  GF_SIMD_SELECT(isa, kRnnTable).lstm(gates, p, limits, hidden, c, h);
+  GF_SIMD_SELECT(isa, kRnnTable).lstm(gates, p, limits, hidden, c, h, nullptr);
 }
 
 }  // namespace gf::simd

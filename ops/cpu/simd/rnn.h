@@ -46,6 +46,10 @@ struct RnnArgs {
   bool input_forget = false;               ///< LSTM: f = 1 - i
   float* y = nullptr;                      ///< h of every step at y[t * y_step + b * y_batch + j], or null; steps
   int64_t y_step = 0, y_batch = 0;         ///<   beyond a sequence's length are set to 0
+  /// What a gradient reads of every step, 0 past a sequence's end, or null: values of the gates [steps, batch, gates * hidden]
+  /// (LSTM i o f g, GRU z r n), and [steps, batch, hidden] the cells (LSTM) or what r meets (GRU: r h or R h + Rb).
+  float* gates = nullptr;
+  float* kept = nullptr;
   float* last_h = nullptr;                 ///< [batch, hidden] or null
   float* last_c = nullptr;                 ///< LSTM: [batch, hidden] or null; may be initial_c's memory, as last_h
 };
