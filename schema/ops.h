@@ -74,6 +74,7 @@
 #include "schema/ops/identity.h"
 #include "schema/ops/if.h"
 #include "schema/ops/instance_norm.h"
+#include "schema/ops/inverse.h"
 #include "schema/ops/is_inf.h"
 #include "schema/ops/is_nan.h"
 #include "schema/ops/layer_norm.h"
@@ -138,6 +139,7 @@
 #include "schema/ops/rnn.h"
 #include "schema/ops/rnn_grad.h"
 #include "schema/ops/roi_align.h"
+#include "schema/ops/roi_align_grad.h"
 #include "schema/ops/rotary_embedding.h"
 #include "schema/ops/round.h"
 #include "schema/ops/scatter_elements.h"
@@ -192,7 +194,7 @@ using AllOps = OpList<  //
     op::GatherElements, op::GatherNd, op::ScatterElements, op::ScatterNd, op::TensorScatter, op::Expand, op::Tile,
     op::Pad, op::ShapeOf, op::Size, op::ConstantOfShape, op::Range, op::EyeLike, op::OneHot, op::NonZero, op::Compress,
     op::Unique, op::Trilu, op::DepthToSpace, op::SpaceToDepth, op::ReverseSequence, op::CenterCropPad, op::Col2Im,
-    op::Resize, op::NonMaxSuppression, op::RoiAlign, op::MaxRoiPool, op::GridSample, op::AffineGrid, op::Det, op::Dft,
+    op::Resize, op::NonMaxSuppression, op::RoiAlign, op::RoiAlignGrad, op::MaxRoiPool, op::GridSample, op::AffineGrid, op::Det, op::Inverse, op::Dft,
     op::Stft, op::Window, op::MelWeightMatrix, op::Einsum,
     // reductions and normalisations
     op::Softmax, op::LogSoftmax, op::Hardmax, op::ReduceSum, op::ReduceMean, op::ReduceMax, op::ReduceMin,

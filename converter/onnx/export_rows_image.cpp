@@ -81,6 +81,7 @@ void resize(Raising& r) {
 // --- detection and sampling
 
 void roi_align(Raising& r) {
+  r.refuse_outputs_from(1);
   const auto a = r.attrs<op::RoiAlign>();
   r.emit_first("RoiAlign", {r.first(0), r.in(1), r.in(2)},
                {make_attribute("output_height", a.output_height), make_attribute("output_width", a.output_width),
@@ -89,6 +90,7 @@ void roi_align(Raising& r) {
                 make_attribute("coordinate_transformation_mode", std::string(a.half_pixel ? "half_pixel" : "output_half_pixel"))});
 }
 void max_roi_pool(Raising& r) {
+  r.refuse_outputs_from(1);
   const auto a = r.attrs<op::MaxRoiPool>();
   r.emit_first("MaxRoiPool", {r.first(0), r.in(1)},
                {make_attribute("pooled_shape", std::vector<int64_t>{a.pooled_height, a.pooled_width}),

@@ -1,4 +1,4 @@
-// roi_align and max_roi_pool, channels last. Coordinates and sums in f32 (f64 for f64 tensors).
+// roi_align, its gradient and max_roi_pool, channels last. Coordinates and sums in f32 (f64 for f64 tensors).
 #include "schema/ops/roi_align.h"
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 
 #include "ops/cpu/movement.h"
 #include "schema/ops/max_roi_pool.h"
+#include "schema/ops/roi_align_grad.h"
 
 namespace gf::cpu {
 namespace {
@@ -38,6 +39,12 @@ struct RoiBins {
 };
 
 template <class C>
+C sample_at(const RoiBins<C>& bins, int d, int64_t p, int64_t i) {
+  return bins.start[d] + static_cast<C>(p) * bins.bin[d] +
+         (static_cast<C>(i) + C(0.5)) * bins.bin[d] / static_cast<C>(bins.samples[d]);
+}
+
+template <class C>
 Error read_roi(const RunContext& c, int64_t r, RoiBins<C>& bins) {
   const auto& a = c.attributes<op::RoiAlign::Attrs>();
   const C offset = a.half_pixel ? C(0.5) : C(0), scale = static_cast<C>(a.spatial_scale);
@@ -58,40 +65,54 @@ Error read_roi(const RunContext& c, int64_t r, RoiBins<C>& bins) {
   return Error::Ok;
 }
 
+/// What one bin gives for a piece of the channels; in max_mode also which element of x it is and with what weight.
+template <class C>
+struct BinResult {
+  C value[kPiece];
+  int64_t place[kPiece];
+  C weight[kPiece];
+};
+
 // One bin: channels [from, from + count) of output pixel (ph, pw).
 template <class C>
 void align_bin(const TensorView& x, const RoiBins<C>& bins, int64_t batch, int64_t ph, int64_t pw, bool max_mode,
-               int64_t from, int64_t count, C* result) {
+               int64_t from, int64_t count, BinResult<C>& bin) {
   const int64_t height = x.shape[1], width = x.shape[2], channels = x.shape[3];
   bool first = true;
-  for (int64_t i = 0; i < count; ++i) result[i] = 0;
-  const auto sample_at = [&bins](int d, int64_t p, int64_t i) {
-    return bins.start[d] + static_cast<C>(p) * bins.bin[d] +
-           (static_cast<C>(i) + C(0.5)) * bins.bin[d] / static_cast<C>(bins.samples[d]);
-  };
+  C* result = bin.value;
+  for (int64_t i = 0; i < count; ++i) {
+    result[i] = bin.weight[i] = 0;
+    bin.place[i] = -1;
+  }
   for (int64_t iy = 0; iy < bins.samples[0]; ++iy) {
     int64_t row[2];
     C row_weight[2];
-    const bool row_inside = corners(sample_at(0, ph, iy), height, row, row_weight);
+    const bool row_inside = corners(sample_at(bins, 0, ph, iy), height, row, row_weight);
     if (!row_inside && !max_mode) continue;
     for (int64_t ix = 0; ix < bins.samples[1]; ++ix) {
       int64_t column[2];
       C column_weight[2];
-      const bool inside = row_inside && corners(sample_at(1, pw, ix), width, column, column_weight);
+      const bool inside = row_inside && corners(sample_at(bins, 1, pw, ix), width, column, column_weight);
+      const auto take = [&](int64_t i, C value, int64_t place, C w) {  // max_mode: the first of equal ones stays
+        if (!first && !(result[i] < value)) return;
+        result[i] = value;
+        bin.place[i] = place;
+        bin.weight[i] = w;
+      };
+      for (int64_t i = 0; max_mode && !inside && i < count; ++i) take(i, 0, -1, 0);
       C sample[kPiece] = {};
       for (int k = 0; inside && k < 4; ++k) {
         C corner[kPiece];
-        load(x.dtype, x.data, ((batch * height + row[k / 2]) * width + column[k % 2]) * channels + from, 1, count, corner);
+        const int64_t place = ((batch * height + row[k / 2]) * width + column[k % 2]) * channels + from;
+        load(x.dtype, x.data, place, 1, count, corner);
         const C w = row_weight[k / 2] * column_weight[k % 2];
         for (int64_t i = 0; i < count; ++i) {
-          if (max_mode) sample[i] = k == 0 ? w * corner[i] : std::max(sample[i], w * corner[i]);
+          if (max_mode) take(i, w * corner[i], place + i, w);
           else sample[i] += w * corner[i];
         }
+        first = false;
       }
-      for (int64_t i = 0; i < count; ++i) {
-        if (!max_mode) result[i] += sample[i];
-        else result[i] = first ? sample[i] : std::max(result[i], sample[i]);
-      }
+      for (int64_t i = 0; !max_mode && i < count; ++i) result[i] += sample[i];
       first = false;
     }
   }
@@ -100,15 +121,20 @@ void align_bin(const TensorView& x, const RoiBins<C>& bins, int64_t batch, int64
     for (int64_t i = 0; i < count; ++i) result[i] /= static_cast<C>(total);
 }
 
+Error check_batches(const RunContext& c, int64_t images) {
+  for (int64_t r = 0; r < c.input(2).count(); ++r) {
+    const int64_t batch = index_at(c.input(2), r);
+    if (batch < 0 || batch >= images) return index_error(c, batch, r, 0, images);
+  }
+  return Error::Ok;
+}
+
 Error run_roi_align(RunContext& c) {
   const auto& a = c.attributes<op::RoiAlign::Attrs>();
   const TensorView& x = c.input(0);
   TensorView& y = c.output(0);
   const int64_t rois = y.shape[0], channels = x.shape[3], bins_per_roi = a.output_height * a.output_width;
-  for (int64_t r = 0; r < rois; ++r) {
-    const int64_t batch = index_at(c.input(2), r);
-    if (batch < 0 || batch >= x.shape[0]) return index_error(c, batch, r, 0, x.shape[0]);
-  }
+  GF_TRY(check_batches(c, x.shape[0]));
   if (y.count() == 0) return Error::Ok;
   if (x.shape[1] == 0 || x.shape[2] == 0)
     return GF_FAIL(c.detail, Error::BadData, c.node, "the feature map is empty");
@@ -119,12 +145,81 @@ Error run_roi_align(RunContext& c) {
       c.parallel(bins_per_roi, [&](int64_t b, int) {
         for (int64_t from = 0; from < channels; from += kPiece) {
           const int64_t n = std::min(kPiece, channels - from);
-          C result[kPiece];
-          align_bin(x, bins, index_at(c.input(2), r), b / a.output_width, b % a.output_width, a.max_mode, from, n, result);
-          store(y.dtype, y.data, (r * bins_per_roi + b) * channels + from, n, result);
+          BinResult<C> bin;
+          align_bin(x, bins, index_at(c.input(2), r), b / a.output_width, b % a.output_width, a.max_mode, from, n, bin);
+          const int64_t at = (r * bins_per_roi + b) * channels + from;
+          store(y.dtype, y.data, at, n, bin.value);
+          if (c.has_output(1)) std::copy_n(bin.place, n, c.output(1).as<int64_t>() + at);
+          if (c.has_output(2)) store(y.dtype, c.output(2).data, at, n, bin.weight);
         }
       });
     }
+    return Error::Ok;
+  });
+}
+
+// A task sums a piece of the channels of one image over all its rois in their order, so any split gives the same bits.
+constexpr int64_t kGradPiece = 16;
+
+Error prepare_roi_align_grad(const NodeView& node, KernelPlan& plan) {
+  const Shape& x = node.input(3).shape;
+  int64_t bytes = 0;
+  const int64_t sizes[] = {x[1], x[2], kGradPiece, static_cast<int64_t>(sizeof(double))};
+  if (!count_checked(sizes, bytes)) return plan.refuse("the feature map is too large");
+  plan.scratch_bytes_per_worker = static_cast<uint64_t>(bytes);
+  return Error::Ok;
+}
+
+// Adds the gradient of bin (ph, pw) to the features that it read: channels [0, count) of sums [H, W, kGradPiece].
+template <class C>
+void spread_bin(const RoiBins<C>& bins, const Shape& x, int64_t ph, int64_t pw, const C* dy, int64_t count, double* sums) {
+  const int64_t total = std::max<int64_t>(bins.samples[0] * bins.samples[1], 1);
+  for (int64_t iy = 0; iy < bins.samples[0]; ++iy) {
+    int64_t row[2];
+    C row_weight[2];
+    if (!corners(sample_at(bins, 0, ph, iy), x[1], row, row_weight)) continue;
+    for (int64_t ix = 0; ix < bins.samples[1]; ++ix) {
+      int64_t column[2];
+      C column_weight[2];
+      if (!corners(sample_at(bins, 1, pw, ix), x[2], column, column_weight)) continue;
+      for (int k = 0; k < 4; ++k) {
+        const double w = static_cast<double>(row_weight[k / 2] * column_weight[k % 2]) / static_cast<double>(total);
+        double* to = sums + (row[k / 2] * x[2] + column[k % 2]) * kGradPiece;
+        for (int64_t i = 0; i < count; ++i) to[i] += w * static_cast<double>(dy[i]);
+      }
+    }
+  }
+}
+
+Error run_roi_align_grad(RunContext& c) {
+  const auto& a = c.attributes<op::RoiAlign::Attrs>();
+  const TensorView& dy = c.input(0);
+  TensorView& dx = c.output(0);
+  const Shape& x = dx.shape;
+  const int64_t channels = x[3], pieces = (channels + kGradPiece - 1) / kGradPiece, bins_per_roi = a.output_height * a.output_width;
+  GF_TRY(check_batches(c, x[0]));
+  if (dx.count() == 0) return Error::Ok;
+  return dispatch_float(dx.dtype, [&]<class C>() {
+    for (int64_t r = 0; r < dy.shape[0]; ++r) {
+      RoiBins<C> bins;
+      GF_TRY(read_roi(c, r, bins));
+    }
+    c.parallel(x[0] * pieces, [&](int64_t task, int worker) {
+      const int64_t image = task / pieces, from = task % pieces * kGradPiece, count = std::min(kGradPiece, channels - from);
+      auto* sums = c.scratch_of<double>(worker);
+      std::fill_n(sums, x[1] * x[2] * kGradPiece, 0.0);
+      for (int64_t r = 0; r < dy.shape[0]; ++r) {
+        RoiBins<C> bins;
+        if (index_at(c.input(2), r) != image || read_roi(c, r, bins) != Error::Ok) continue;
+        for (int64_t b = 0; b < bins_per_roi; ++b) {
+          C piece[kGradPiece];
+          load(dy.dtype, dy.data, (r * bins_per_roi + b) * channels + from, 1, count, piece);
+          spread_bin(bins, x, b / a.output_width, b % a.output_width, piece, count, sums);
+        }
+      }
+      for (int64_t p = 0; p < x[1] * x[2]; ++p)
+        store(dx.dtype, dx.data, (image * x[1] * x[2] + p) * channels + from, count, sums + p * kGradPiece);
+    });
     return Error::Ok;
   });
 }
@@ -160,12 +255,20 @@ Error run_max_roi_pool(RunContext& c) {
       for (int64_t from = 0; from < channels; from += kPiece) {
         const int64_t n = std::min(kPiece, channels - from);
         C best[kPiece] = {}, values[kPiece];
+        int64_t place[kPiece];
+        std::fill_n(place, n, int64_t{-1});
         for (int64_t h = top; h < bottom; ++h)
           for (int64_t w = left; w < right; ++w) {
-            load(x.dtype, x.data, ((batch * x.shape[1] + h) * x.shape[2] + w) * channels + from, 1, n, values);
+            const int64_t at = ((batch * x.shape[1] + h) * x.shape[2] + w) * channels + from;
+            load(x.dtype, x.data, at, 1, n, values);
             const bool first = h == top && w == left;
-            for (int64_t i = 0; i < n; ++i) best[i] = first || values[i] > best[i] || values[i] != values[i] ? values[i] : best[i];
+            for (int64_t i = 0; i < n; ++i) {
+              if (!first && !(values[i] > best[i]) && values[i] == values[i]) continue;
+              best[i] = values[i];
+              place[i] = at + i;
+            }
           }
+        if (c.has_output(1)) std::copy_n(place, n, c.output(1).as<int64_t>() + task * channels + from);
         store(y.dtype, y.data, task * channels + from, n, best);
       }
     });
@@ -175,9 +278,14 @@ Error run_max_roi_pool(RunContext& c) {
 
 }  // namespace
 
-extern const Kernel roi_align_kernel, max_roi_pool_kernel;
+extern const Kernel roi_align_kernel, roi_align_grad_kernel, max_roi_pool_kernel;
 const Kernel roi_align_kernel{
     .op = op::RoiAlign::info.id, .name = "roi_align_portable", .rank = 1, .prepare = prepare_any, .run = run_roi_align};
+const Kernel roi_align_grad_kernel{.op = op::RoiAlignGrad::info.id,
+                                   .name = "roi_align_grad_portable",
+                                   .rank = 1,
+                                   .prepare = prepare_roi_align_grad,
+                                   .run = run_roi_align_grad};
 const Kernel max_roi_pool_kernel{.op = op::MaxRoiPool::info.id,
                                  .name = "max_roi_pool_portable",
                                  .rank = 1,

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "schema/conv_infer.h"
+#include "schema/formula.h"
 
 namespace gf::op {
 
@@ -43,7 +44,8 @@ struct DeformConv {
   }
   static uint64_t macs(const NodeShapes& s, const Attrs&) { return s.conv(s.output_volume(), 1); }
   // chain rule through the bilinear reads, as torchvision.ops.deform_conv2d
-  static constexpr PendingGradient grad{};
+  static constexpr GradientOfExpansion grad{};
+  static Error formula(Expander& e, const Attrs& a);
 
  private:
   static Error check_map(InferContext& c, int i, const DimShape& out, Dim channels, const char* what) {

@@ -18,7 +18,7 @@ struct Det {
     out.rank -= 2;
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = dy * y * inverse(x)^T
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy * y * inverse(x)^T
 };
 
 }  // namespace gf::op

@@ -49,7 +49,7 @@ struct Dft {
     out[out.rank - 1] = a.onesided && a.inverse ? 1 : 2;
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = the conjugate transform of dy
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = the conjugate transform of dy
 
  private:
   // The axis is decided while running: every length may be the transformed one.

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "schema/list_input.h"
-#include "schema/op.h"
+#include "schema/formula.h"
 
 namespace gf {
 
@@ -40,7 +40,9 @@ struct GridSample {
       if (c.shape(0)[d].hi == 0) return c.fail(Error::ShapeMismatch, "spatial axis %d is empty", d);
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = dy spread with the weights; d grid = dy times the weights' slopes
+  // dx = dy spread with the weights; d grid = dy times the weights' slopes
+  static constexpr GradientOfExpansion grad{};
+  static Error formula(Expander& e, const Attrs& a);
 };
 
 }  // namespace op

@@ -7,7 +7,7 @@
 // [batch, length, kv_heads or kv_heads * k_dim] (gated), beta [batch, length, kv_heads or 1] (delta). Outputs y and S.
 #pragma once
 
-#include "schema/op.h"
+#include "schema/formula.h"
 
 namespace gf {
 
@@ -67,8 +67,9 @@ struct LinearAttention {
     GF_TRY(c.set(0, c.dtype(0), out));
     return c.set(1, c.has_input(3) ? c.dtype(3) : c.dtype(0), state);
   }
-  // backward in time, with the state of each step kept or recomputed; written with the other recurrences
-  static constexpr PendingGradient grad{};
+  // back through the steps one by one
+  static constexpr GradientOfExpansion grad{};
+  static Error formula(Expander& e, const Attrs& a);
 
  private:
   static Error head_dim(InferContext& c, int i, int64_t heads, Dim& dim) {

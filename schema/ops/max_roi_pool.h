@@ -1,5 +1,6 @@
 // max_roi_pool: maxima of a box cut in bins (Girshick 2015; ONNX MaxRoiPool), channels last: x [N, H, W, C], rois
-// [R, 5] as batch x1 y1 x2 y2 -> [R, pooled height, pooled width, C].
+// [R, 5] as batch x1 y1 x2 y2 -> [R, pooled height, pooled width, C]; when read, for gradients: flat index in x of each maximum
+// (-1: the bin is empty).
 #pragma once
 
 #include "schema/list_input.h"
@@ -9,7 +10,7 @@ namespace gf::op {
 
 struct MaxRoiPool {
   static constexpr OpInfo info{
-      .id = 203, .name = "max_roi_pool", .min_inputs = 2, .max_inputs = 2, .flags = kOpDataErrors};
+      .id = 203, .name = "max_roi_pool", .min_inputs = 2, .max_inputs = 2, .min_outputs = 1, .max_outputs = 2, .flags = kOpDataErrors};
   struct Attrs {
     int64_t pooled_height = 1;
     int64_t pooled_width = 1;
@@ -31,9 +32,10 @@ struct MaxRoiPool {
     out.push(a.pooled_height);
     out.push(a.pooled_width);
     out.push(c.shape(0)[3]);
+    GF_TRY(c.set(1, DType::I64, out));
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = dy at the place of each maximum
+  static Error grad(Differentiator& d, const Attrs& a);  // dx = dy at the place of each maximum; rois have none, as in torchvision
 };
 
 }  // namespace gf::op

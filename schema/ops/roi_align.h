@@ -1,5 +1,6 @@
 // roi_align: features of boxes sampled on a regular grid of bins (He et al. 2017; ONNX RoiAlign-16), channels last:
-// x [N, H, W, C], rois [R, 4] as x1 y1 x2 y2, batch index [R] -> [R, output_height, output_width, C].
+// x [N, H, W, C], rois [R, 4] as x1 y1 x2 y2, batch index [R] -> [R, output_height, output_width, C]. With max_mode, when read,
+// for gradients: flat index in x of each maximum (-1: none) and the weight that it has.
 #pragma once
 
 #include "schema/list_input.h"
@@ -9,7 +10,7 @@ namespace gf::op {
 
 struct RoiAlign {
   static constexpr OpInfo info{
-      .id = 202, .name = "roi_align", .min_inputs = 3, .max_inputs = 3, .flags = kOpDataErrors};
+      .id = 202, .name = "roi_align", .min_inputs = 3, .max_inputs = 3, .min_outputs = 1, .max_outputs = 3, .flags = kOpDataErrors};
   struct Attrs {
     int64_t output_height = 1;
     int64_t output_width = 1;
@@ -40,9 +41,14 @@ struct RoiAlign {
     out.push(a.output_height);
     out.push(a.output_width);
     out.push(c.shape(0)[3]);
+    if ((c.has_output(1) || c.has_output(2)) && !a.max_mode)
+      return c.fail(Error::InvalidArgument, "places of maxima are for max_mode");
+    GF_TRY(c.set(1, DType::I64, out));
+    GF_TRY(c.set(2, c.dtype(0), out));
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = dy spread with the sampling weights (mean mode)
+  // dx = dy spread with the sampling weights (roi_align_grad), or to the maxima; rois have none, as in torchvision
+  static Error grad(Differentiator& d, const Attrs& a);
 };
 
 }  // namespace gf::op

@@ -49,7 +49,8 @@ struct Stft {
     out.push(2);
     return c.set(0, c.dtype(0), out);
   }
-  static constexpr PendingGradient grad{};  // dx = windows of the conjugate transforms of dy, added where they overlap
+  // dx = windows of the conjugate transforms of dy, added where they overlap
+  static Error grad(Differentiator& d, const Attrs& a);
 };
 
 }  // namespace gf::op

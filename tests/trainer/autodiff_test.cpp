@@ -155,12 +155,12 @@ TEST(Autodiff, ErrorsNameOpAndPlace) {
   }
   {
     GradNet n;
-    const auto x = n.x({2, 2});
-    n.b.set_origin("d", "Det 'd'");
-    const auto y = n.b.add<op::Det>({x});
-    const std::string text = failure(Error::Unsupported, [&] { backward(n.entry, y, {{x}}); });
-    EXPECT_NE(text.find("Det 'd'"), std::string::npos) << text;
-    EXPECT_NE(text.find("det"), std::string::npos) << text;
+    const auto x = n.x({2, 2, 2}), axis = n.indices({}, {1});
+    n.b.set_origin("d", "DFT 'd'");
+    const auto y = n.b.add<op::Dft>({x, ir::kNoValue, axis});
+    const std::string text = failure(Error::Unsupported, [&] { gradients(n.entry, {{y}}, {}, {{x}}); });
+    EXPECT_NE(text.find("DFT 'd'"), std::string::npos) << text;
+    EXPECT_NE(text.find("along an unknown axis"), std::string::npos) << text;
   }
 }
 

@@ -71,6 +71,64 @@ case("kink_reduce_max", lambda x: x.amax(1), dict(x=torch.tensor([[1.0, 3, 3, 2]
 case("kink_pow", lambda x, e: x**e, dict(x=torch.tensor([0.0, 0, 2, 3, 0.5]).double(), e=torch.tensor([2.0, 0, 0, -1, 1.5]).double()))
 case("kink_prod", lambda x: x.prod(1), dict(x=torch.tensor([[2.0, 0, 3], [0, 0, 5], [1, 2, 3]]).double()))
 
+
+def reorder(w, h, order):
+    """Blocks of h rows in another order."""
+    return torch.cat([w[k * h:(k + 1) * h] for k in order])
+
+
+def recurrent(kind, x, layers, h0, c0=None, **options):
+    """nn.LSTM, nn.GRU or nn.RNN with weights in ONNX's order: per layer w, r, b with a first axis of directions."""
+    directions, h = layers[0][1].shape[0], layers[0][1].shape[2]
+    order = {torch.nn.LSTM: [0, 2, 3, 1], torch.nn.GRU: [1, 0, 2], torch.nn.RNN: [0]}[kind]  # ONNX: i o f c; z r h
+    m = kind(x.shape[2], h, len(layers), bidirectional=directions == 2, **options).double()
+    weights = {}
+    for k, (w, r, b) in enumerate(layers):
+        for d in range(directions):
+            end = f"_l{k}" + ("_reverse" if d else "")
+            rows = w.shape[1]
+            weights["weight_ih" + end] = reorder(w[d], h, order)
+            weights["weight_hh" + end] = reorder(r[d], h, order)
+            weights["bias_ih" + end] = reorder(b[d][:rows], h, order)
+            weights["bias_hh" + end] = reorder(b[d][rows:], h, order)
+    rest = torch.zeros(directions * (len(layers) - 1), *h0.shape[1:]).double()
+    state = torch.cat([h0, rest])
+    if c0 is not None:
+        state = (state, torch.cat([c0, rest]))
+    y, last = torch.func.functional_call(m, weights, (x, state))
+    lasts = last if c0 is not None else (last,)
+    return torch.cat([t[-directions:].reshape(-1) if t is not y else t.reshape(-1) for t in (y, *lasts)])
+
+
+def cell_inputs(gates, inputs, h, directions):
+    def small(*shape):
+        return steps(*shape, low=-0.75, high=0.75)
+    return {k: v for n, width in enumerate(inputs) for k, v in
+            {f"w{n}": small(directions, gates * h, width), f"r{n}": small(directions, gates * h, h),
+             f"b{n}": small(directions, 2 * gates * h)}.items()}
+
+
+case("lstm", lambda x, h, c, w0, r0, b0, w1, r1, b1: recurrent(torch.nn.LSTM, x, [(w0, r0, b0), (w1, r1, b1)], h, c),
+     dict(x=steps(5, 3, 4), h=steps(2, 3, 5), c=steps(2, 3, 5)) | cell_inputs(4, [4, 10], 5, 2))
+case("gru", lambda x, h, w0, r0, b0, w1, r1, b1: recurrent(torch.nn.GRU, x, [(w0, r0, b0), (w1, r1, b1)], h),
+     dict(x=steps(5, 3, 4), h=steps(2, 3, 5)) | cell_inputs(3, [4, 10], 5, 2))
+for f in ("tanh", "relu"):
+    case("rnn_" + f, lambda x, h, w0, r0, b0, f=f: recurrent(torch.nn.RNN, x, [(w0, r0, b0)], h, nonlinearity=f),
+         dict(x=steps(6, 2, 3), h=steps(1, 2, 5)) | cell_inputs(1, [3], 5, 1))
+for mode in ("bilinear", "bicubic"):
+    for padding in ("zeros", "border", "reflection"):
+        if (mode, padding) == ("bicubic", "border"):
+            continue  # ONNX moves the coordinate to the border, PyTorch only the pixels around it
+        case(f"grid_sample_{mode}_{padding}",
+             lambda x, g, m=mode, p=padding: last(F.grid_sample(first(x), g, m, p, align_corners=False)),
+             dict(x=steps(1, 4, 5, 2), g=(steps(1, 3, 3, 2, low=-1.4, high=1.4) + 1 / 512)))
+case("rfft", lambda x: torch.view_as_real(torch.fft.rfft(x)), dict(x=steps(3, 6)))
+case("irfft", lambda x: torch.fft.irfft(torch.view_as_complex(x), n=7), dict(x=steps(2, 4, 2)))
+case("stft", lambda x, w: torch.view_as_real(torch.stft(x, 6, 2, 6, w, center=False, return_complex=True)).movedim(1, 2),
+     dict(x=steps(2, 14), w=steps(6)))
+case("det", lambda x: torch.linalg.det(x), dict(x=steps(2, 4, 4)))
+case("det_singular", lambda x: torch.linalg.det(x), dict(x=torch.tensor([[[1.0, 2], [2, 4]], [[0, 0], [0, 0]]]).double()))
+
 out = pathlib.Path(__file__).parent / "data" / "gradients.json"
 out.parent.mkdir(exist_ok=True)
 out.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")

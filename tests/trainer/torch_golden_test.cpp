@@ -167,6 +167,66 @@ TEST(TorchGradients, KinksAndTies) {
   unary<op::ReduceProd>("kink_prod", {.axes = kRows, .keepdims = false});
 }
 
+// A stack of recurrent layers, each reading the last one's outputs; all outputs of the last one in a row.
+template <class Op>
+void recurrent(const std::string& name, int layers, int64_t directions, op::Lstm::Attrs a) {
+  a.hidden = 5;
+  if (directions == 2) a.direction = RecurrentDirection::Both;
+  expect_like_torch(name, [&](Net& n, const Inputs& in) {
+    ir::ValueId x = in.at("x");
+    std::vector<ir::ValueId> outputs;
+    for (int k = 0; k < layers; ++k) {
+      const std::string number = std::to_string(k);
+      std::vector<ir::ValueId> inputs{x, in.at("w" + number), in.at("r" + number), in.at("b" + number), ir::kNoValue};
+      for (const char* state : {"h", "c"})
+        if (k == 0 && in.contains(state)) inputs.push_back(in.at(state));
+      outputs = n.b.node<Op>(inputs, a, in.contains("c") ? 3 : 2).outputs;
+      x = n.b.reshape(n.b.transpose(outputs[0], List{0, 2, 1, 3}), List{0, 0, directions * a.hidden});
+    }
+    outputs[0] = x;
+    for (ir::ValueId& v : outputs) v = n.b.reshape(v, List{-1});
+    return n.b.add<op::Concat>(outputs, {.axis = 0});
+  });
+}
+
+TEST(TorchGradients, Recurrent) {
+  recurrent<op::Lstm>("lstm", 2, 2, {});
+  op::Gru::Attrs linear;
+  linear.option = true;
+  recurrent<op::Gru>("gru", 2, 2, linear);
+  recurrent<op::Rnn>("rnn_tanh", 1, 1, {});
+  static constexpr int64_t kRelu[] = {static_cast<int64_t>(CellActivation::Relu)};
+  op::Rnn::Attrs relu;
+  relu.activations = kRelu;
+  recurrent<op::Rnn>("rnn_relu", 1, 1, relu);
+}
+
+TEST(TorchGradients, GridSample) {
+  const char* const modes[] = {"bilinear", "", "bicubic"};
+  const char* const paddings[] = {"zeros", "border", "reflection"};
+  for (const int mode : {0, 2})
+    for (const int padding : {0, 1, 2}) {
+      if (mode == 2 && padding == 1) continue;  // ONNX differs from PyTorch
+      expect_like_torch(std::string("grid_sample_") + modes[mode] + "_" + paddings[padding], [&](Net& n, const Inputs& in) {
+        return n.b.add<op::GridSample>({in.at("x"), in.at("g")},
+                                       {.mode = static_cast<GridMode>(mode), .padding = static_cast<GridPadding>(padding)});
+      });
+    }
+}
+
+TEST(TorchGradients, TransformsAndDeterminants) {
+  const auto with_parts = [](Net& n, ir::ValueId x) { return n.b.reshape(x, List{0, 0, 1}); };
+  expect_like_torch("rfft", [&](Net& n, const Inputs& in) { return n.b.add<op::Dft>({with_parts(n, in.at("x"))}, {.onesided = true}); });
+  expect_like_torch("irfft", [&](Net& n, const Inputs& in) {
+    return n.b.reshape(n.b.add<op::Dft>({in.at("x"), n.b.int_scalar(7)}, {.inverse = true, .onesided = true}), List{0, 0});
+  });
+  expect_like_torch("stft", [&](Net& n, const Inputs& in) {
+    return n.b.add<op::Stft>({with_parts(n, in.at("x")), n.b.int_scalar(2), in.at("w")});
+  });
+  unary<op::Det>("det");
+  unary<op::Det>("det_singular");
+}
+
 TEST(TorchGradients, EveryCaseWasCompared) {
   const auto* all = testing::UnitTest::GetInstance();
   if (all->test_to_run_count() != all->total_test_count()) GTEST_SKIP() << "other tests of this group were filtered out";
