@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kChunk = 128;
 // Rows of `hidden` doubles that a task needs.
-constexpr int64_t kLstmRows = 17, kGruRows = 16, kRnnRows = 4;
+constexpr int64_t kLstmRows = 18, kGruRows = 16, kRnnRows = 4;
 
 template <int64_t kRows>
 Error prepare(const NodeView& node, KernelPlan& plan) {

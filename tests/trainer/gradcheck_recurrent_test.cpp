@@ -116,6 +116,34 @@ TEST(Gradcheck, RecurrentActivationWithoutASlope) {
   }
 }
 
+// The walks as ops of their own: any numbers may stand for what the forward op kept.
+TEST(Gradcheck, RecurrentWalks) {
+  for (const bool option : {false, true}) {
+    SCOPED_TRACE(option);
+    op::Lstm::Attrs a;
+    a.hidden = kHidden;
+    a.direction = RecurrentDirection::Both;
+    a.option = option;
+    const auto lengths = [](GradNet& n) { return n.given({kBatch}, io::Array::from(std::vector<int32_t>{2, kSteps}, {kBatch})); };
+    const auto r = [](GradNet& n, int64_t gates) { return n.x({2, gates * kHidden, kHidden}, -1, 1); };
+    const auto steps = [](GradNet& n, int64_t gates) { return n.x({2, kSteps, kBatch, gates * kHidden}, 0.1, 0.9); };
+    const auto y = [](GradNet& n) { return n.x({kSteps, 2, kBatch, kHidden}, -1, 1); };
+    const auto state = [](GradNet& n) { return n.x({2, kBatch, kHidden}, -1, 1); };
+    expect_gradients([&](GradNet& n) {
+      const auto p = n.x({2, 3 * kHidden}, -1, 1);
+      for (const ir::ValueId v : n.b.node<op::LstmGrad>({r(n, 4), steps(n, 4), steps(n, 1), state(n), lengths(n), p, y(n), state(n), state(n), steps(n, 4), steps(n, 1)}, a, 3).outputs)
+        n.y(v);
+    });
+    expect_gradients([&](GradNet& n) {
+      for (const ir::ValueId v : n.b.node<op::GruGrad>({r(n, 3), steps(n, 3), steps(n, 1), y(n), state(n), lengths(n), y(n), state(n), steps(n, 3), steps(n, 1)}, a, option ? 3 : 2).outputs)
+        n.y(v);
+    });
+    expect_gradients([&](GradNet& n) {
+      for (const ir::ValueId v : n.b.node<op::RnnGrad>({r(n, 1), y(n), lengths(n), y(n), state(n)}, a, 2).outputs) n.y(v);
+    });
+  }
+}
+
 TEST(Gradcheck, RecurrentStepsOfAnyNumber) {
   GradcheckOptions options;
   options.forward_mode = false;  // its formula needs to know how many steps there are
