@@ -48,6 +48,11 @@ Tensor Generator::normal(Shape64 shape, double mean, double deviation) {
   return floats(v, std::move(shape));
 }
 
+uint64_t Generator::next_key() {
+  const PhiloxBlock words = philox4x32(~uint64_t{0}, draws_++, seed_);
+  return static_cast<uint64_t>(words[0]) << 32 | words[1];
+}
+
 Generator& default_generator() {
   static Generator g(0);
   return g;

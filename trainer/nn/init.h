@@ -15,6 +15,8 @@ class Generator {
   /// Uniform in [low, high), normal: float32.
   Tensor uniform(Shape64 shape, double low, double high);
   Tensor normal(Shape64 shape, double mean, double deviation);
+  /// A key for a sequence of its own (a dropout layer's masks).
+  uint64_t next_key();
   uint64_t seed() const { return seed_; }
   /// Tensors drawn so far: with the seed, all there is to restore.
   uint64_t draws() const { return draws_; }

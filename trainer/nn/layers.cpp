@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "runtime/core/exception.h"
+#include "schema/ops/dropout.h"
 #include "trainer/nn/init.h"
 
 namespace gf::nn {
@@ -36,6 +37,38 @@ LayerNorm::LayerNorm(Shape64 shape, double eps) : eps_(eps) {
 }
 
 RMSNorm::RMSNorm(Shape64 shape, double eps) : eps_(eps) { weight = register_parameter("weight", Tensor::ones(std::move(shape))); }
+
+BatchNorm2d::BatchNorm2d(int64_t channels, const BatchNormOptions& options) : options_(options) {
+  weight = register_parameter("weight", Tensor::ones({channels}));
+  bias = register_parameter("bias", Tensor::zeros({channels}));
+  running_mean = register_buffer("running_mean", Tensor::zeros({channels}));
+  running_var = register_buffer("running_var", Tensor::ones({channels}));
+}
+
+Tensor BatchNorm2d::forward(const Tensor& x) {
+  if (x.rank() != 4 || x.size(1) != weight.size(0))
+    throw Exception(Error::ShapeMismatch, "BatchNorm2d: the image has shape " + io::shape_text(x.shape()) + "; [N, " + std::to_string(weight.size(0)) + ", H, W] is needed");
+  const auto per_channel = [](const Tensor& t) { return reshape(t, {1, t.size(0), 1, 1}); };
+  if (!is_training())
+    return (x - per_channel(running_mean)) / sqrt(per_channel(running_var) + options_.eps) * per_channel(weight) + per_channel(bias);
+  const Tensor m = mean(x, {0, 2, 3}, true), centred = x - m, var = mean(centred * centred, {0, 2, 3}, true);
+  const double n = static_cast<double>(x.numel() / x.size(1)), old = 1 - options_.momentum;
+  {
+    const no_grad off;
+    running_mean.follow(running_mean * old + reshape(m, {x.size(1)}) * options_.momentum);
+    running_var.follow(running_var * old + reshape(var, {x.size(1)}) * (options_.momentum * n / (n > 1 ? n - 1 : 1)));
+  }
+  return centred / sqrt(var + options_.eps) * per_channel(weight) + per_channel(bias);
+}
+
+Dropout::Dropout(double p) : p_(p), key_(static_cast<int64_t>(default_generator().next_key())) {
+  if (!(p >= 0 && p < 1)) throw Exception(Error::InvalidArgument, "Dropout: probability " + std::to_string(p) + " is outside [0, 1)");
+}
+
+Tensor Dropout::forward(const Tensor& x) {
+  if (!is_training() || p_ == 0) return x;
+  return apply<op::Dropout>({x, Tensor::from<int64_t>({draws_++}, {})}, {.ratio = static_cast<float>(p_), .training = true, .seed = key_});
+}
 
 Embedding::Embedding(int64_t count, int64_t dim) { weight = register_parameter("weight", init::normal({count, dim})); }
 

@@ -52,6 +52,34 @@ class RMSNorm final : public Module {
   double eps_;
 };
 
+struct BatchNormOptions {
+  double eps = 1e-5;
+  double momentum = 0.1;   ///< part of the batch's statistics in the running ones
+};
+/// Images [N, C, H, W], per channel (Ioffe and Szegedy 2015). Training: by the batch's mean and biased variance, and the running ones take
+/// them in (the variance unbiased); evaluation: by the running ones.
+class BatchNorm2d final : public Module {
+ public:
+  explicit BatchNorm2d(int64_t channels, const BatchNormOptions& options = {});
+  Tensor forward(const Tensor& x) override;
+  Tensor weight, bias, running_mean, running_var;  ///< [C]
+
+ private:
+  BatchNormOptions options_;
+};
+
+/// Training: elements are zero with probability p, the others divided by 1 - p; evaluation: x itself. The mask comes from Philox: one key
+/// per layer, one draw per call.
+class Dropout final : public Module {
+ public:
+  explicit Dropout(double p = 0.5);
+  Tensor forward(const Tensor& x) override;
+
+ private:
+  double p_;
+  int64_t key_, draws_ = 0;
+};
+
 /// Rows of a table by integers.
 class Embedding final : public Module {
  public:

@@ -59,15 +59,28 @@ double Tensor::item() const {
   return lazy::host(variable().content).as<double>()[0];
 }
 
+namespace {
+
+void replace(const std::shared_ptr<Variable>& v, ContentPtr next, const char* function) {
+  const lazy::Content& now = *v->content;
+  if (next->shape != now.shape)
+    throw Exception(Error::ShapeMismatch, std::string(function) + "(): shape " + io::shape_text(next->shape) + " to a tensor of " + io::shape_text(now.shape));
+  if (next->dtype != now.dtype)
+    throw Exception(Error::TypeMismatch, std::string(function) + "(): " + dtype_name(next->dtype) + " to a tensor of " + dtype_name(now.dtype));
+  if (now.history || next->history) throw Exception(Error::InvalidArgument, std::string(function) + "(): gradients would lead through it; use no_grad");
+  next->leaf = v;
+  v->content = std::move(next);
+}
+
+}  // namespace
+
 void Tensor::assign(io::Array array) {
-  Variable& v = variable();
-  if (array.shape != v.content->shape)
-    throw Exception(Error::ShapeMismatch, "assign(): shape " + io::shape_text(array.shape) + " to a tensor of " + io::shape_text(v.content->shape));
-  if (array.dtype != v.content->dtype)
-    throw Exception(Error::TypeMismatch, std::string("assign(): ") + dtype_name(array.dtype) + " to a tensor of " + dtype_name(v.content->dtype));
-  if (v.content->history) throw Exception(Error::InvalidArgument, "assign(): the tensor was computed from others");
-  v.content = lazy::known_content(std::move(array));
-  v.content->leaf = variable_;
+  (void)variable();
+  replace(variable_, lazy::known_content(std::move(array)), "assign");
+}
+void Tensor::follow(const Tensor& next) {
+  (void)variable();
+  replace(variable_, next.variable().content, "follow");
 }
 
 Tensor& Tensor::set_requires_grad(bool on) {

@@ -66,6 +66,10 @@ class Tensor {
   /// was computed from others.
   void assign(io::Array array);
 
+  /// This tensor, for all its handles, becomes `next`, which may not have been computed yet (running statistics). No gradients lead
+  /// through it. Errors as assign().
+  void follow(const Tensor& next);
+
   // --- gradients
   Tensor& set_requires_grad(bool on = true);    ///< leaves only; floats only
   bool requires_grad() const;
