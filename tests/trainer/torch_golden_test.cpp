@@ -77,7 +77,7 @@ Attrs window(const List& strides, const List& pads) {
   a.pads = pads;
   return a;
 }
-const List kOne{1, 1}, kTwo{2, 2}, kThree{3, 3}, kOnes{1, 1, 1, 1}, kNone;
+const List kOne{1, 1}, kTwo{2, 2}, kThree{3, 3}, kOnes{1, 1, 1, 1};
 
 TEST(TorchGradients, Convolutions) {
   expect_like_torch("conv", [](Net& n, const Inputs& in) {
