@@ -28,17 +28,18 @@ inline void fill_inputs(Session& session, uint64_t seed) {
     const TensorView v = session.input(i);
     uint64_t size = 0;
     if (v.data == nullptr || !bytes_checked(v.count(), v.dtype, size)) continue;
-    std::memset(v.data, 0, static_cast<size_t>(size));
+    const auto bytes = static_cast<size_t>(size);
+    std::memset(v.data, 0, bytes);
     if (seed == 0) continue;
     const size_t step = std::max<size_t>(1, dtype_bits(v.dtype) / 8);
     constexpr size_t kPeriod = 64 << 10;
     auto* const first = static_cast<std::byte*>(v.data);
-    for (size_t at = 0; at + step <= std::min<size_t>(size, kPeriod); at += step) {
+    for (size_t at = 0; at + step <= std::min(bytes, kPeriod); at += step) {
       seed = seed * 6364136223846793005U + 1442695040888963407U;
       const uint64_t any = seed >> 8, small = (seed >> 40) % 5;
       std::memcpy(first + at, (seed >> 62) == 0 ? &any : &small, std::min<size_t>(step, 8));
     }
-    for (size_t at = kPeriod; at < size; at += kPeriod) std::memcpy(first + at, first, std::min<size_t>(kPeriod, size - at));
+    for (size_t at = kPeriod; at < bytes; at += kPeriod) std::memcpy(first + at, first, std::min(kPeriod, bytes - at));
   }
 }
 
