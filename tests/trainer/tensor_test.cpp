@@ -120,6 +120,19 @@ TEST(Tensor, GradientsStartAfreshAfterAStep) {
   EXPECT_EQ(w.item(), -2);
 }
 
+// Programs are known by their rules: one made later at the address of one that is gone is another rule.
+TEST(Tensor, RulesThatComeAndGo) {
+  for (int i = 0; i < 100; ++i) {
+    const double decay = i / 8.0;
+    Tensor w = Tensor::scalar(1);
+    w.set_requires_grad();
+    Trainable optimizer({w}, std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.5, .weight_decay = decay}));
+    (w * 2).backward();
+    optimizer.step();
+    EXPECT_EQ(w.item(), 1 - 0.5 * (2 + decay));
+  }
+}
+
 TEST(Tensor, OldValuesSurviveAStep) {
   Tensor w = Tensor::scalar(1);
   w.set_requires_grad();

@@ -63,6 +63,8 @@ class Structure {
     const auto it = leaf_index_.find(c);
     return it == leaf_index_.end() ? -1 : static_cast<int64_t>(it->second);
   }
+  /// Position in the plan of a node that is in it.
+  size_t place_of(const Node& n) const { return place_.at(&n); }
   /// Whether a leaf is held by others than the plan. One reference is the leaf's own, one the caller's.
   bool held_outside(const Leaf& leaf) const {
     const auto uses = uses_.find(leaf.content.get());
@@ -195,10 +197,12 @@ class Compiler {
     run_passes(model_, options);
     ModelOptions how;
     how.xnnpack = false;  // it hides NaN and denormals
-    const size_t outputs = entry_.body.outputs.size();
+    std::vector<std::shared_ptr<const optim::Optimizer>> rules;
+    for (const auto& n : plan_.nodes)
+      if (n->rule != nullptr) rules.push_back(n->rule);
     ++compiled_count;
     return std::make_shared<Compiled>(Model::from_bytes(emit(model_), how), structure_.count(Structure::Role::Input),
-                                      structure_.count(Structure::Role::State), outputs);
+                                      structure_.count(Structure::Role::State), std::move(rules));
   }
 
  private:
@@ -221,9 +225,7 @@ class Compiler {
   ir::ValueId value_of(const ContentPtr& c) const {
     if (c == nullptr) return ir::kNoValue;
     if (const int64_t k = structure_.leaf_of(c.get()); k >= 0) return leaf_values_[static_cast<size_t>(k)];
-    for (size_t i = 0; i < plan_.nodes.size(); ++i)
-      if (plan_.nodes[i] == c->node) return results_[i][c->output];
-    throw Exception(Error::Internal, "a tensor of a recording is neither computed nor given");
+    return results_.at(structure_.place_of(*c->node))[c->output];
   }
   std::vector<ir::ValueId> values_of(const std::vector<ContentPtr>& contents) const {
     std::vector<ir::ValueId> ids;
@@ -249,8 +251,8 @@ class Compiler {
   void add_gradient(const Node& n) {
     const std::vector<ir::ValueId> ids = values_of(n.inputs);
     results_.push_back(gradients(entry_, {{ids[0]}}, {}, std::span(ids).subspan(1)));
-    for (size_t k = 0; k < results_.back().size(); ++k)
-      if (results_.back()[k] == ir::kNoValue) throw Exception(Error::Internal, "a recorded gradient does not exist");
+    for (const ir::ValueId g : results_.back())
+      if (g == ir::kNoValue) throw Exception(Error::Internal, "a recorded gradient does not exist");
   }
 
   void add_update(const Node& n) {
@@ -285,7 +287,9 @@ void copy_to(std::span<std::byte> to, const ContentPtr& from) {
 
 }  // namespace
 
-Compiled::Compiled(Model model, size_t, size_t states, size_t) : model_(std::move(model)), residents_(states) {
+Compiled::Compiled(Model model, size_t inputs, size_t states, std::vector<std::shared_ptr<const optim::Optimizer>> rules)
+    : model_(std::move(model)), rules_(std::move(rules)), residents_(states) {
+  for (size_t i = 0; i < inputs; ++i) inputs_.push_back(model_.input<std::byte>("i" + std::to_string(i)));
   for (size_t k = 0; k < states; ++k) states_.push_back(model_.state()->bytes(static_cast<int>(k)));
 }
 

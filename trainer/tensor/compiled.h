@@ -18,9 +18,10 @@ struct Plan {
 
 class Compiled {
  public:
-  Compiled(Model model, size_t inputs, size_t states, size_t outputs);
+  /// `rules`: the update rules inside. Held, because programs are looked up by their addresses.
+  Compiled(Model model, size_t inputs, size_t states, std::vector<std::shared_ptr<const optim::Optimizer>> rules);
 
-  std::span<std::byte> input(size_t i) { return model_.input<std::byte>("i" + std::to_string(i)); }
+  std::span<std::byte> input(size_t i) const { return inputs_[i]; }
   std::span<std::byte> state(size_t k) const { return states_[k]; }
   TensorView output(size_t i) { return model_.output_view("o" + std::to_string(i)); }
   void run() { model_.run(); }
@@ -31,7 +32,8 @@ class Compiled {
 
  private:
   Model model_;
-  std::vector<std::span<std::byte>> states_;
+  std::vector<std::span<std::byte>> inputs_, states_;
+  std::vector<std::shared_ptr<const optim::Optimizer>> rules_;
   std::vector<std::weak_ptr<Content>> residents_;
 };
 
