@@ -1,9 +1,7 @@
 // Layers with state of their own against PyTorch in float64 (data/layers.json, made by make_layer_goldens.py), in float32.
 #include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
-#include "tests/support/paths.h"
+#include "tests/trainer/golden_json.h"
 #include "tests/trainer/gradcheck_support.h"
 #include "trainer/nn/init.h"
 #include "trainer/nn/layers.h"
@@ -16,20 +14,8 @@ namespace {
 using nlohmann::json;
 
 const json& goldens() {
-  static const json all = json::parse(std::ifstream(std::string(kSourceDir) + "/tests/trainer/data/layers.json"));
+  static const json all = golden_file("layers.json");
   return all;
-}
-
-Tensor tensor_of(const json& t) { return Tensor::from(t["data"].get<std::vector<float>>(), t["shape"].get<Shape64>()); }
-
-void expect_near(const Tensor& have, const json& want, const std::string& what) {
-  ASSERT_TRUE(have) << what;
-  ASSERT_EQ(have.shape(), want["shape"].get<Shape64>()) << what;
-  const auto a = have.array().as<double>();
-  const auto b = want["data"].get<std::vector<double>>();
-  double most = 0;
-  for (const double v : b) most = std::max(most, std::fabs(v));
-  for (size_t i = 0; i < b.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-5 * (most + std::fabs(b[i])) + 1e-7) << what << "[" << i << "]";
 }
 
 TEST(Layers, BatchNormLikeTorch) {

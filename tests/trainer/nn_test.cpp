@@ -1,10 +1,8 @@
 // Layers and losses against PyTorch in float64 (data/nn.json, made by make_nn_goldens.py), in float32.
 #include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "tests/support/paths.h"
+#include "tests/trainer/golden_json.h"
 #include "tests/trainer/gradcheck_support.h"
 #include "trainer/nn/init.h"
 #include "trainer/nn/layers.h"
@@ -19,24 +17,8 @@ using nlohmann::json;
 using Tensors = std::map<std::string, Tensor>;
 
 const json& goldens() {
-  static const json all = json::parse(std::ifstream(std::string(kSourceDir) + "/tests/trainer/data/nn.json"));
+  static const json all = golden_file("nn.json");
   return all;
-}
-
-Tensor tensor_of(const json& t) {
-  const auto shape = t["shape"].get<Shape64>();
-  if (!t["data"].empty() && t["data"][0].is_number_integer()) return Tensor::from(t["data"].get<std::vector<int64_t>>(), shape);
-  return Tensor::from(t["data"].get<std::vector<float>>(), shape);
-}
-
-void expect_near(const Tensor& have, const json& want, const std::string& what) {
-  ASSERT_TRUE(have) << what;
-  ASSERT_EQ(have.shape(), want["shape"].get<Shape64>()) << what;
-  const auto a = have.array().as<double>();
-  const auto b = want["data"].get<std::vector<double>>();
-  double most = 0;
-  for (const double v : b) most = std::max(most, std::fabs(v));
-  for (size_t i = 0; i < b.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-5 * (most + std::fabs(b[i])) + 1e-7) << what << "[" << i << "]";
 }
 
 std::set<std::string>& compared() {

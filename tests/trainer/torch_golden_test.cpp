@@ -1,10 +1,8 @@
 // Gradients in float32 against PyTorch's in float64 (data/gradients.json, made by make_gradient_goldens.py): layers, losses, and
 // what is chosen at kinks and ties.
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "tests/support/paths.h"
+#include "tests/trainer/golden_json.h"
 #include "tests/trainer/gradcheck_support.h"
 
 namespace gf::test {
@@ -16,20 +14,13 @@ using Inputs = std::map<std::string, ir::ValueId>;
 using Make = std::function<ir::ValueId(Net&, const Inputs&)>;
 
 const json& goldens() {
-  static const json all = json::parse(std::ifstream(std::string(kSourceDir) + "/tests/trainer/data/gradients.json"));
+  static const json all = golden_file("gradients.json");
   return all;
 }
 
 std::set<std::string>& compared() {
   static std::set<std::string> names;
   return names;
-}
-
-io::Array array_of(const json& t) {
-  const auto shape = t["shape"].get<List>();
-  const bool whole = !t["data"].empty() && t["data"][0].is_number_integer();
-  if (whole) return io::Array::from(t["data"].get<List>(), shape);
-  return io::Array::from(t["data"].get<std::vector<float>>(), shape);
 }
 
 void expect_like_torch(const std::string& name, const Make& make) {

@@ -2,11 +2,9 @@
 #include "trainer/step/train_step.h"
 
 #include <cmath>
-#include <fstream>
 #include <limits>
-#include <nlohmann/json.hpp>
 
-#include "tests/support/paths.h"
+#include "tests/trainer/golden_json.h"
 #include "tests/trainer/gradcheck_support.h"
 #include "trainer/optim/optimizers.h"
 
@@ -17,14 +15,8 @@ using nlohmann::json;
 using Rule = std::shared_ptr<const optim::Optimizer>;
 
 const json& goldens() {
-  static const json all = json::parse(std::ifstream(std::string(kSourceDir) + "/tests/trainer/data/train_steps.json"));
+  static const json all = golden_file("train_steps.json");
   return all;
-}
-
-io::Array array_of(const json& t) {
-  const auto shape = t["shape"].get<std::vector<int64_t>>();
-  if (t["data"][0].is_number_integer()) return io::Array::from(t["data"].get<std::vector<int64_t>>(), shape);
-  return io::Array::from(t["data"].get<std::vector<float>>(), shape);
 }
 
 // tanh(x w1 + b1) w2 + b2 with cross entropy, the weights being constants as in an imported model.
