@@ -15,6 +15,16 @@
 # meet, as the int64 of shapes; they need no kernels, and load refuses a model with another op on them. ACTIVATIONS: the fused
 # ones that conv and matmul compute, names as in schema/epilogue.h, by default all. NO_ERROR_TEXTS: errors keep their code and node
 # and lose their sentence. NO_PLATFORM leaves out what needs an operating system.
+
+# Takes the files of other systems (*_posix.cpp, *_windows.cpp) out of the list `variable`.
+macro(gf_keep_own_system variable)
+  if(WIN32)
+    list(FILTER ${variable} EXCLUDE REGEX "_posix[.]cpp$")
+  else()
+    list(FILTER ${variable} EXCLUDE REGEX "_windows[.]cpp$")
+  endif()
+endmacro()
+
 # Sources of the runtime, and of the portable kernels of `ops` (all of them when empty).
 function(gf_runtime_sources out platform)
   get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
@@ -28,6 +38,7 @@ function(gf_runtime_sources out platform)
     file(GLOB found CONFIGURE_DEPENDS ${root}/${folder}/*.cpp)
     list(APPEND sources ${found})
   endforeach()
+  gf_keep_own_system(sources)
   file(GLOB kernels CONFIGURE_DEPENDS ${root}/ops/cpu/*.cpp)
   list(REMOVE_ITEM kernels ${root}/ops/cpu/table.cpp)
   foreach(source IN LISTS kernels)

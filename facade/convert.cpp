@@ -1,7 +1,6 @@
 #include "facade/convert.h"
 
 #include <cstring>
-#include <filesystem>
 #include <new>
 
 #include "converter/onnx/external_data.h"
@@ -9,6 +8,7 @@
 #include "converter/onnx/writer.h"
 #include "facade/include/ghostflow/convert.h"
 #include "graph/read/read.h"
+#include "io/path.h"
 #include "runtime/platform/mapped_file.h"
 #include "schema/format/format.h"
 
@@ -48,8 +48,8 @@ ir::Model convert_files(const std::vector<OnnxFile>& files, const ConvertOptions
   external.reserve(files.size());
   std::vector<ConvertSource> sources;
   for (const OnnxFile& f : files) {
-    models.push_back(onnx::read_model_file(f.path));
-    external.emplace_back(std::filesystem::path(f.path).parent_path());
+    models.push_back(onnx::read_model_file(io::path_of(f.path)));
+    external.emplace_back(io::path_of(f.path).parent_path());
     sources.push_back({&models.back(), &external.back(), f.import});
   }
   return convert(std::move(sources), options, make_evaluator(default_tables(false)), report);

@@ -1,8 +1,8 @@
 #include "facade/evaluate.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 
 #include "runtime/core/checked.h"
 #include "runtime/core/exception.h"
@@ -21,19 +21,17 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(uint64_t bytes, int poison = 0xff, size_t tail = 0) : bytes_(bytes) {
-    void* p = nullptr;
     const size_t size = (bytes == 0 ? 1 : static_cast<size_t>(bytes)) + tail;
-    if (size < bytes || posix_memalign(&p, kAlignment, size) != 0)
-      throw Exception(Error::OutOfMemory, "evaluate: " + std::to_string(bytes) + " bytes are not to be had");
-    memory_.reset(p);
-    std::memset(p, poison, size);
+    if (size >= bytes) memory_.reset(::operator new(size, std::align_val_t{kAlignment}, std::nothrow));
+    if (memory_ == nullptr) throw Exception(Error::OutOfMemory, "evaluate: " + std::to_string(bytes) + " bytes are not to be had");
+    std::memset(memory_.get(), poison, size);
   }
   void* data() const { return memory_.get(); }
   uint64_t size() const { return bytes_; }
 
  private:
   struct Free {
-    void operator()(void* p) const { std::free(p); }
+    void operator()(void* p) const { ::operator delete(p, std::align_val_t{kAlignment}); }
   };
   std::unique_ptr<void, Free> memory_;
   uint64_t bytes_ = 0;

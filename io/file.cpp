@@ -1,9 +1,5 @@
-// Whole-file reading, mapping and crash-safe replacing on POSIX.
+// Whole-file reading, mapping and crash-safe replacing, on the calls of file_system.h.
 #include "io/file.h"
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -12,10 +8,16 @@
 #include <filesystem>
 #include <utility>
 
+#include "io/file_system.h"
 #include "io/inflate.h"
+#include "io/path.h"
 #include "runtime/core/exception.h"
 
 namespace gf::io {
+
+using system::FileInfo;
+using Kind = FileInfo::Kind;
+
 namespace {
 
 std::string reason() { return std::strerror(errno); }
@@ -24,27 +26,27 @@ std::string reason() { return std::strerror(errno); }
 struct Descriptor {
   int fd;
   ~Descriptor() {
-    if (fd >= 0) ::close(fd);
+    if (fd >= 0) system::close(fd);
   }
 };
 
-// O_NONBLOCK: opening a pipe must not wait for a writer before it is refused below.
 int open_regular(const std::string& path, uint64_t& size) {
   if (path.empty() || path.find('\0') != std::string::npos)
     throw Exception(Error::InvalidArgument, "'" + printable(path) + "': not a usable file name");
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) {
+  Descriptor file{system::open_for_reading(path.c_str())};
+  const bool opened = file.fd >= 0;
+  if (!opened && (errno != EACCES || system::info_of(path.c_str()).kind != Kind::Folder)) {  // Windows opens no folder
     const bool missing = errno == ENOENT || errno == ENOTDIR;
     throw Exception(missing ? Error::NotFound : Error::IoError,
                     printable(path) + ": cannot open: " + reason() + (missing ? "; check the path" : ""));
   }
-  struct stat info {};
-  if (::fstat(file.fd, &info) != 0) throw Exception(Error::IoError, printable(path) + ": cannot stat: " + reason());
-  if (!S_ISREG(info.st_mode))
+  const FileInfo info = opened ? system::info_of(file.fd) : FileInfo{Kind::Folder};
+  if (info.kind == Kind::Missing) throw Exception(Error::IoError, printable(path) + ": cannot stat: " + reason());
+  if (info.kind != Kind::Regular)
     throw Exception(Error::IoError, printable(path) + ": is a " +
-                                        (S_ISDIR(info.st_mode) ? "folder" : "device or pipe") +
+                                        (info.kind == Kind::Folder ? "folder" : "device or pipe") +
                                         ", not a regular file; give a file");
-  size = static_cast<uint64_t>(info.st_size);
+  size = info.bytes;
   return std::exchange(file.fd, -1);
 }
 
@@ -60,7 +62,7 @@ Bytes read_file(const std::string& path, const Limits& limits) {
   Bytes bytes(size);
   size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t got = ::read(file.fd, bytes.data() + done, bytes.size() - done);
+    const ssize_t got = system::read(file.fd, bytes.data() + done, bytes.size() - done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw Exception(Error::IoError, printable(path) + ": cannot read: " + reason());
     if (got == 0) throw Exception(Error::IoError, printable(path) + ": became shorter while it was read; try again");
@@ -79,13 +81,13 @@ MappedFile::MappedFile(const std::string& path) {
   const Descriptor file{open_regular(path, size)};
   if (size == 0) return;
   if (size > SIZE_MAX) throw Exception(Error::LimitExceeded, printable(path) + ": larger than the address space");
-  void* address = ::mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_PRIVATE, file.fd, 0);
-  if (address == MAP_FAILED) throw Exception(Error::IoError, printable(path) + ": cannot map: " + reason());
+  void* address = system::map(file.fd, static_cast<size_t>(size));
+  if (address == nullptr) throw Exception(Error::IoError, printable(path) + ": cannot map: " + reason());
   address_ = address;
   size_ = static_cast<size_t>(size);
 }
 MappedFile::~MappedFile() {
-  if (address_ != nullptr) ::munmap(address_, size_);
+  if (address_ != nullptr) system::unmap(address_, size_);
 }
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : address_(std::exchange(other.address_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -95,51 +97,32 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-const FileOps& FileOps::system() {
-  static constexpr FileOps kOps = {
-      [](const char* path, int flags, mode_t mode) { return ::open(path, flags, mode); },
-      [](int fd, const void* data, size_t size) { return ::write(fd, data, size); },
-      [](int fd) {
-#if defined(__APPLE__)
-        return ::fcntl(fd, F_FULLFSYNC);  // plain fsync stops at the drive's cache there
-#else
-        return ::fsync(fd);
-#endif
-      },
-      [](int fd, mode_t mode) { return ::fchmod(fd, mode); },
-      [](int fd) { return ::close(fd); },
-      [](const char* from, const char* to) { return ::rename(from, to); },
-      [](const char* path) { return ::unlink(path); },
-  };
-  return kOps;
-}
-
 AtomicFileWriter::AtomicFileWriter(const std::string& path, const FileOps& ops) : ops_(ops), path_(path) {
   namespace fs = std::filesystem;
   if (path.empty() || path.find('\0') != std::string::npos)
     throw Exception(Error::InvalidArgument, "'" + printable(path) + "': not a usable file name");
   std::error_code ignored;
-  if (fs::is_symlink(path, ignored)) {
-    const fs::path target = fs::weakly_canonical(path, ignored);
-    if (!target.empty()) path_ = target.string();
+  if (fs::is_symlink(path_of(path), ignored)) {
+    const fs::path target = fs::weakly_canonical(path_of(path), ignored);
+    if (!target.empty()) path_ = text_of(target);
   }
-  struct stat old {};
-  const bool exists = ::stat(path_.c_str(), &old) == 0;
-  if (exists && S_ISDIR(old.st_mode)) {
+  const FileInfo old = system::info_of(path_.c_str());
+  const bool exists = old.kind != Kind::Missing;
+  if (old.kind == Kind::Folder) {
     errno = EISDIR;
     fail("open");
   }
-  if (exists && !S_ISREG(old.st_mode)) {  // a rename would replace the device itself
-    fd_ = ops_.open(path_.c_str(), O_WRONLY | O_CLOEXEC, 0);
+  if (old.kind == Kind::Other) {  // a rename would replace the device itself
+    fd_ = ops_.open(path_.c_str(), system::kWriteExisting, 0);
     if (fd_ < 0) fail("open");
     return;
   }
   static std::atomic<unsigned> counter{0};
-  const fs::path folder = fs::path(path_).parent_path();
-  const std::string stem = "." + fs::path(path_).filename().string() + "." + std::to_string(::getpid()) + ".";
+  const fs::path folder = path_of(path_).parent_path();
+  const std::string stem = "." + text_of(path_of(path_).filename()) + "." + std::to_string(system::process_id()) + ".";
   for (int attempt = 0; fd_ < 0 && attempt < 100; ++attempt) {
-    temporary_ = (folder / (stem + std::to_string(counter.fetch_add(1)) + ".tmp")).string();
-    fd_ = ops_.open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, exists ? old.st_mode & 0777 : 0666);
+    temporary_ = text_of(folder / path_of(stem + std::to_string(counter.fetch_add(1)) + ".tmp"));
+    fd_ = ops_.open(temporary_.c_str(), system::kWriteNew, exists ? old.mode & 0777 : 0666);
     if (fd_ < 0 && errno != EEXIST) break;
   }
   if (fd_ < 0) {
@@ -147,7 +130,7 @@ AtomicFileWriter::AtomicFileWriter(const std::string& path, const FileOps& ops) 
     fail("create a temporary file beside");
   }
   // open() applied the umask: give back exactly the bits the old file had
-  if (exists && ops_.fchmod(fd_, old.st_mode & 07777) != 0) fail("set the mode of");
+  if (exists && ops_.fchmod(fd_, old.mode) != 0) fail("set the mode of");
 }
 
 AtomicFileWriter::~AtomicFileWriter() { close_quietly(); }
@@ -182,8 +165,9 @@ void AtomicFileWriter::commit() {
   if (direct) return;
   if (ops_.rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename the temporary file to");
   temporary_.clear();
-  const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
-  const int directory = ops_.open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (!system::kFlushesFolders) return;
+  const std::string folder = text_of(path_of(path_).parent_path());
+  const int directory = ops_.open(folder.empty() ? "." : folder.c_str(), system::kFolder, 0);
   const bool synced = directory >= 0 && (ops_.fsync(directory) == 0 || errno == EINVAL);  // EINVAL: not supported there
   const std::string why = reason();
   if (directory >= 0) ops_.close(directory);

@@ -1,4 +1,4 @@
-// Whole files: read into memory, map, and replace so that a crash loses nothing. POSIX.
+// Whole files: read into memory, map, and replace so that a crash loses nothing. Names are UTF-8.
 // Thread rule: functions are reentrant; an object belongs to one thread at a time (a MappedFile may be read by many).
 #pragma once
 
@@ -44,7 +44,7 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-/// The operating-system calls that saving makes, so that tests can let each of them fail.
+/// The operating-system calls that saving makes, so that tests can let each of them fail. Each returns what POSIX says.
 struct FileOps {
   int (*open)(const char* path, int flags, mode_t mode);
   ssize_t (*write)(int fd, const void* data, size_t size);

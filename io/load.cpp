@@ -1,11 +1,10 @@
 // Chooses the reader by the file's ending.
 #include "io/load.h"
 
-#include <filesystem>
-
 #include "io/csv.h"
 #include "io/idx.h"
 #include "io/npy.h"
+#include "io/path.h"
 #include "io/safetensors.h"
 #include "io/wav.h"
 #include "runtime/core/exception.h"
@@ -23,7 +22,7 @@ Array only_one(std::vector<NamedArray> arrays, const std::string& path) {
 }  // namespace
 
 Array load_array(const std::string& path, const LoadOptions& options) {
-  std::string name = std::filesystem::path(path).filename().string();
+  std::string name = text_of(path_of(path).filename());
   for (char& c : name)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   // gzip is recognised by content; the ending only has to be looked through

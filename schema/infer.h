@@ -93,7 +93,7 @@ class InferContext {
 
   /// Reports a failure of this node. printf-style.
   Error fail(Error code, const char* format, ...)
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__MINGW32__)  // which would hold the text against Microsoft's printf
       __attribute__((format(printf, 3, 4)))
 #endif
       ;

@@ -11,6 +11,7 @@
 #include "converter/include/ghostflow/converter.h"
 #include "facade/sections.h"
 #include "io/file.h"
+#include "io/path.h"
 #include "tools/common/emit_c.h"
 #include "tools/common/golden.h"
 #include "tools/common/inputs.h"
@@ -44,13 +45,13 @@ std::vector<Source> read_sources(const Args& a) {
   for (const std::string& text : a.files) {
     Source s;
     const size_t at = text.find('=');
-    const bool named = at != std::string::npos && !std::filesystem::exists(text);
+    const bool named = at != std::string::npos && !std::filesystem::exists(io::path_of(text));
     s.entry = named ? text.substr(0, at) : a.entry.empty() ? "main" : a.entry;
     s.path = named ? text.substr(at + 1) : text;
     if (!named && !sources.empty())
       throw UsageError(fmt::format("'{}': a further model needs the name of its entry: NAME={}", text, text));
     check_model_path(s.path);
-    s.model = onnx::read_model_file(s.path);
+    s.model = onnx::read_model_file(io::path_of(s.path));
     s.import.entry = s.entry;
     sources.push_back(std::move(s));
   }
@@ -140,7 +141,7 @@ void apply_options(const Args& a, std::vector<Source>& sources) {
 std::pair<std::string, std::string> metadata_of(const std::string& text) {
   const auto [key, value] = split_pair(text, "--meta");
   std::error_code ignored;
-  if (key == "labels" || std::filesystem::is_regular_file(value, ignored)) {
+  if (key == "labels" || std::filesystem::is_regular_file(io::path_of(value), ignored)) {
     io::Limits limits;
     limits.max_file_bytes = uint64_t{16} << 20;
     const io::Bytes bytes = io::read_file(value, limits);
@@ -327,10 +328,10 @@ EmitSigner make_signer_of(const Args& a) { return a.sign.empty() ? EmitSigner() 
 
 // Nothing is left behind, and an old file stays, when `write` throws.
 void write_output(const Args& a, const std::function<void(const ByteSink&)>& write) {
-  const std::filesystem::path folder = std::filesystem::path(a.output).parent_path();
+  const std::filesystem::path folder = io::path_of(a.output).parent_path();
   if (!folder.empty() && !std::filesystem::is_directory(folder))
     throw Exception(Error::NotFound,
-                    fmt::format("cannot write '{}': the folder '{}' does not exist", a.output, folder.string()));
+                    fmt::format("cannot write '{}': the folder '{}' does not exist", a.output, io::text_of(folder)));
   io::AtomicFileWriter file(a.output);
   write([&file](std::span<const std::byte> bytes) { file.write(bytes); });
   file.commit();
@@ -345,7 +346,7 @@ void write_model(ir::Model& model, const Args& a) {
 }
 
 bool ends_with(const std::string& path, const char* ending) {
-  return std::filesystem::path(path).extension() == ending;
+  return io::path_of(path).extension() == ending;
 }
 
 // IN.gf -o OUT.gf --golden N --sign KEY: the same model with other sections. OUT.gf may be IN.gf.
@@ -406,7 +407,7 @@ int export_model(const Args& a) {
   io::AtomicFileWriter file(a.output);
   file.write(bytes);
   file.commit();
-  const onnx::Model written = onnx::read_model_file(a.output);
+  const onnx::Model written = onnx::read_model_file(io::path_of(a.output));
   std::map<std::string, int> ops = count_ops(written.graph.node);
   if (a.common.json) {
     fmt::print("{}\n", Json{{"output", a.output}, {"file_bytes", bytes.size()}, {"opset", written.opset()},
@@ -444,7 +445,7 @@ int convert_models(Args& a) {
     throw UsageError(fmt::format("'{}' would be ONNX again; name a .gf with -o", a.output));
   std::vector<Source> sources = read_sources(a);
   apply_options(a, sources);
-  if (a.output.empty()) a.output = std::filesystem::path(sources.front().path).replace_extension(".gf").string();
+  if (a.output.empty()) a.output = io::text_of(io::path_of(sources.front().path).replace_extension(".gf"));
   ConvertOptions options;
   options.optimize = a.optimize;
   for (const std::string& text : a.states) options.states.push_back(split_pair(text, "--state"));
@@ -453,7 +454,7 @@ int convert_models(Args& a) {
   external.reserve(sources.size());
   std::vector<ConvertSource> list;
   for (Source& s : sources) {
-    external.emplace_back(std::filesystem::path(s.path).parent_path());
+    external.emplace_back(io::path_of(s.path).parent_path());
     list.push_back({&s.model, &external.back(), s.import});
   }
   ConvertReport report;

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <map>
 
 #include "io/file.h"
+#include "io/path.h"
 #include "tools/common/dot.h"
 #include "tools/common/graph_page.h"
 #include "tools/common/inputs.h"
@@ -187,7 +187,7 @@ void write_html(const Args& a, Model& model, Json described) {
   if (!a.trace.empty()) trace = read_trace(a.trace, model.program());
   for (int e = 0; e < model.program().entry_count(); ++e)
     described["entries"][static_cast<size_t>(e)]["graph"] = graph_json(model, e, trace ? &*trace : nullptr);
-  const std::string name = std::filesystem::path(a.models[0]).filename().string();
+  const std::string name = io::text_of(io::path_of(a.models[0]).filename());
   described["model"] = name;
   described["tool"] = "gf-info " GF_VERSION;
   io::write_file(a.html, graph_page(described, name));
@@ -213,7 +213,7 @@ int info(const Args& a) {
     if (!a.verify_key.empty()) models.back()["signature"] = "valid";
     if (!a.html.empty()) write_html(a, model, models.back());
     if (!a.dot.empty())
-      io::write_file(a.dot, dot_text(model.program(), std::filesystem::path(path).filename().string()));
+      io::write_file(a.dot, dot_text(model.program(), io::text_of(io::path_of(path).filename())));
   }
   if (a.common.json) {
     const Json out = models.size() == 1 ? models[0] : Json{{"models", models}, {"ops", merge_ops(models)}};

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "converter/onnx/reader_file.h"
+#include "io/path.h"
 #include "runtime/core/checked.h"
 #include "runtime/core/exception.h"
 
@@ -126,7 +127,7 @@ const Bytes& ExternalData::file(const std::string& location, const FieldPath& pa
   if (fd.get() < 0)
     fail_at(
         Error::NotFound, path,
-        "the model's folder '" + printable(directory_.string(), 200) + "' cannot be opened: " + std::strerror(errno));
+        "the model's folder '" + printable(io::text_of(directory_), 200) + "' cannot be opened: " + std::strerror(errno));
   const std::vector<std::string> parts = split(location);
   for (size_t i = 0; i < parts.size(); ++i) fd = open_part(fd.get(), parts[i], i + 1 == parts.size(), shown, path);
   struct stat status {};

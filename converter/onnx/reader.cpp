@@ -3,6 +3,7 @@
 #include <string>
 
 #include "converter/onnx/reader_fields.h"
+#include "io/path.h"
 #include "runtime/core/exception.h"
 
 namespace gf::onnx {
@@ -240,7 +241,7 @@ Model read_model_file(const std::filesystem::path& path, const ReadLimits& limit
   try {
     return read_model(std::move(bytes), limits);
   } catch (const Exception& e) {
-    throw Exception(e.code(), printable(path.string(), 400) + ": " + e.what());
+    throw Exception(e.code(), printable(io::text_of(path), 400) + ": " + e.what());
   }
 }
 

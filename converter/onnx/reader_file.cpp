@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "io/path.h"
 #include "runtime/core/checked.h"
 #include "runtime/core/exception.h"
 
@@ -78,7 +79,7 @@ Bytes bytes_of_fd(int fd, uint64_t max_bytes, FileMode mode, const std::string& 
 }
 
 Bytes read_file_bytes(const std::filesystem::path& path, uint64_t max_bytes, FileMode mode) {
-  const std::string shown = printable(path.string(), 400);
+  const std::string shown = printable(io::text_of(path), 400);
   // O_NONBLOCK: opening a pipe must not wait for its other end.
   const FdCloser file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0)
@@ -92,7 +93,7 @@ Bytes read_file_bytes(const std::filesystem::path& path, uint64_t max_bytes, Fil
 FdCloser::~FdCloser() = default;
 
 Bytes read_file_bytes(const std::filesystem::path& path, uint64_t max_bytes, FileMode /*mode*/) {
-  const std::string shown = printable(path.string(), 400);
+  const std::string shown = printable(io::text_of(path), 400);
   std::error_code code;
   if (!std::filesystem::exists(path, code)) throw Exception(Error::NotFound, shown + ": no such file");
   if (!std::filesystem::is_regular_file(path, code)) throw Exception(Error::IoError, shown + ": is not a regular file");

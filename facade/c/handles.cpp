@@ -30,8 +30,12 @@ gf_status check_allocator(const gf_allocator& a, gf_error* error) {
   return fail(error, Error::InvalidArgument, "an allocator needs both functions or none");
 }
 
+// Of every block of the library's own, since release is not told the alignment that was asked for.
+constexpr std::align_val_t kOwnAlignment{kAlignment};
+
 void* allocate(const gf_allocator& a, size_t bytes, size_t alignment) {
-  if (a.allocate == nullptr) return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (alignment > kAlignment) throw Exception(Error::Internal, "no block is aligned to " + std::to_string(alignment));
+  if (a.allocate == nullptr) return ::operator new(bytes, kOwnAlignment, std::nothrow);
   void* memory = a.allocate(a.context, bytes, alignment);
   if (memory == nullptr || reinterpret_cast<uintptr_t>(memory) % alignment == 0) return memory;
   a.release(a.context, memory, bytes);
@@ -41,7 +45,7 @@ void* allocate(const gf_allocator& a, size_t bytes, size_t alignment) {
 void release(const gf_allocator& a, void* memory, size_t bytes) {
   if (memory == nullptr) return;
   if (a.release != nullptr) a.release(a.context, memory, bytes);
-  else std::free(memory);
+  else ::operator delete(memory, kOwnAlignment);
 }
 
 int find_entry(const Program& program, const char* entry) {

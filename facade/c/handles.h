@@ -45,7 +45,10 @@ inline gf_status report(gf_error* error, Error status, const ErrorDetail& detail
   return report(error, status, detail.node, detail.text[0] != '\0' ? detail.text : error_name(status));
 }
 /// printf-style.
-__attribute__((format(printf, 3, 4))) inline gf_status fail(gf_error* error, Error status, const char* format, ...) {
+#if defined(__GNUC__) && !defined(__MINGW32__)  // which would hold the text against Microsoft's printf
+__attribute__((format(printf, 3, 4)))
+#endif
+inline gf_status fail(gf_error* error, Error status, const char* format, ...) {
   char text[sizeof error->text];
   va_list arguments;
   va_start(arguments, format);

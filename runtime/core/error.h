@@ -61,7 +61,7 @@ struct ErrorDetail {
 
   /// Fills all fields (printf-style, cut at the end of `text`, control bytes replaced by '?') and returns `error`.
   Error set(Error code, int32_t node_index, const char* format, ...)
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__MINGW32__)  // which would hold the text against Microsoft's printf
       __attribute__((format(printf, 4, 5)))
 #endif
       ;
@@ -69,7 +69,7 @@ struct ErrorDetail {
 
 /// Fills `detail` if there is one (see ErrorDetail::set) and returns `code` in every case.
 Error report_error(ErrorDetail* detail, Error code, int32_t node, const char* format, ...)
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__MINGW32__)  // which would hold the text against Microsoft's printf
     __attribute__((format(printf, 4, 5), cold))
 #endif
     ;

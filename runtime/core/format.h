@@ -11,7 +11,7 @@ namespace gf {
 /// nothing). Returns the number of characters written, without the terminator. Knows %d %u %lld %llu %zu %g %s %.Ns %.*s and
 /// %%; %g gives at most six digits. Anything else ends the text there, since its argument's type is not known.
 size_t format_text(char* out, size_t capacity, const char* format, ...)
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__MINGW32__)  // which would hold the text against Microsoft's printf
     __attribute__((format(printf, 3, 4)))
 #endif
     ;

@@ -59,6 +59,28 @@ bool spin_until(int64_t nanoseconds, Ready ready) {
   return ready();
 }
 
+/// Threads that are started while it lives block all signals: a program's handlers run on its own threads.
+class SignalsBlocked {
+ public:
+#if defined(_WIN32)  // has none that are delivered to a thread
+  SignalsBlocked() {}
+#else
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &old_, nullptr); }
+
+ private:
+  sigset_t old_;
+
+ public:
+#endif
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+};
+
 class Lock {
  public:
   explicit Lock(pthread_mutex_t& mutex) : mutex_(mutex) { pthread_mutex_lock(&mutex_); }
@@ -231,14 +253,11 @@ Result<ThreadPool*> ThreadPool::create(std::span<std::byte> memory, int threads,
   pthread_cond_init(&shared->work, nullptr);
   pthread_cond_init(&shared->done, nullptr);
 
-  // Workers block all signals: a program's handlers run on its own threads.
-  sigset_t all;
-  sigset_t old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
   int status = 0;
-  for (int index = 1; index < threads && status == 0; ++index) status = shared->start(index);
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  {
+    const SignalsBlocked blocked;
+    for (int index = 1; index < threads && status == 0; ++index) status = shared->start(index);
+  }
   if (status != 0) {
     const int started = shared->worker_count;
     destroy(pool);

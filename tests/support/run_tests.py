@@ -344,6 +344,21 @@ def stage_cortex_m7(options, tier):
     return stage
 
 
+def stage_mingw_w64(options, tier):
+    """The library and the programs for Windows: linked always, run where there is Wine."""
+    stage = Stage("mingw-w64")
+    if shutil.which("x86_64-w64-mingw32-g++-posix") is None:
+        stage.skip("mingw-w64", "x86_64-w64-mingw32-g++-posix is not installed (toolchains/setup-debian.sh cross)")
+        return stage
+    if not build(stage, "release", targets=["gf-convert", "gf-run", "gf-info"]) or not build(stage, "mingw-w64"):
+        return stage
+    start = time.time()
+    for what in ("link", "run"):
+        run_script(stage, ROOT / "tests/tools/windows.py", base_environment("release", tier), [what, str(ROOT / "build/mingw-w64/bin")])
+    stage.seconds["tests"] = time.time() - start
+    return stage
+
+
 def stage_valgrind(options, tier):
     if shutil.which("valgrind") is None:
         stage = Stage("valgrind")
@@ -359,10 +374,12 @@ STAGES = {
     "release": stage_of("release", scripts=True), "minimal": stage_of("minimal"), "asan": stage_of("asan"), "fuzz": stage_fuzz,
     "aarch64": stage_of("aarch64", groups=OTHER_MACHINE_GROUPS), "riscv64": stage_of("riscv64", groups=OTHER_MACHINE_GROUPS - {"simd"}),
     "x86-32": stage_of("x86-32"), "tsan": stage_of("tsan", groups=TSAN_GROUPS),
-    "cortex-m7": stage_cortex_m7, "valgrind": stage_valgrind, "dev": stage_of("dev"), "clang": stage_of("clang"),
+    "cortex-m7": stage_cortex_m7, "mingw-w64": stage_mingw_w64, "valgrind": stage_valgrind, "dev": stage_of("dev"), "clang": stage_of("clang"),
 }
 # In this order: on a slow day the last are left out (LAST_START_SECONDS).
 ALL = ["release", "minimal", "cortex-m7", "x86-32", "tsan", "asan", "fuzz", "valgrind", "aarch64", "riscv64"]
+# These run with --long or --stage. Each moves into ALL when it has been seen green as a whole.
+LATER = ["mingw-w64"]
 # On a slow day --all leaves later stages out, and says so, instead of running into a limit from outside.
 LAST_START_SECONDS = 50 * 60
 
@@ -404,7 +421,7 @@ def main():
     options = parser.parse_args()
     options.groups = set(options.groups) if options.groups else None
     level = "long" if options.long else "all" if options.all else "plain"
-    names = options.stage or {"plain": ["release"], "all": ALL, "long": ALL}[level]
+    names = options.stage or {"plain": ["release"], "all": ALL, "long": ALL + LATER}[level]
     started = time.time()
     stages = []
     for name in names:

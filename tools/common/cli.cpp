@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+
+#include "io/path.h"
+#include "tools/common/console.h"
 
 namespace gf::cli {
 
@@ -25,11 +29,14 @@ void add_common(CLI::App& app, Common& c, int default_threads) {
 int run_tool(const std::string& name, const std::string& what, const std::string& examples, int argc, char** argv,
              const std::function<std::function<int()>(CLI::App&)>& define) {
   CLI::App app{what, name};
+  app.allow_windows_style_options(false);  // the same command lines everywhere; a word that begins with / is a path
   app.set_version_flag("--version", name + " " GF_VERSION);
   app.footer("Examples:\n" + examples);
   const std::function<int()> body = define(app);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> arguments = command_line(argc, argv);
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e) == 0 ? kOk : kUsage;
     fmt::print(stderr, "{}: {}\nTry '{} --help'.\n", name, e.what(), name);
@@ -150,13 +157,13 @@ std::pair<std::string, std::vector<int64_t>> parse_shape(const std::string& text
   return {name, shape};
 }
 
-bool is_onnx_path(const std::string& path) { return std::filesystem::path(path).extension() == ".onnx"; }
+bool is_onnx_path(const std::string& path) { return io::path_of(path).extension() == ".onnx"; }
 
 void check_model_path(const std::string& path) {
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored))
+  if (!std::filesystem::exists(io::path_of(path), ignored))
     throw Exception(Error::NotFound, fmt::format("there is no file '{}'", path));
-  if (std::filesystem::is_directory(path, ignored))
+  if (std::filesystem::is_directory(io::path_of(path), ignored))
     throw Exception(Error::IoError, fmt::format("'{}' is a folder; a model is a .gf or .onnx file", path));
 }
 

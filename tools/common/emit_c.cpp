@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 
 #include "io/file.h"
+#include "io/path.h"
 #include "runtime/core/exception.h"
 #include "tools/common/cli.h"
 
@@ -210,7 +210,7 @@ std::vector<std::string> object_targets() {
 }
 
 std::string c_symbol(const std::string& path) {
-  std::string name = std::filesystem::path(path).stem().string();
+  std::string name = io::text_of(io::path_of(path).stem());
   for (char& c : name)
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 || static_cast<unsigned char>(c) > 127) c = '_';
   if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) != 0) name = "_" + name;
@@ -218,15 +218,15 @@ std::string c_symbol(const std::string& path) {
 }
 
 void emit_c(std::span<const std::byte> bytes, const std::string& path, const std::string& target) {
-  const std::filesystem::path file(path);
-  const std::string extension = file.extension().string();
+  const std::filesystem::path file = io::path_of(path);
+  const std::string extension = io::text_of(file.extension());
   if (extension != ".c" && extension != ".o")
     throw UsageError(fmt::format("--emit-c {}: the file must end in .c (source) or .o (object)", path));
   const std::filesystem::path header = std::filesystem::path(file).replace_extension(".h");
   const std::string symbol = c_symbol(path);
-  io::write_file(header.string(), std::as_bytes(std::span<const char>(header_text(symbol, file.filename().string(), bytes.size()))));
+  io::write_file(io::text_of(header), std::as_bytes(std::span<const char>(header_text(symbol, io::text_of(file.filename()), bytes.size()))));
   if (extension == ".c")
-    write_source(bytes, path, header.filename().string(), symbol);
+    write_source(bytes, path, io::text_of(header.filename()), symbol);
   else
     write_object(bytes, path, symbol, find_target(target));
 }

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "converter/include/ghostflow/converter.h"
+#include "io/path.h"
 
 namespace gf::cli {
 namespace {
@@ -33,7 +33,7 @@ std::string onnx_metadata(const onnx::Model& model, const std::string& key) {
 onnx::ImportOptions shapes_of_files(const RunArgs& args) {
   onnx::ImportOptions import;
   if (!args.entry.empty()) import.entry = args.entry;
-  const onnx::Model model = onnx::read_model_file(args.model);
+  const onnx::Model model = onnx::read_model_file(io::path_of(args.model));
   const auto inputs = graph_inputs(model);
   for (const onnx::ValueInfo* info : inputs) {
     const std::string spec = spec_of(args.inputs, info->name, inputs.size() == 1);

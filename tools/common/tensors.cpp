@@ -10,6 +10,7 @@
 #include "io/csv.h"
 #include "io/load.h"
 #include "io/npy.h"
+#include "io/path.h"
 #include "tools/common/cli.h"
 
 namespace gf::cli {
@@ -149,7 +150,7 @@ void check_conversion(const HostTensor& t, const PortInfo& port, const std::stri
 }  // namespace
 
 HostTensor load_pb(const std::string& path) {
-  const onnx::Tensor t = onnx::read_tensor(onnx::read_file_bytes(path, uint64_t{64} << 30));
+  const onnx::Tensor t = onnx::read_tensor(onnx::read_file_bytes(io::path_of(path), uint64_t{64} << 30));
   HostTensor out;
   out.dtype = onnx::to_dtype(t.data_type);
   if (out.dtype == DType::Invalid || out.dtype == DType::String)
@@ -166,7 +167,7 @@ bool is_generated(const std::string& spec) {
 }
 
 HostTensor read_tensor_file(const std::string& path, const std::string& image_options, bool gray) {
-  if (std::filesystem::path(path).extension() == ".pb") return load_pb(path);
+  if (io::path_of(path).extension() == ".pb") return load_pb(path);
   io::LoadOptions options;
   std::string image = image_options;
   if (gray && image.find("rgb") == std::string::npos && image.find("bgr") == std::string::npos &&
@@ -197,8 +198,8 @@ HostTensor fit_tensor(HostTensor t, const PortInfo& port, const std::string& whe
 }
 
 std::string save_output(const std::string& directory, const std::string& name, const HostTensor& tensor) {
-  std::filesystem::create_directories(directory);
-  const std::string path = (std::filesystem::path(directory) / (file_name(name) + ".npy")).string();
+  std::filesystem::create_directories(io::path_of(directory));
+  const std::string path = io::text_of(io::path_of(directory) / (file_name(name) + ".npy"));
   io::write_npy(path, tensor);
   return path;
 }
