@@ -60,6 +60,10 @@ Tensor avg_pool2d(const Tensor& x, Pair kernel, std::optional<Pair> stride, Pair
 
 Tensor global_avg_pool2d(const Tensor& x) { return mean(x, {2, 3}, true); }
 
+Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& weight, const Tensor& bias, double eps) {
+  return channels_first(apply<op::BatchNorm>({channels_last("batch_norm", x), weight, bias, mean, var}, {.epsilon = static_cast<float>(eps)}));
+}
+
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
   return apply<op::LayerNorm>({x, weight, bias}, {.axis = -weight.rank(), .epsilon = static_cast<float>(eps)});
 }

@@ -23,6 +23,8 @@ Tensor max_pool2d(const Tensor& x, Pair kernel, std::optional<Pair> stride = {},
 Tensor avg_pool2d(const Tensor& x, Pair kernel, std::optional<Pair> stride = {}, Pair padding = 0);
 /// Mean over height and width: [N, C, 1, 1].
 Tensor global_avg_pool2d(const Tensor& x);
+/// (x - mean) / sqrt(var + eps) weight + bias per channel of an image, by given statistics.
+Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& weight, const Tensor& bias, double eps = 1e-5);
 /// Over the last axes, as many as weight has.
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, double eps = 1e-5);
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps = 1e-5);

@@ -6,9 +6,14 @@
 
 #include "runtime/core/exception.h"
 #include "schema/random.h"
+#include "trainer/tensor/functions.h"
+#include "trainer/tensor/tensor_formula.h"
 
 namespace gf::nn {
 namespace {
+
+int no_init_depth = 0;
+Tensor not_drawn(const Shape64& shape) { return expand(fixed_scalar(DType::F32, 0), shape); }
 
 size_t elements(const Shape64& shape) { return static_cast<size_t>(io::element_count(shape, "init")); }
 
@@ -30,12 +35,14 @@ double leaky_gain(double a) { return std::sqrt(2 / (1 + a * a)); }
 }  // namespace
 
 Tensor Generator::uniform(Shape64 shape, double low, double high) {
+  if (no_init_depth > 0) return not_drawn(shape);
   std::vector<double> v = uniforms(seed_, draws_++, elements(shape));
   for (double& x : v) x = low + (high - low) * x;
   return floats(v, std::move(shape));
 }
 
 Tensor Generator::normal(Shape64 shape, double mean, double deviation) {
+  if (no_init_depth > 0) return not_drawn(shape);
   const size_t n = elements(shape), pairs = (n + 1) / 2;
   const std::vector<double> u = uniforms(seed_, draws_++, 2 * pairs);
   std::vector<double> v(2 * pairs);
@@ -52,6 +59,9 @@ uint64_t Generator::next_key() {
   const PhiloxBlock words = philox4x32(~uint64_t{0}, draws_++, seed_);
   return static_cast<uint64_t>(words[0]) << 32 | words[1];
 }
+
+NoInit::NoInit() { ++no_init_depth; }
+NoInit::~NoInit() { --no_init_depth; }
 
 Generator& default_generator() {
   static Generator g(0);
@@ -73,6 +83,7 @@ Tensor normal(Shape64 shape, double mean, double deviation) { return default_gen
 
 Tensor trunc_normal(Shape64 shape, double mean, double deviation, double low, double high) {
   if (!(low < high)) throw Exception(Error::InvalidArgument, "trunc_normal: the interval is empty");
+  if (no_init_depth > 0) return not_drawn(shape);
   const size_t n = elements(shape);
   std::vector<float> v;
   while (v.size() < n)
@@ -101,6 +112,7 @@ Tensor kaiming_normal(Shape64 shape, double a) {
 
 Tensor orthogonal(Shape64 shape, double gain) {
   (void)fan_of(shape);
+  if (no_init_depth > 0) return not_drawn(shape);
   const auto rows = static_cast<size_t>(shape[0]), columns = rows == 0 ? 0 : elements(shape) / rows;
   const bool tall = rows > columns;
   const size_t n = tall ? columns : rows, length = tall ? rows : columns;

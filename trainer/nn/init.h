@@ -28,6 +28,16 @@ Generator& default_generator();
 /// Sets the seed of the default generator and begins its sequence again (torch.manual_seed).
 void manual_seed(uint64_t seed);
 
+/// While one lives, no first values are drawn: random tensors are zeros that take no memory before somebody looks at them. For counting
+/// parameters, and for nets whose weights are loaded.
+class NoInit {
+ public:
+  NoInit();
+  ~NoInit();
+  NoInit(const NoInit&) = delete;
+  NoInit& operator=(const NoInit&) = delete;
+};
+
 namespace init {
 /// Inputs and outputs of one element of the result: [out, in, kernel...]. Throws ShapeMismatch below rank 2.
 struct Fan {

@@ -48,9 +48,8 @@ BatchNorm2d::BatchNorm2d(int64_t channels, const BatchNormOptions& options) : op
 Tensor BatchNorm2d::forward(const Tensor& x) {
   if (x.rank() != 4 || x.size(1) != weight.size(0))
     throw Exception(Error::ShapeMismatch, "BatchNorm2d: the image has shape " + io::shape_text(x.shape()) + "; [N, " + std::to_string(weight.size(0)) + ", H, W] is needed");
+  if (!is_training()) return batch_norm(x, running_mean, running_var, weight, bias, options_.eps);
   const auto per_channel = [](const Tensor& t) { return reshape(t, {1, t.size(0), 1, 1}); };
-  if (!is_training())
-    return (x - per_channel(running_mean)) / sqrt(per_channel(running_var) + options_.eps) * per_channel(weight) + per_channel(bias);
   const Tensor m = mean(x, {0, 2, 3}, true), centred = x - m, var = mean(centred * centred, {0, 2, 3}, true);
   const double n = static_cast<double>(x.numel() / x.size(1)), old = 1 - options_.momentum;
   {
@@ -63,11 +62,14 @@ Tensor BatchNorm2d::forward(const Tensor& x) {
 
 Dropout::Dropout(double p) : p_(p), key_(static_cast<int64_t>(default_generator().next_key())) {
   if (!(p >= 0 && p < 1)) throw Exception(Error::InvalidArgument, "Dropout: probability " + std::to_string(p) + " is outside [0, 1)");
+  draws_ = register_buffer("draws", Tensor::from<int64_t>({0}, {}), false);
 }
 
 Tensor Dropout::forward(const Tensor& x) {
   if (!is_training() || p_ == 0) return x;
-  return apply<op::Dropout>({x, Tensor::from<int64_t>({draws_++}, {})}, {.ratio = static_cast<float>(p_), .training = true, .seed = key_});
+  const Tensor y = apply<op::Dropout>({x, draws_}, {.ratio = static_cast<float>(p_), .training = true, .seed = key_});
+  draws_.follow(draws_ + 1);
+  return y;
 }
 
 Embedding::Embedding(int64_t count, int64_t dim) { weight = register_parameter("weight", init::normal({count, dim})); }

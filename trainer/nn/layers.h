@@ -77,7 +77,8 @@ class Dropout final : public Module {
 
  private:
   double p_;
-  int64_t key_, draws_ = 0;
+  int64_t key_;
+  Tensor draws_;  ///< int64, calls so far
 };
 
 /// Rows of a table by integers.

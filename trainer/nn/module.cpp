@@ -18,11 +18,11 @@ void Module::check_name(const std::string& name) const {
 Tensor Module::register_parameter(const std::string& name, Tensor value) {
   check_name(name);
   value.set_requires_grad();
-  return items_.emplace_back(Item{name, std::move(value), true}).tensor;
+  return items_.emplace_back(Item{name, std::move(value), Kind::Parameter}).tensor;
 }
-Tensor Module::register_buffer(const std::string& name, Tensor value) {
+Tensor Module::register_buffer(const std::string& name, Tensor value, bool persistent) {
   check_name(name);
-  return items_.emplace_back(Item{name, std::move(value), false}).tensor;
+  return items_.emplace_back(Item{name, std::move(value), persistent ? Kind::Buffer : Kind::Counter}).tensor;
 }
 void Module::add_module(const std::string& name, std::shared_ptr<Module> module) {
   check_name(name);
@@ -30,20 +30,25 @@ void Module::add_module(const std::string& name, std::shared_ptr<Module> module)
   modules_.emplace_back(name, std::move(module));
 }
 
-void Module::collect(const std::string& prefix, bool buffers, NamedTensors& to) const {
+void Module::collect(const std::string& prefix, Kind last, NamedTensors& to) const {
   for (const Item& i : items_)
-    if (i.trained || buffers) to.emplace_back(prefix + i.name, i.tensor);
-  for (const auto& [name, m] : modules_) m->collect(prefix + name + ".", buffers, to);
+    if (i.kind <= last) to.emplace_back(prefix + i.name, i.tensor);
+  for (const auto& [name, m] : modules_) m->collect(prefix + name + ".", last, to);
 }
 
 NamedTensors Module::named_parameters() const {
   NamedTensors all;
-  collect("", false, all);
+  collect("", Kind::Parameter, all);
   return all;
 }
 NamedTensors Module::state_dict() const {
   NamedTensors all;
-  collect("", true, all);
+  collect("", Kind::Buffer, all);
+  return all;
+}
+NamedTensors Module::full_state() const {
+  NamedTensors all;
+  collect("", Kind::Counter, all);
   return all;
 }
 std::vector<Tensor> Module::parameters() const {

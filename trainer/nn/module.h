@@ -23,6 +23,8 @@ class Module {
   std::vector<Tensor> parameters() const;
   /// Parameters and buffers.
   NamedTensors state_dict() const;
+  /// state_dict() and the buffers that are no part of it (counters of random draws): all that forward() may replace, for trace_call().
+  NamedTensors full_state() const;
   /// Values for every name of state_dict(). Throws NotFound (a name is missing or unknown; strict), ShapeMismatch, TypeMismatch;
   /// nothing changes then.
   void load_state_dict(const NamedTensors& values, bool strict = true);
@@ -40,8 +42,8 @@ class Module {
 
   /// A tensor that is trained; returns the handle.
   Tensor register_parameter(const std::string& name, Tensor value);
-  /// A tensor that belongs to the state and is not trained.
-  Tensor register_buffer(const std::string& name, Tensor value);
+  /// A tensor that belongs to the state and is not trained; `persistent`: it is in state_dict().
+  Tensor register_buffer(const std::string& name, Tensor value, bool persistent = true);
   template <class M>
   std::shared_ptr<M> register_module(const std::string& name, std::shared_ptr<M> module) {
     add_module(name, module);
@@ -49,14 +51,16 @@ class Module {
   }
 
  private:
+  enum class Kind : uint8_t { Parameter, Buffer, Counter };
   struct Item {
     std::string name;
     Tensor tensor;
-    bool trained;
+    Kind kind;
   };
   void add_module(const std::string& name, std::shared_ptr<Module> module);
   void check_name(const std::string& name) const;
-  void collect(const std::string& prefix, bool buffers, NamedTensors& to) const;
+  /// Items of the kinds up to `last`.
+  void collect(const std::string& prefix, Kind last, NamedTensors& to) const;
 
   std::vector<Item> items_;
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> modules_;

@@ -33,6 +33,7 @@ class TrainStep {
 
   void run(ValueId loss, const std::vector<ParameterGroup>& groups) {
     collect(groups);
+    std::vector<std::unique_ptr<ir::Node>> own_writes = take_writes();
     std::vector<ValueId> wrt;
     for (const Parameter& p : parameters_) wrt.push_back(p.value);
     const std::vector<ValueId> gradients = backward(entry_, loss, wrt, options_.autodiff);
@@ -49,6 +50,7 @@ class TrainStep {
     }
     write(step_state, step, kStepState);
     for (const Write& w : writes_) write(w.state, w.value, w.name);
+    for (auto& n : own_writes) entry_.body.nodes.push_back(std::move(n));
   }
 
  private:
@@ -78,6 +80,15 @@ class TrainStep {
       }
     }
     if (parameters_.empty()) throw Exception(Error::InvalidArgument, "there is no parameter to train");
+  }
+
+  // Writes that the entry has already (running statistics): they come last, behind everything that may stop the step.
+  std::vector<std::unique_ptr<ir::Node>> take_writes() {
+    std::vector<std::unique_ptr<ir::Node>> writes;
+    for (auto& n : entry_.body.nodes)
+      if (n->writes_state >= 0) writes.push_back(std::move(n));
+    std::erase(entry_.body.nodes, nullptr);
+    return writes;
   }
 
   void drop_unused() {

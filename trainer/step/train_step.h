@@ -43,7 +43,8 @@ void make_parameters(ir::Model& model, const std::vector<std::string>& names);
 /// Names of the float constants that nodes read as weights (rank 1 and more, in no name twice), in the order of their first use.
 std::vector<std::string> weight_names(const ir::Model& model);
 
-/// Appends gradients of `loss` by the parameters of all groups, and their updates. `entry` belongs to `model`; `loss` is a value
+/// Appends gradients of `loss` by the parameters of all groups, and their updates; State that the entry writes already (running statistics
+/// of a traced module) is written behind them. `entry` belongs to `model`; `loss` is a value
 /// of one element in its body (forward form, not yet optimised). With clip_norm or stop_if_not_finite the entry gets one more output,
 /// kGradientNorm (float64 scalar): the norm of all gradients before it is clipped. Throws gf::Exception: NotFound (a name), InvalidArgument (a
 /// parameter twice; a parameter that the loss does not depend on; settings out of range), and what backward() throws. After an

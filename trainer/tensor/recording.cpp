@@ -19,6 +19,12 @@ std::vector<std::weak_ptr<Node>>& waiting() {
   return nodes;
 }
 
+/// Contents of note_following(); known and dead ones are dropped when the list is walked.
+std::vector<std::weak_ptr<Content>>& following() {
+  static std::vector<std::weak_ptr<Content>> contents;
+  return contents;
+}
+
 std::shared_ptr<Node> new_node(Node::Kind kind, std::vector<ContentPtr> inputs) {
   auto n = std::make_shared<Node>();
   n->kind = kind;
@@ -47,6 +53,10 @@ bool leads_to_leaf(const ContentPtr& c) {
 
 NoGrad::NoGrad() { ++no_grad_depth; }
 NoGrad::~NoGrad() { --no_grad_depth; }
+
+void note_following(const ContentPtr& content) {
+  if (!content->known()) following().push_back(content);
+}
 
 ContentPtr known_content(io::Array array, bool fixed) {
   auto c = std::make_shared<Content>();
@@ -159,6 +169,24 @@ class Gathering {
       if (touches) add(n, false);
     }
   }
+  // State that follows what is computed or read anyway.
+  void add_following() {
+    std::set<const Content*> read;
+    for (const auto& n : nodes_)
+      for (const ContentPtr& in : n->inputs)
+        if (in != nullptr && !in->fixed) read.insert(in.get());
+    std::vector<ContentPtr> pending;
+    std::erase_if(following(), [&](const auto& w) {
+      const ContentPtr c = w.lock();
+      if (c == nullptr || c->known()) return true;
+      pending.push_back(c);
+      return false;
+    });
+    for (const ContentPtr& c : pending) {
+      std::set<const Content*> seen;
+      if (meets(c, read, seen)) need(c, false);
+    }
+  }
   Plan plan() const {
     Plan p;
     p.nodes.assign(nodes_.begin(), nodes_.end());
@@ -167,6 +195,14 @@ class Gathering {
   }
 
  private:
+  // Whether what c was computed from has a value in common with `read` or is computed by nodes that are here.
+  bool meets(const ContentPtr& c, const std::set<const Content*>& read, std::set<const Content*>& seen) const {
+    if (c == nullptr || c->fixed || !seen.insert(c.get()).second) return false;
+    if (read.contains(c.get()) || (c->node != nullptr && nodes_.contains(c->node))) return true;
+    if (c->known() || c->node == nullptr) return false;
+    return std::any_of(c->node->inputs.begin(), c->node->inputs.end(), [&](const ContentPtr& in) { return meets(in, read, seen); });
+  }
+
   std::set<std::shared_ptr<Node>> nodes_;
   std::set<const Node*> history_;
 };
@@ -178,6 +214,7 @@ void materialise(const std::vector<ContentPtr>& wanted) {
   for (const ContentPtr& c : wanted)
     if (!c->known()) g.need(c, false);
   g.add_waiting();
+  g.add_following();
   Plan plan = g.plan();
   if (plan.nodes.empty()) return;
   run_plan(plan, wanted);

@@ -68,6 +68,10 @@ std::shared_ptr<Node> record_update(Variable& parameter, std::shared_ptr<const o
 /// Inputs of an update node in front of the slots: parameter, gradient, learning rate, step.
 inline constexpr size_t kFirstSlot = 4;
 
+/// A content that state took by follow(): computed together with what it shares values with, so that its recording does not grow from
+/// step to step.
+void note_following(const ContentPtr& content);
+
 ContentPtr known_content(io::Array array, bool fixed = false);
 
 /// Computes what is needed for the given contents, and every gradient and update that hangs on the same values. Throws what

@@ -81,6 +81,7 @@ void Tensor::assign(io::Array array) {
 void Tensor::follow(const Tensor& next) {
   (void)variable();
   replace(variable_, next.variable().content, "follow");
+  lazy::note_following(variable_->content);
 }
 
 Tensor& Tensor::set_requires_grad(bool on) {

@@ -23,9 +23,13 @@ class Tracer {
     const Content& c = *t.variable().content;
     remember(name, c, entry_.add_input(name, c.dtype, shape_of(c)));
   }
-  void add_parameter(const std::string& name, const Tensor& t) {
-    const ContentPtr& c = t.variable().content;
+  /// As State, or as a constant.
+  void add_state(const std::string& name, const ContentPtr& c, bool frozen = false) {
     const io::Array& now = lazy::host(c);
+    if (frozen) {
+      remember(name, *c, entry_.add_constant(ir::make_constant(c->dtype, c->shape, now.data), name));
+      return;
+    }
     ir::Value v;
     v.name = name;
     v.dtype = c->dtype;
@@ -41,9 +45,17 @@ class Tracer {
     entry_.value(v).name = name;
     entry_.body.outputs.push_back(v);
   }
+  /// The State of that name is `next` after the run.
+  void add_write(const std::string& name, const ContentPtr& next) {
+    const auto same = [&](const ir::StateVar& s) { return s.name == name; };
+    const auto at = std::find_if(model_.states.begin(), model_.states.end(), same) - model_.states.begin();
+    ir::Builder b(entry_, entry_.body);
+    b.set_origin("", "new value of '" + name + "'");
+    b.node<op::Identity>({value_of(next)}).writes_state = static_cast<int32_t>(at);
+  }
   /// Nodes in the order in which they were recorded.
-  void add_nodes(const NamedTensors& outputs) {
-    for (const auto& [name, t] : outputs) gather(t.variable().content);
+  void add_nodes(const std::vector<ContentPtr>& results) {
+    for (const ContentPtr& c : results) gather(c);
     std::sort(nodes_.begin(), nodes_.end(), [](const Node* a, const Node* b) { return a->number < b->number; });
     for (const Node* n : nodes_) add(*n);
   }
@@ -92,17 +104,67 @@ class Tracer {
   std::vector<const Node*> nodes_;
 };
 
+std::vector<ContentPtr> contents_of(const NamedTensors& tensors) {
+  std::vector<ContentPtr> contents;
+  for (const auto& [name, t] : tensors) contents.push_back(t.variable().content);
+  return contents;
+}
+
+// The contents of tensors as they were, whatever is recorded meanwhile.
+class Restore {
+ public:
+  explicit Restore(const NamedTensors& tensors) : tensors_(tensors), before_(contents_of(tensors)) {}
+  ~Restore() {
+    for (size_t i = 0; i < before_.size(); ++i) tensors_[i].second.variable().content = before_[i];
+  }
+  Restore(const Restore&) = delete;
+  Restore& operator=(const Restore&) = delete;
+  const std::vector<ContentPtr>& before() const { return before_; }
+
+ private:
+  const NamedTensors& tensors_;
+  std::vector<ContentPtr> before_;
+};
+
+ir::Entry& new_entry(ir::Model& model, const std::string& name) {
+  ir::Entry& entry = *model.entries.emplace_back(std::make_unique<ir::Entry>());
+  entry.name = name;
+  return entry;
+}
+
 }  // namespace
 
 ir::Model trace(const NamedTensors& inputs, const NamedTensors& outputs, const NamedTensors& parameters, const std::string& name) {
   ir::Model model;
-  ir::Entry& entry = *model.entries.emplace_back(std::make_unique<ir::Entry>());
-  entry.name = name;
-  Tracer t(model, entry);
-  for (const auto& [n, tensor] : parameters) t.add_parameter(n, tensor);
+  Tracer t(model, new_entry(model, name));
+  for (const auto& [n, tensor] : parameters) t.add_state(n, tensor.variable().content);
   for (const auto& [n, tensor] : inputs) t.add_input(n, tensor);
-  t.add_nodes(outputs);
+  t.add_nodes(contents_of(outputs));
   for (const auto& [n, tensor] : outputs) t.add_output(n, tensor);
+  ir::check(model);
+  return model;
+}
+
+ir::Model trace_call(const NamedTensors& inputs, const NamedTensors& state, const std::function<NamedTensors()>& record, const TraceOptions& options) {
+  ir::Model model;
+  Tracer t(model, new_entry(model, options.name));
+  const Restore restore(state);
+  for (size_t i = 0; i < state.size(); ++i) t.add_state(state[i].first, restore.before()[i], options.frozen);
+  for (const auto& [n, tensor] : inputs) t.add_input(n, tensor);
+  const NamedTensors outputs = record();
+  std::vector<ContentPtr> results = contents_of(outputs);
+  std::vector<std::pair<std::string, ContentPtr>> writes;
+  for (size_t i = 0; i < state.size(); ++i) {
+    const ContentPtr& now = state[i].second.variable().content;
+    if (now == restore.before()[i]) continue;
+    if (options.frozen)
+      throw Exception(Error::InvalidArgument, "trace: '" + state[i].first + "' is to be a constant, but the module replaces it; call eval() first");
+    writes.emplace_back(state[i].first, now);
+    results.push_back(now);
+  }
+  t.add_nodes(results);
+  for (const auto& [n, tensor] : outputs) t.add_output(n, tensor);
+  for (const auto& [n, content] : writes) t.add_write(n, content);
   ir::check(model);
   return model;
 }

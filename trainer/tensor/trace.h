@@ -2,6 +2,7 @@
 // tensors that require gradients as State. The strict way to train (trainer/step) and to export starts here.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,5 +18,17 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 /// Other known tensors that lead to an output become constants. Throws InvalidArgument: a name twice, an output that was not recorded
 /// or needs what is no longer known.
 ir::Model trace(const NamedTensors& inputs, const NamedTensors& outputs, const NamedTensors& parameters, const std::string& name = "main");
+
+struct TraceOptions {
+  std::string name = "main";  ///< of the entry
+  /// The state becomes constants of its names, which passes may fold: a graph for evaluation. Else it becomes State.
+  bool frozen = false;
+};
+
+/// The same for a module: calls `record`, which gives the outputs, and keeps what it replaces in `state` (parameters, running statistics,
+/// counters: Module::full_state()) as writes of State. `state` has its values of before afterwards, as if `record` had not been called.
+/// Throws as trace(), and InvalidArgument: frozen state that `record` replaces (the module is not in evaluation mode).
+ir::Model trace_call(const NamedTensors& inputs, const NamedTensors& state, const std::function<NamedTensors()>& record,
+                     const TraceOptions& options = {});
 
 }  // namespace gf
