@@ -18,6 +18,7 @@
 #include "trainer/models/vit.h"
 #include "trainer/nn/init.h"
 #include "trainer/optim/optimizers.h"
+#include "trainer/step/train_step.h"
 #include "trainer/tensor/recording.h"
 #include "trainer/tensor/trainable.h"
 
@@ -235,6 +236,106 @@ TEST(Models, Vae) {
   const auto net = std::make_shared<Vae>(VaeOptions{.size = 36, .hidden = 20, .latent = 5});
   const Tensor noise = floats("noise", {4, 5}), x = filled("x", {4, 36}, [](double v) { return (v + 1) / 2; });
   expect_like_torch("vae", {net, {{"x", x}}, [=] { return Vae::loss(net->run(x, noise), x); }, [=] { return (*net)(x); }, "fc22."});
+}
+
+// --- training mode with dropout, from first values: strict steps equal lazy ones bit for bit
+
+void expect_strict_equals_lazy(Case c) {
+  std::vector<std::string> names;
+  for (const auto& [name, t] : c.net->named_parameters()) names.push_back(name);
+  const auto rule = std::make_shared<optim::AdamW>(optim::AdamWSettings{.lr = 1e-3});
+  ir::Model graph = trace_call(c.inputs, c.net->full_state(), [&] { return NamedTensors{{"loss", c.loss()}}; });
+  add_train_step(graph, *graph.entries[0], graph.entries[0]->body.outputs[0], {{names, rule}});
+  PassOptions passes;
+  passes.exact = true;
+  passes.evaluator = make_evaluator(default_tables(false));
+  run_passes(graph, passes);
+  ModelOptions how;
+  how.xnnpack = false;
+  Model strict = Model::from_bytes(emit(graph), how);
+  for (const auto& [name, t] : c.inputs) {
+    const io::Array a = t.array();
+    std::copy(a.data.begin(), a.data.end(), strict.input<std::byte>(name).begin());
+  }
+  Trainable optimizer(c.net->parameters(), rule);
+  std::vector<double> losses;
+  for (int step = 0; step < 3; ++step) {
+    const Tensor loss = c.loss();
+    loss.backward();
+    optimizer.step();
+    strict.run();
+    losses.push_back(loss.item());
+    EXPECT_EQ(static_cast<float>(losses.back()), strict.output<float>("loss")[0]) << "step " << step;
+  }
+  EXPECT_NE(losses[0], losses[1]);
+  for (const auto& [name, t] : c.net->full_state()) {
+    const auto bytes = strict.state()->bytes(strict.state()->find(name));
+    EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), t.array().data.begin())) << name;
+  }
+  EXPECT_GT(c.net->full_state().size(), c.net->state_dict().size());  // counters of the masks
+}
+
+TEST(Models, StrictStepsWithDropout) {
+  nn::manual_seed(9);
+  const auto image = std::make_shared<EfficientNet>(EfficientNetOptions{.stages = {{1, 3, 1, 8, 8, 2}, {6, 3, 2, 8, 8, 2}}, .classes = 10});
+  const Tensor x = floats("x", {4, 3, 16, 16}), t = whole("t", 0, 10, {4});
+  expect_strict_equals_lazy({image, {{"x", x}, {"t", t}}, [=] { return nn::cross_entropy((*image)(x), t); }, {}});
+  const auto text = std::make_shared<Gpt2>(Gpt2Options{.words = 50, .positions = 8, .depth = 2, .heads = 2, .dim = 16});
+  const Tensor words = whole("x", 0, 50, {4, 8}), next = whole("t", 0, 50, {4, 8});
+  expect_strict_equals_lazy({text, {{"x", words}, {"t", next}}, [=] { return nn::cross_entropy(transpose((*text)(words), 1, 2), next); }, {}});
+}
+
+// First values have the deviations that papers and libraries name, and biases are 0.
+TEST(Models, FirstValues) {
+  nn::manual_seed(21);
+  const auto deviation_of = [](const nn::Module& net, const std::string& name) {
+    for (const auto& [n, t] : net.named_parameters()) {
+      if (n != name) continue;
+      double squares = 0;
+      const auto v = t.array().as<double>();
+      for (const double x : v) squares += x * x;
+      return std::sqrt(squares / static_cast<double>(v.size()));
+    }
+    ADD_FAILURE() << "no parameter " << name;
+    return 0.0;
+  };
+  const auto expect_deviation = [&](const nn::Module& net, const std::string& name, double want) {
+    EXPECT_NEAR(deviation_of(net, name), want, 0.05 * want) << name;
+  };
+  const ResNet resnet({.depths = {1, 1}, .width = 32});
+  expect_deviation(resnet, "layer2.0.conv1.weight", std::sqrt(2.0 / (64 * 9)));  // fan out
+  EXPECT_EQ(deviation_of(resnet, "bn1.bias"), 0);
+  EXPECT_EQ(deviation_of(resnet, "bn1.weight"), 1);
+  const DenseNet densenet({.growth = 16, .blocks = {1}, .first = 64});
+  expect_deviation(densenet, "features.denseblock1.denselayer1.conv2.weight", std::sqrt(2.0 / (64 * 9)));  // fan in
+  const MobileNetV2 mobile(MobileNetV2Options{.stages = {{6, 16, 1, 1}}});
+  expect_deviation(mobile, "features.1.conv.0.0.weight", std::sqrt(2.0 / 192));
+  expect_deviation(mobile, "classifier.1.weight", 0.01);
+  EXPECT_EQ(deviation_of(mobile, "classifier.1.bias"), 0);
+  const Gpt2 gpt({.words = 100, .positions = 64, .depth = 2, .heads = 2, .dim = 64});
+  expect_deviation(gpt, "transformer.wte.weight", 0.02);
+  expect_deviation(gpt, "transformer.h.1.attn.c_attn.weight", 0.02);
+  expect_deviation(gpt, "transformer.h.1.mlp.c_proj.weight", 0.01);  // 0.02 / sqrt(2 depth)
+  const Vit vit({.image = 16, .patch = 4, .depth = 1, .heads = 2, .dim = 64, .hidden = 64});
+  expect_deviation(vit, "encoder.pos_embedding", 0.02);
+  EXPECT_EQ(deviation_of(vit, "heads.head.weight"), 0);
+  const Bert bert({.words = 200, .positions = 64, .depth = 1, .heads = 2, .dim = 64, .hidden = 64});
+  expect_deviation(bert, "embeddings.word_embeddings.weight", 0.02);
+  EXPECT_EQ(deviation_of(bert, "pooler.dense.bias"), 0);
+}
+
+TEST(Models, Errors) {
+  EXPECT_THROW(Mlp({.sizes = {3}}), Exception);
+  EXPECT_THROW(ResNet({.depths = {}}), Exception);
+  EXPECT_THROW(DenseNet({.blocks = {}}), Exception);
+  EXPECT_THROW(EfficientNet(EfficientNetOptions{.stages = {}}), Exception);
+  EXPECT_THROW(UNet({.depth = 0}), Exception);
+  EXPECT_THROW(Vit({.image = 20, .patch = 16}), Exception);
+  const nn::NoInit off;
+  EXPECT_THROW(Gpt2({.heads = 7}), Exception);
+  EXPECT_THROW(Llama({.heads = 32, .kv_heads = 5}), Exception);
+  EXPECT_THROW(Bert({.heads = 5}), Exception);
+  EXPECT_THROW((void)Vit(VitOptions{.depth = 1})(Tensor::zeros({1, 3, 32, 32})), Exception);
 }
 
 // Published sizes, counted without their weights.
