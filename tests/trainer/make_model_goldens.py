@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes data/models.json: for each architecture of trainer/models at small size, the names and shapes of its state_dict, the first three
-losses of a fixed batch and outputs in evaluation mode, as torchvision, transformers and PyTorch compute them in float64; and how many
-parameters the published sizes have.
+losses of a fixed batch and outputs in evaluation mode, as torchvision, transformers and PyTorch compute them in float64; how many
+parameters the published sizes have, and scores of image nets of that size.
 
 Weights and batches are not stored: both sides make them from a hash of name and place (`hashed`; tests/trainer/models_test.cpp has the
 same). Nothing of GhostFlow takes part. Run with torch 2.13, torchvision 0.28 and transformers 5.24 (CPU):
@@ -268,6 +268,17 @@ token_case("gru_lm", RecurrentLm(nn.GRU, 50, 12, 16, 2), lambda n, x: n(x), lr=1
 
 shade, noise = (floats("x", 4, 36) + 1) / 2, floats("noise", 4, 5)
 case("vae", Vae(36, 20, 5), lambda n: vae_loss(n(shade, noise), shade), lambda n: n(shade, torch.zeros(4, 5))[0], adam=True, lr=1e-2)
+
+# whole nets of published size: scores of one image in evaluation mode
+out["published"] = {}
+for name, make in {"resnet18": tv.resnet18, "resnet50": tv.resnet50, "mobilenet_v2": tv.mobilenet_v2, "efficientnet_b0": tv.efficientnet_b0,
+                   "densenet121": tv.densenet121}.items():
+    net = make()
+    fill(net, ())
+    with torch.no_grad():
+        y = net.eval()(floats("x", 1, 3, 64, 64))
+    print(f"{name:16} y {y.abs().max().item():.3g}")
+    out["published"][name] = {"shape": [1, 10], "data": [float(f"{v:.9g}") for v in y[0, :10].tolist()]}
 
 with torch.device("meta"):
     published = {"mlp": mlp(784, 512, 256, 10), "lenet": LeNet(), "unet": UNet(3, 2), "lstm_lm": RecurrentLm(nn.LSTM, 33278, 200, 200, 2),

@@ -4,6 +4,7 @@
 
 #include "converter/include/ghostflow/converter.h"
 #include "converter/onnx/writer.h"
+#include "tests/support/test_data.h"
 #include "tests/trainer/golden_json.h"
 #include "tests/trainer/gradcheck_support.h"
 #include "trainer/models/bert.h"
@@ -236,6 +237,39 @@ TEST(Models, Vae) {
   const auto net = std::make_shared<Vae>(VaeOptions{.size = 36, .hidden = 20, .latent = 5});
   const Tensor noise = floats("noise", {4, 5}), x = filled("x", {4, 36}, [](double v) { return (v + 1) / 2; });
   expect_like_torch("vae", {net, {{"x", x}}, [=] { return Vae::loss(net->run(x, noise), x); }, [=] { return (*net)(x); }, "fc22."});
+}
+
+// Image nets of published size, whose strides no count shows.
+TEST(Models, PublishedSizesLikeTorchvision) {
+  if (test_tier() < 1) GTEST_SKIP() << "whole nets of published size run in ./tests/run.sh --all";
+  const nn::NoInit off;
+  const Tensor x = floats("x", {1, 3, 64, 64});
+  const auto expect = [&](const char* name, nn::Module& net) {
+    SCOPED_TRACE(name);
+    NamedTensors weights;
+    for (const auto& [key, t] : net.state_dict()) weights.emplace_back(key, weight(key, t.shape()));
+    net.load_state_dict(weights);
+    weights.clear();
+    net.eval();
+    const Tensor y = net(x);
+    EXPECT_EQ(y.shape(), (Shape64{1, 1000}));
+    expect_near(narrow(y, 1, 0, 10), goldens()["published"][name], "scores");
+    ir::Model graph = trace_call({{"x", x}}, net.full_state(), [&] { return NamedTensors{{"y", net(x)}}; }, {.frozen = true});
+    PassOptions passes;
+    passes.evaluator = make_evaluator(default_tables(false));
+    run_passes(graph, passes);
+    EXPECT_EQ(count_of(op_counts(graph), "batch_norm"), 0);
+    expect_runs_like(graph, {{"x", x}}, y.to_vector<float>(), "optimised");
+  };
+  ResNet resnet_18(resnet18()), resnet_50(resnet50());
+  MobileNetV2 mobile;
+  EfficientNet efficient;
+  DenseNet dense;
+  expect("resnet18", resnet_18);
+  expect("resnet50", resnet_50);
+  expect("mobilenet_v2", mobile);
+  expect("efficientnet_b0", efficient);
+  expect("densenet121", dense);
 }
 
 // --- training mode with dropout, from first values: strict steps equal lazy ones bit for bit
