@@ -38,6 +38,7 @@
 #include "schema/ops/conv_weight_grad.h"
 #include "schema/ops/cos.h"
 #include "schema/ops/cosh.h"
+#include "schema/ops/cross_entropy_grad.h"
 #include "schema/ops/cum_prod.h"
 #include "schema/ops/cum_sum.h"
 #include "schema/ops/deform_conv.h"
@@ -94,6 +95,7 @@
 #include "schema/ops/matmul_integer.h"
 #include "schema/ops/max.h"
 #include "schema/ops/max_pool.h"
+#include "schema/ops/max_pool_grad.h"
 #include "schema/ops/max_roi_pool.h"
 #include "schema/ops/max_unpool.h"
 #include "schema/ops/mean_variance_normalization.h"
@@ -200,10 +202,10 @@ using AllOps = OpList<  //
     op::Softmax, op::LogSoftmax, op::Hardmax, op::ReduceSum, op::ReduceMean, op::ReduceMax, op::ReduceMin,
     op::ReduceProd, op::ReduceL1, op::ReduceL2, op::ReduceLogSum, op::ReduceLogSumExp, op::ReduceSumSquare, op::GlobalNorm, op::ArgMax,
     op::ArgMin, op::CumSum, op::CumProd, op::LpNormalization, op::MeanVarianceNormalization, op::NllLoss,
-    op::SoftmaxCrossEntropyLoss, op::LayerNorm, op::RmsNorm, op::GroupNorm, op::InstanceNorm, op::BatchNorm, op::Lrn,
+    op::SoftmaxCrossEntropyLoss, op::CrossEntropyGrad, op::LayerNorm, op::RmsNorm, op::GroupNorm, op::InstanceNorm, op::BatchNorm, op::Lrn,
     op::TopK,
     // matrix products, convolutions, pools, recurrent cells, attention
-    op::MatMul, op::Conv, op::ConvTranspose, op::ConvWeightGrad, op::DeformConv, op::MaxPool, op::AveragePool, op::LpPool, op::MaxUnpool,
+    op::MatMul, op::Conv, op::ConvTranspose, op::ConvWeightGrad, op::DeformConv, op::MaxPool, op::MaxPoolGrad, op::AveragePool, op::LpPool, op::MaxUnpool,
     op::Lstm, op::Gru, op::Rnn, op::LstmGrad, op::GruGrad, op::RnnGrad, op::Attention, op::LinearAttention,
     op::RotaryEmbedding,
     // quantisation

@@ -1,4 +1,4 @@
-// What max_pool, average_pool and lp_pool share: attributes of the window and the output's shape, channels last.
+// What max_pool, average_pool, lp_pool and max_pool_grad share: attributes of the window and the output's shape, channels last.
 #pragma once
 
 #include "schema/spatial.h"
@@ -17,12 +17,16 @@ struct PoolAttrs {
   WindowAttrs window() const { return {strides, dilations, pads, auto_pad, ceil_mode}; }
 };
 
-/// The pools' fields 1 to 6 and the op's own seventh.
+/// The pools' fields 1 to 6, and with the op's own seventh.
 template <class Attrs>
-consteval std::array<AttrField, 7> pool_fields(const AttrField& own) {
+consteval std::array<AttrField, 6> pool_fields() {
   return join_fields(std::array{field<&Attrs::kernel, Attrs>(1, "kernel")}, window_fields<Attrs>(2),
                      std::array{field<&Attrs::auto_pad, Attrs>(5, "auto_pad", 0, 2),
-                                field<&Attrs::ceil_mode, Attrs>(6, "ceil_mode"), own});
+                                field<&Attrs::ceil_mode, Attrs>(6, "ceil_mode")});
+}
+template <class Attrs>
+consteval std::array<AttrField, 7> pool_fields(const AttrField& own) {
+  return join_fields(pool_fields<Attrs>(), std::array{own});
 }
 
 /// Checks kernel and window against input 0 [N, spatial.., C] and gives the output's shape.

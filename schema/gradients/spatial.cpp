@@ -218,27 +218,19 @@ Var channels_first(D& d, Var v) {
   for (int k = 2; k < rank; ++k) perm[k] = k - 1;
   return d.transpose(v, IntList(perm, static_cast<size_t>(rank)));
 }
-Var channels_last(D& d, Var v) {
-  const int rank = d.rank(v);
-  int64_t perm[kMaxRank] = {0};
-  for (int k = 1; k + 1 < rank; ++k) perm[k] = k + 1;
-  perm[rank - 1] = 1;
-  return d.transpose(v, IntList(perm, static_cast<size_t>(rank)));
-}
 }  // namespace
 
-Error MaxPool::grad(D& d, const Attrs& a) {
-  Var where = a.column_major ? Var{} : d.output(1);
-  if (a.column_major) {  // the indices count the other way round: once more
-    Attrs plain = a;
-    plain.column_major = false;
-    Var outputs[2];
-    const Var x = d.x();
-    d.emit(op_def<MaxPool>, {&x, 1}, &plain, outputs);
-    where = outputs[1];
-  }
-  const Var image = channels_first(d, d.zeros_like(d.x()));
-  return d.give(0, channels_last(d, d.collect(channels_first(d, d.dy()), channels_first(d, where), image)));
+Error MaxPool::grad(D& d, const Attrs& a) { return d.give(0, d.node<MaxPoolGrad>({d.x(), d.dy()}, a)); }
+
+// The greatest elements stay where they are: dy' is the second derivative picked up there.
+Error MaxPoolGrad::grad(D& d, const Attrs& a) {
+  if (!d.wants(1)) return d.error();
+  MaxPool::Attrs pool;
+  static_cast<PoolAttrs&>(pool) = a;
+  const Var x = d.x();
+  Var outputs[2];
+  d.emit(op_def<MaxPool>, {&x, 1}, &pool, outputs);
+  return d.give(1, d.gather(d.reshape(channels_first(d, d.dy()), {-1}), outputs[1], 0));
 }
 
 Error MaxUnpool::grad(D& d, const Attrs& a) {

@@ -45,7 +45,7 @@ TEST_P(GoldenFile, EveryCaseThroughAFile) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, GoldenFile, ::testing::Values("attention", "cast", "conv", "elementwise", "image", "matmul", "movement",
-                                                              "norm", "pool", "quantize", "recurrent", "reduce"));
+                                                              "norm", "pool", "quantize", "recurrent", "reduce", "training"));
 
 }  // namespace
 }  // namespace gf::test

@@ -1,4 +1,4 @@
-// Every case of data/*.json (make_goldens.py, make_movement_goldens.py: expected values from PyTorch, NumPy and ONNX
+// Every case of data/*.json (make_*goldens.py: expected values from PyTorch, NumPy and ONNX
 // Runtime) through the portable kernels and through the best ones of each instruction set: once serially, once with three
 // threads and once in place, which must give the same bytes.
 #include "ops/cpu/table.h"
@@ -94,7 +94,7 @@ TEST_P(Golden, XnnpackKernels) {
 #endif
 
 INSTANTIATE_TEST_SUITE_P(Files, Golden, ::testing::Values("elementwise", "cast", "reduce", "norm", "movement", "image",
-                                                          "quantize"));
+                                                          "quantize", "training"));
 
 }  // namespace
 }  // namespace gf::test

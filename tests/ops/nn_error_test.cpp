@@ -60,6 +60,7 @@ TEST(NnErrors, Pools) {
   const HostInputs image{zeros({1, 5, 5, 2})};
   expect_error<op::MaxPool>(Error::BadAttribute, "kernel is missing", image);
   expect_error<op::MaxPool>(Error::BadAttribute, "kernel has an entry of 0", image, {{"kernel", Ints{0, 2}}});
+  expect_error<op::MaxPoolGrad>(Error::ShapeMismatch, "the shape of the pooled image", {image[0], zeros({1, 1, 1, 1})}, {{"kernel", Ints{2, 2}}});
   expect_error<op::MaxPool>(Error::ShapeMismatch, "larger than the padded input", image, {{"kernel", Ints{6, 2}}});
   expect_error<op::AveragePool>(Error::BadAttribute, "kernel has 3 entries", image, {{"kernel", Ints{1, 1, 1}}});
   expect_error<op::AveragePool>(Error::ShapeMismatch, "rank", {zeros({4, 4})}, {{"kernel", Ints{2}}});

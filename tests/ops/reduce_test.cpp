@@ -89,6 +89,15 @@ TEST(Loss, TargetsOutsideTheClassesAreTypedErrors) {
   EXPECT_EQ(run_one<op::NllLoss>({x, i64({2}, {-100, 0})}, {{"ignore_index", -100}}), f32({}, {0.0F}));
 }
 
+TEST(Loss, GradientOfCrossEntropyChecksItsInputs) {
+  const HostTensor x = f32({2, 3}, {0, 0, 0, 0, 0, 0}), one = f32({}, {1});
+  expect_error<op::CrossEntropyGrad>(Error::IndexOutOfRange, "target 3 at position 1; there are 3 classes", {x, i64({2}, {0, 3}), one});
+  expect_error<op::CrossEntropyGrad>(Error::IndexOutOfRange, "target -100", {x, i64({2}, {-100, 0}), one});
+  expect_error<op::CrossEntropyGrad>(Error::ShapeMismatch, "rank", {x, i64({2}, {0, 1}), f32({2}, {1, 1})});
+  expect_error<op::CrossEntropyGrad>(Error::ShapeMismatch, "the shape of the loss", {x, i64({2}, {0, 1}), f32({3}, {1, 1, 1})}, {{"reduction", 0}});
+  expect_error<op::CrossEntropyGrad>(Error::ShapeMismatch, "weights", {x, i64({2}, {0, 1}), one, f32({2}, {1, 1})});
+}
+
 TEST(Loss, MeanOverNoTargetsIsNan) {
   const HostTensor x = f32({1, 3}, {0, 0, 0});
   EXPECT_TRUE(std::isnan(run_one<op::NllLoss>({x, i64({1}, {7})}, {{"ignore_index", 7}}).view<float>()[0]));

@@ -123,6 +123,18 @@ TEST(Gradcheck, Losses) {
   }, second_order());
 }
 
+TEST(Gradcheck, CrossEntropyGrad) {
+  for (const Reduction reduction : {Reduction::None, Reduction::Mean, Reduction::Sum})
+    for (const bool weighted : {false, true})
+      expect_gradients([&](GradNet& n) {
+        const auto scores = n.x({2, 4, 3}), targets = n.indices({2, 3}, {0, 3, 2, 1, -100, 3});
+        const auto dy = n.x(reduction == Reduction::None ? List{2, 3} : List{});
+        const auto numbers = io::Array::from(std::vector<double>{0.5, 1, 2, 1.5});
+        const auto weights = weighted ? n.entry.add_constant(ir::make_constant(DType::F64, {4}, numbers.data)) : ir::kNoValue;
+        n.y(n.b.add<op::CrossEntropyGrad>({scores, targets, dy, weights}, {.reduction = reduction, .ignore_index = -100, .axis = 1}));
+      }, second_order());
+}
+
 TEST(Gradcheck, MatMul) {
   struct Pair {
     List a, b;

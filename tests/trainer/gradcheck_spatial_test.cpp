@@ -161,6 +161,18 @@ TEST(Gradcheck, Pools) {
   }
 }
 
+TEST(Gradcheck, MaxPoolGrad) {
+  static constexpr int64_t kTwo[] = {2, 2}, kThree[] = {3, 3}, kPads[] = {1, 1, 1, 1};
+  for (const bool overlap : {false, true})
+    expect_gradients([overlap](GradNet& n) {
+      op::MaxPoolGrad::Attrs a;
+      a.kernel = overlap ? kThree : kTwo;
+      a.strides = kTwo;
+      if (overlap) a.pads = kPads;
+      n.y(n.b.add<op::MaxPoolGrad>({n.x({2, 4, 6, 2}), n.x({2, 2, 3, 2})}, a));
+    }, second_order());
+}
+
 TEST(Gradcheck, MaxUnpool) {
   static constexpr int64_t kTwo[] = {2, 2};
   for (const bool larger : {false, true})

@@ -1,4 +1,6 @@
 // Pooling: vectors run over channels, windows are cut at the border of the image.
+#include <cstring>
+
 #include "ops/cpu/simd/isa_dispatch.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -21,6 +23,7 @@ struct PoolTable {
   void (*max)(const PoolWindow& w, float* out);
   void (*average)(const PoolWindow& w, float* out);
   void (*lp)(const PoolWindow& w, float p, float* out);
+  void (*max_grad)(const PoolWindow& w, const float* dy, float* dx);
 };
 }  // namespace gf::simd
 #endif
@@ -102,7 +105,46 @@ void lp_window(const PoolWindow& w, float p, float* out) {
   pool_window(w, LpOp{hn::Set(d, p), hn::Set(d, 1.0f / p)}, out);
 }
 
-constexpr PoolTable kPoolTable = {max_window, average_window, lp_window};
+// Where the greatest element is: its place in the window, counted in f32 (exact: windows have fewer than 2^24 elements). dx has the
+// steps of w.
+template <class Load, class Store>
+HWY_INLINE void max_grad_vector(const PoolWindow& w, int64_t c, F32Vec dy, float* dx, const Load& load, const Store& store) {
+  const F32Tag d;
+  F32Vec best = hn::Set(d, -__builtin_inff()), at = hn::Zero(d);
+  float number = 0;
+  for (int64_t r = 0; r < w.rows; ++r) {
+    const float* p = w.first + r * w.row_step + c;
+    for (int64_t k = 0; k < w.cols; ++k, p += w.col_step, number += 1) {
+      const F32Vec x = load(p);
+      const auto better = hn::Or(hn::Gt(x, best), hn::IsNaN(x));
+      best = hn::IfThenElse(hn::And(hn::IsNaN(best), hn::Not(hn::IsNaN(x))), best, hn::IfThenElse(better, x, best));
+      at = hn::IfThenElse(better, hn::Set(d, number), at);
+    }
+  }
+  number = 0;
+  for (int64_t r = 0; r < w.rows; ++r) {
+    float* p = dx + r * w.row_step + c;
+    for (int64_t k = 0; k < w.cols; ++k, p += w.col_step, number += 1)
+      store(hn::Add(load(p), hn::IfThenElseZero(hn::Eq(at, hn::Set(d, number)), dy)), p);
+  }
+}
+
+void max_grad_window(const PoolWindow& w, const float* dy, float* dx) {
+  const F32Tag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t c = 0;
+  for (; c + lanes <= w.channels; c += lanes)
+    max_grad_vector(
+        w, c, hn::LoadU(d, dy + c), dx, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p); },
+        [&](F32Vec v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
+  if (c == w.channels) return;
+  const auto rest = static_cast<size_t>(w.channels - c);
+  max_grad_vector(
+      w, c, load_n(d, dy + c, rest), dx, [&](const float* p) HWY_ATTR { return load_n(d, p, rest); },
+      [&](F32Vec v, float* p) HWY_ATTR { store_n(d, v, p, rest); });
+}
+
+constexpr PoolTable kPoolTable = {max_window, average_window, lp_window, max_grad_window};
 
 }  // namespace
 }  // namespace gf::simd::HWY_NAMESPACE
@@ -117,6 +159,7 @@ struct Span {
   int64_t k0, k1, padded;
 };
 Span span_of(int64_t first, int64_t step, int64_t count, int64_t size, int64_t after) {
+  if (first >= 0 && first + (count - 1) * step < size) return {0, count, count};  // nearly always, and without divisions
   const auto below = [&](int64_t end) {  // how many positions are < end
     const int64_t n = end <= first ? 0 : (end - first + step - 1) / step;
     return n < count ? n : count;
@@ -147,22 +190,28 @@ void write_indices(const PoolArgs& a, int64_t n, const Span& y, const Span& x, i
   }
 }
 
+/// The part of a window of image n inside the image, for all channels.
+PoolWindow window_at(const PoolArgs& a, int64_t n, const Span& y, const Span& x, int64_t top, int64_t left) {
+  PoolWindow w;
+  w.rows = y.k1 - y.k0;
+  w.cols = x.k1 - x.k0;
+  const bool empty = w.rows <= 0 || w.cols <= 0;
+  w.first = empty ? a.in
+                  : a.in + ((n * a.in_h + top + y.k0 * a.dilation_h) * a.in_w + left + x.k0 * a.dilation_w) * a.channels;
+  w.row_step = a.dilation_h * a.in_w * a.channels;
+  w.col_step = a.dilation_w * a.channels;
+  w.channels = a.channels;
+  w.divisor = static_cast<float>(a.count_include_pad ? y.padded * x.padded : w.rows * w.cols);
+  return w;
+}
+
 void pool_row(const PoolTable& table, PoolKind kind, const PoolArgs& a, int64_t n, int64_t oh) {
   const int64_t top = oh * a.stride_h - a.pad_top;
   const Span y = span_of(top, a.dilation_h, a.kernel_h, a.in_h, a.pad_bottom);
   for (int64_t ow = 0; ow < a.out_w; ++ow) {
     const int64_t left = ow * a.stride_w - a.pad_left;
     const Span x = span_of(left, a.dilation_w, a.kernel_w, a.in_w, a.pad_right);
-    PoolWindow w;
-    w.rows = y.k1 - y.k0;
-    w.cols = x.k1 - x.k0;
-    const bool empty = w.rows <= 0 || w.cols <= 0;
-    w.first = empty ? a.in
-                    : a.in + ((n * a.in_h + top + y.k0 * a.dilation_h) * a.in_w + left + x.k0 * a.dilation_w) * a.channels;
-    w.row_step = a.dilation_h * a.in_w * a.channels;
-    w.col_step = a.dilation_w * a.channels;
-    w.channels = a.channels;
-    w.divisor = static_cast<float>(a.count_include_pad ? y.padded * x.padded : w.rows * w.cols);
+    const PoolWindow w = window_at(a, n, y, x, top, left);
     const int64_t offset = ((n * a.out_h + oh) * a.out_w + ow) * a.channels;
     if (kind == PoolKind::Max) {
       table.max(w, a.out + offset);
@@ -175,7 +224,40 @@ void pool_row(const PoolTable& table, PoolKind kind, const PoolArgs& a, int64_t 
   }
 }
 
+/// All windows of an image, in their order, for channels [c, c + count).
+void max_grad_image(const PoolTable& table, const PoolArgs& a, int64_t n, int64_t c, int64_t count, const float* dy, float* dx) {
+  float* image = dx + n * a.in_h * a.in_w * a.channels;
+  if (count == a.channels) std::memset(image, 0, static_cast<size_t>(a.in_h * a.in_w * a.channels) * sizeof(float));
+  else
+    for (int64_t p = 0; p < a.in_h * a.in_w; ++p) std::memset(image + p * a.channels + c, 0, static_cast<size_t>(count) * sizeof(float));
+  for (int64_t oh = 0; oh < a.out_h; ++oh) {
+    const int64_t top = oh * a.stride_h - a.pad_top;
+    const Span y = span_of(top, a.dilation_h, a.kernel_h, a.in_h, a.pad_bottom);
+    for (int64_t ow = 0; ow < a.out_w; ++ow) {
+      const int64_t left = ow * a.stride_w - a.pad_left;
+      PoolWindow w = window_at(a, n, y, span_of(left, a.dilation_w, a.kernel_w, a.in_w, a.pad_right), top, left);
+      if (w.rows <= 0 || w.cols <= 0) continue;
+      w.first += c;
+      w.channels = count;
+      table.max_grad(w, dy + ((n * a.out_h + oh) * a.out_w + ow) * a.channels + c, dx + (w.first - a.in));
+    }
+  }
+}
+
 }  // namespace
+
+void max_pool_grad_f32(Isa isa, const PoolArgs& args, const float* dy, float* dx, const ParallelFor& parallel) {
+  const PoolTable& table = GF_SIMD_SELECT(isa, kPoolTable);
+  constexpr int64_t kChannels = 64, kTaskWork = 65536;
+  const int64_t blocks = (args.channels + kChannels - 1) / kChannels;
+  const int64_t work = args.in_h * args.in_w * (args.channels < kChannels ? args.channels : kChannels) + 1;
+  parallel.chunks(args.batch * blocks, kTaskWork / work + 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t c = t % blocks * kChannels;
+      max_grad_image(table, args, t / blocks, c, args.channels - c < kChannels ? args.channels - c : kChannels, dy, dx);
+    }
+  });
+}
 
 void pool_f32(Isa isa, PoolKind kind, const PoolArgs& args, const ParallelFor& parallel) {
   const PoolTable& table = GF_SIMD_SELECT(isa, kPoolTable);

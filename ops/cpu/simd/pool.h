@@ -33,4 +33,9 @@ struct PoolArgs {
 /// MaxPool gives): ((n * channels + c) * in_h + h) * in_w + w, or (... * in_w + w) * in_h + h when column-major.
 void pool_f32(Isa isa, PoolKind kind, const PoolArgs& args, const ParallelFor& parallel);
 
+/// Gradient of max pooling: dx [batch, in_h, in_w, channels] gets each dy [batch, out_h, out_w, channels] at the greatest element of its
+/// window in args.in, the first of equal ones, the last NaN. args.out and args.indices are not looked at. Tasks are blocks of channels
+/// of an image; sums run in the order of the windows.
+void max_pool_grad_f32(Isa isa, const PoolArgs& args, const float* dy, float* dx, const ParallelFor& parallel);
+
 }  // namespace gf::simd

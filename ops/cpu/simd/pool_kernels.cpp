@@ -1,9 +1,10 @@
-// max_pool, average_pool and lp_pool in f32 on the vector functions, one or two spatial axes.
+// max_pool with its gradient, average_pool and lp_pool in f32 on the vector functions, one or two spatial axes.
 #include "ops/cpu/simd/pool.h"
 #include "ops/cpu/simd/wrap.h"
 #include "schema/ops/average_pool.h"
 #include "schema/ops/lp_pool.h"
 #include "schema/ops/max_pool.h"
+#include "schema/ops/max_pool_grad.h"
 
 namespace gf::simd {
 namespace {
@@ -20,19 +21,17 @@ Error init_pool(const NodeView& node, InitContext& context) {
   return Error::Ok;
 }
 
+/// Sizes of a pool that reads x and gives y.
 template <class Attrs>
-Error run_pool(RunContext& c, PoolKind kind) {
-  const auto& attrs = c.attributes<Attrs>();
-  const Shape &x = c.input(0).shape, &y = c.output(0).shape;
-  if (c.output(0).count() == 0) return Error::Ok;
+PoolArgs args_of(const Attrs& attrs, const TensorView& image, const Shape& y) {
+  const Shape& x = image.shape;
   Window rows, cols;  // one spatial axis: it is the width
   const int last = x.rank - 3;
   const auto kernel = [&](int d) { return attrs.kernel[static_cast<size_t>(d)]; };
   cols = window_of(attrs.window(), last, x[last + 1], y[last + 1], kernel(last));
   if (last == 1) rows = window_of(attrs.window(), 0, x[1], y[1], kernel(0));
   PoolArgs a;
-  a.in = c.input(0).as<const float>();
-  a.out = c.output(0).as<float>();
+  a.in = image.as<const float>();
   a.batch = x[0];
   a.channels = x[x.rank - 1];
   a.in_h = rows.in;
@@ -49,6 +48,15 @@ Error run_pool(RunContext& c, PoolKind kind) {
   a.pad_bottom = rows.pad_end;
   a.pad_left = cols.pad_begin;
   a.pad_right = cols.pad_end;
+  return a;
+}
+
+template <class Attrs>
+Error run_pool(RunContext& c, PoolKind kind) {
+  const auto& attrs = c.attributes<Attrs>();
+  if (c.output(0).count() == 0) return Error::Ok;
+  PoolArgs a = args_of(attrs, c.input(0), c.output(0).shape);
+  a.out = c.output(0).as<float>();
   if constexpr (requires { attrs.column_major; }) {
     a.indices = c.has_output(1) ? c.output(1).template as<int64_t>() : nullptr;
     a.column_major_index = attrs.column_major;
@@ -56,6 +64,13 @@ Error run_pool(RunContext& c, PoolKind kind) {
   if constexpr (requires { attrs.count_include_pad; }) a.count_include_pad = attrs.count_include_pad;
   if constexpr (requires { attrs.p; }) a.p = static_cast<int>(attrs.p);
   pool_f32(*static_cast<const Isa*>(c.data), kind, a, c.parallel);
+  return Error::Ok;
+}
+
+Error run_max_grad(RunContext& c) {
+  if (c.output(0).count() == 0) return Error::Ok;
+  const PoolArgs a = args_of(c.attributes<op::MaxPoolGrad::Attrs>(), c.input(0), c.input(1).shape);
+  max_pool_grad_f32(*static_cast<const Isa*>(c.data), a, c.input(1).as<const float>(), c.output(0).as<float>(), c.parallel);
   return Error::Ok;
 }
 
@@ -71,6 +86,12 @@ const Kernel max_pool_kernel{.op = op::MaxPool::info.id,
                              .prepare = prepare_pool,
                              .init = init_pool,
                              .run = run_max};
+const Kernel max_pool_grad_kernel{.op = op::MaxPoolGrad::info.id,
+                                  .name = "max_pool_grad_f32_simd",
+                                  .rank = 20,
+                                  .prepare = prepare_pool,
+                                  .init = init_pool,
+                                  .run = run_max_grad};
 const Kernel average_pool_kernel{.op = op::AveragePool::info.id,
                                  .name = "average_pool_f32_simd",
                                  .rank = 20,

@@ -11,9 +11,16 @@
 #ifndef GF_SIMD_SOFTMAX_TABLE
 #define GF_SIMD_SOFTMAX_TABLE
 namespace gf::simd {
+/// Lines of a softmax and what is made of them. Those that are null are not wanted, except `in`.
+struct SoftmaxLines {
+  const float* in;
+  float* out;
+  const float* factors;  ///< softmax: one per line
+  float *max, *sum;      ///< log-softmax: greatest x of each line, sum of e^(x - max)
+};
 struct SoftmaxTable {
-  void (*rows[2])(const float* in, float* out, int64_t rows, int64_t cols);                        // [log]
-  void (*columns[2])(const float* in, float* out, int64_t rows, int64_t stride, int64_t cols);     // [log]
+  void (*rows[2])(const SoftmaxLines& l, int64_t rows, int64_t cols);                     // [log]
+  void (*columns[2])(const SoftmaxLines& l, int64_t rows, int64_t stride, int64_t cols);  // [log]
 };
 }  // namespace gf::simd
 #endif
@@ -72,21 +79,30 @@ HWY_INLINE void affine(const float* in, float* out, int64_t n, float factor, flo
   }
 }
 
-void softmax_rows(const float* in, float* out, int64_t rows, int64_t cols) {
+void softmax_rows(const SoftmaxLines& l, int64_t rows, int64_t cols) {
+  const float* in = l.in;
+  float* out = l.out;
   for (int64_t r = 0; r < rows; ++r, in += cols, out += cols) {
     const float max = reduce_row<AccMax>(in, cols);
     const float sum = exp_and_sum(in, out, cols, max);
-    affine(out, out, cols, 1.0f / sum, 0.0f);
+    affine(out, out, cols, (l.factors == nullptr ? 1.0f : l.factors[r]) / sum, 0.0f);
   }
 }
 
 // (x - max) - log(sum): two subtractions, so that a large max does not swallow the logarithm.
-void log_softmax_rows(const float* in, float* out, int64_t rows, int64_t cols) {
+void log_softmax_rows(const SoftmaxLines& l, int64_t rows, int64_t cols) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t r = 0; r < rows; ++r, in += cols, out += cols) {
-    const float max = reduce_row<AccMax>(in, cols);
-    const F32Vec m = hn::Set(d, max), log_sum = hn::Set(d, std::log(reduce_row<AccSumExp>(in, cols, max)));
+  const float* in = l.in;
+  for (int64_t r = 0; r < rows; ++r, in += cols) {
+    const float max = reduce_row<AccMax>(in, cols), sum = reduce_row<AccSumExp>(in, cols, max);
+    if (l.max != nullptr) {
+      l.max[r] = max;
+      l.sum[r] = sum;
+      continue;
+    }
+    const F32Vec m = hn::Set(d, max), log_sum = hn::Set(d, std::log(sum));
+    float* out = l.out + r * cols;
     int64_t i = 0;
     for (; i + lanes <= cols; i += lanes) {
       hn::StoreU(hn::Sub(hn::Sub(hn::LoadU(d, in + i), m), log_sum), d, out + i);
@@ -100,8 +116,10 @@ void log_softmax_rows(const float* in, float* out, int64_t rows, int64_t cols) {
 
 // One vector of columns (the first `count` lanes of it).
 template <bool kLog>
-HWY_INLINE void softmax_column(const float* in, float* out, int64_t rows, int64_t stride, size_t count) {
+HWY_INLINE void softmax_column(const SoftmaxLines& l, int64_t column, int64_t rows, int64_t stride, size_t count) {
   const F32Tag d;
+  const float* in = l.in + column;
+  float* out = l.out == nullptr ? nullptr : l.out + column;
   const bool whole = count == hn::Lanes(d);
   const auto load = [&](const float* p) HWY_ATTR { return whole ? hn::LoadU(d, p) : load_n(d, p, count); };
   const auto store = [&](F32Vec v, float* p) HWY_ATTR {
@@ -120,22 +138,26 @@ HWY_INLINE void softmax_column(const float* in, float* out, int64_t rows, int64_
     sum = hn::Add(sum, block);
   }
   if constexpr (kLog) {
+    if (l.max != nullptr) {
+      store(max, l.max + column);
+      store(sum, l.sum + column);
+      return;
+    }
     const F32Vec log_sum = v_log(d, sum);
     for (int64_t r = 0; r < rows; ++r) {
       store(hn::Sub(hn::Sub(load(in + r * stride), max), log_sum), out + r * stride);
     }
   } else {
-    const F32Vec factor = hn::Div(hn::Set(d, 1.0f), sum);
+    const F32Vec factor = hn::Div(l.factors == nullptr ? hn::Set(d, 1.0f) : load(l.factors + column), sum);
     for (int64_t r = 0; r < rows; ++r) store(hn::Mul(load(out + r * stride), factor), out + r * stride);
   }
 }
 
 template <bool kLog>
-void softmax_columns(const float* in, float* out, int64_t rows, int64_t stride, int64_t cols) {
+void softmax_columns(const SoftmaxLines& l, int64_t rows, int64_t stride, int64_t cols) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
-  int64_t c = 0;
-  for (; c + lanes <= cols; c += lanes) softmax_column<kLog>(in + c, out + c, rows, stride, static_cast<size_t>(lanes));
-  if (c < cols) softmax_column<kLog>(in + c, out + c, rows, stride, static_cast<size_t>(cols - c));
+  for (int64_t c = 0; c < cols; c += lanes)
+    softmax_column<kLog>(l, c, rows, stride, static_cast<size_t>(cols - c < lanes ? cols - c : lanes));
 }
 
 constexpr SoftmaxTable kSoftmaxTable = {{softmax_rows, log_softmax_rows},
@@ -149,14 +171,24 @@ HWY_AFTER_NAMESPACE();
 namespace gf::simd {
 namespace {
 
-void run(Isa isa, int log, const float* in, float* out, int64_t outer, int64_t axis, int64_t inner,
-         const ParallelFor& parallel) {
+SoftmaxLines advance(SoftmaxLines l, int64_t elements, int64_t lines) {
+  l.in += elements;
+  if (l.out != nullptr) l.out += elements;
+  if (l.factors != nullptr) l.factors += lines;
+  if (l.max != nullptr) {
+    l.max += lines;
+    l.sum += lines;
+  }
+  return l;
+}
+
+void run(Isa isa, int log, const SoftmaxLines& all, int64_t outer, int64_t axis, int64_t inner, const ParallelFor& parallel) {
   if (outer <= 0 || axis <= 0 || inner <= 0) return;
   const SoftmaxTable& table = GF_SIMD_SELECT(isa, kSoftmaxTable);
   if (inner == 1) {
     const int64_t grain = 4096 / axis + 1;
     parallel.chunks(outer, grain, [&](int64_t begin, int64_t end, int) {
-      table.rows[log](in + begin * axis, out + begin * axis, end - begin, axis);
+      table.rows[log](advance(all, begin * axis, begin), end - begin, axis);
     });
     return;
   }
@@ -164,8 +196,8 @@ void run(Isa isa, int log, const float* in, float* out, int64_t outer, int64_t a
   const int64_t tiles = (inner + kTile - 1) / kTile;
   parallel.chunks(outer * tiles, 4096 / (axis * kTile) + 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t) {
-      const int64_t column = t % tiles * kTile, offset = t / tiles * axis * inner + column;
-      table.columns[log](in + offset, out + offset, axis, inner, inner - column < kTile ? inner - column : kTile);
+      const int64_t column = t % tiles * kTile, at = t / tiles * inner;
+      table.columns[log](advance(all, at * axis + column, at + column), axis, inner, inner - column < kTile ? inner - column : kTile);
     }
   });
 }
@@ -174,11 +206,19 @@ void run(Isa isa, int log, const float* in, float* out, int64_t outer, int64_t a
 
 void softmax_f32(Isa isa, const float* in, float* out, int64_t outer, int64_t axis, int64_t inner,
                  const ParallelFor& parallel) {
-  run(isa, 0, in, out, outer, axis, inner, parallel);
+  run(isa, 0, {in, out, nullptr, nullptr, nullptr}, outer, axis, inner, parallel);
 }
 void log_softmax_f32(Isa isa, const float* in, float* out, int64_t outer, int64_t axis, int64_t inner,
                      const ParallelFor& parallel) {
-  run(isa, 1, in, out, outer, axis, inner, parallel);
+  run(isa, 1, {in, out, nullptr, nullptr, nullptr}, outer, axis, inner, parallel);
+}
+void scaled_softmax_f32(Isa isa, const float* in, const float* factors, float* out, int64_t outer, int64_t axis, int64_t inner,
+                        const ParallelFor& parallel) {
+  run(isa, 0, {in, out, factors, nullptr, nullptr}, outer, axis, inner, parallel);
+}
+void softmax_sums_f32(Isa isa, const float* in, float* max, float* sum, int64_t outer, int64_t axis, int64_t inner,
+                      const ParallelFor& parallel) {
+  run(isa, 1, {in, nullptr, nullptr, max, sum}, outer, axis, inner, parallel);
 }
 
 }  // namespace gf::simd

@@ -19,4 +19,12 @@ void softmax_f32(Isa isa, const float* in, float* out, int64_t outer, int64_t ax
 void log_softmax_f32(Isa isa, const float* in, float* out, int64_t outer, int64_t axis, int64_t inner,
                      const ParallelFor& parallel);
 
+/// softmax times a factor for each line: factors [outer, inner].
+void scaled_softmax_f32(Isa isa, const float* in, const float* factors, float* out, int64_t outer, int64_t axis, int64_t inner,
+                        const ParallelFor& parallel);
+
+/// max and sum [outer, inner]: greatest x of each line (NaN wins) and sum of e^(x - max), for losses that want no softmax.
+void softmax_sums_f32(Isa isa, const float* in, float* max, float* sum, int64_t outer, int64_t axis, int64_t inner,
+                      const ParallelFor& parallel);
+
 }  // namespace gf::simd
