@@ -26,6 +26,34 @@ def lenet():
     return net, torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9), torch.randn(64, 1, 28, 28), torch.randint(0, 10, (64,))
 
 
+def plain_conv(i, o, kernel, stride):
+    return nn.Conv2d(i, o, kernel, stride, kernel // 2, bias=False)
+
+
+def norm(channels):
+    return nn.BatchNorm2d(channels, track_running_stats=False)
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, i, o, stride):
+        super().__init__()
+        self.main = nn.Sequential(plain_conv(i, o, 3, stride), norm(o), nn.ReLU(), plain_conv(o, o, 3, 1), norm(o))
+        self.shortcut = nn.Sequential(plain_conv(i, o, 1, stride), norm(o)) if i != o else nn.Identity()
+
+    def forward(self, x):
+        return F.relu(self.main(x) + self.shortcut(x))
+
+
+def resnet18():
+    blocks, i = [], 64
+    for o in (64, 128, 256, 512):
+        for first in (True, False):
+            blocks.append(ResidualBlock(i, o, 2 if first and o != 64 else 1))
+            i = o
+    net = nn.Sequential(plain_conv(3, 64, 3, 1), norm(64), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+    return net, torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9), torch.randn(32, 3, 32, 32), torch.randint(0, 10, (32,))
+
+
 class Attention(nn.Module):
     def __init__(self, dim, heads, causal):
         super().__init__()
@@ -73,7 +101,7 @@ def encoder():
     return net, torch.optim.AdamW(net.parameters(), lr=1e-3), torch.randint(0, 8000, (16, 128)), torch.randint(0, 2, (16,))
 
 
-net, optimizer, x, t = {"mlp": mlp, "lenet": lenet, "char_gpt": lambda: gpt(65, 12, 64, 128, 4, 4), "encoder": encoder,
+net, optimizer, x, t = {"mlp": mlp, "lenet": lenet, "resnet18": resnet18, "char_gpt": lambda: gpt(65, 12, 64, 128, 4, 4), "encoder": encoder,
                         "gpt": lambda: gpt(65, 8, 256, 384, 6, 6)}[task]()
 times = []
 for _ in range(steps):

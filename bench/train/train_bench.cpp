@@ -50,6 +50,9 @@ M gelu_layer() { return layer([](const Tensor& x) { return gelu(x); }); }
 M pool_layer() { return layer([](const Tensor& x) { return nn::max_pool2d(x, 2); }); }
 M linear(int64_t in, int64_t out, bool bias = true) { return std::make_shared<nn::Linear>(in, out, bias); }
 M conv(int64_t in, int64_t out, int64_t kernel, int64_t padding) { return std::make_shared<nn::Conv2d>(in, out, kernel, nn::Conv2dOptions{.padding = padding}); }
+M plain_conv(int64_t in, int64_t out, int64_t kernel, int64_t stride) {
+  return std::make_shared<nn::Conv2d>(in, out, kernel, nn::Conv2dOptions{.stride = stride, .padding = kernel / 2, .bias = false});
+}
 M sequence(std::initializer_list<M> layers) { return M(new nn::Sequential(layers)); }
 
 Net mlp() {
@@ -66,6 +69,49 @@ Net lenet() {
   const M net = sequence({conv(1, 6, 5, 2), relu_layer(), pool_layer(), conv(6, 16, 5, 0), relu_layer(), pool_layer(),
                           layer([](const Tensor& x) { return flatten(x, 1); }), linear(400, 120), relu_layer(), linear(120, 84), relu_layer(), linear(84, 10)});
   n.loss = nn::cross_entropy((*net)(n.input("x", {64, 1, 28, 28})), n.input("t", {64}, DType::I64));
+  n.parameters = net->named_parameters();
+  n.rule = std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.01, .momentum = 0.9});
+  return n;
+}
+
+// Batch normalisation by the batch's own statistics, without running ones: trace() takes parameters only.
+struct BatchStatistics final : nn::Module {
+  explicit BatchStatistics(int64_t channels) {
+    weight = register_parameter("weight", Tensor::ones({channels}));
+    bias = register_parameter("bias", Tensor::zeros({channels}));
+  }
+  Tensor forward(const Tensor& x) override {
+    const auto per_channel = [](const Tensor& t) { return reshape(t, {1, t.size(0), 1, 1}); };
+    const Tensor centred = x - mean(x, {0, 2, 3}, true), var = mean(centred * centred, {0, 2, 3}, true);
+    return centred / sqrt(var + 1e-5) * per_channel(weight) + per_channel(bias);
+  }
+  Tensor weight, bias;
+};
+
+M norm(int64_t channels) { return std::make_shared<BatchStatistics>(channels); }
+
+struct ResidualBlock final : nn::Module {
+  ResidualBlock(int64_t in, int64_t out, int64_t stride) {
+    main = register_module("main", sequence({plain_conv(in, out, 3, stride), norm(out), relu_layer(), plain_conv(out, out, 3, 1), norm(out)}));
+    if (in != out) shortcut = register_module("shortcut", sequence({plain_conv(in, out, 1, stride), norm(out)}));
+  }
+  Tensor forward(const Tensor& x) override { return relu((*main)(x) + (shortcut ? (*shortcut)(x) : x)); }
+  M main, shortcut;
+};
+
+// ResNet-18 as for CIFAR: a 3x3 stem without pool.
+Net resnet18() {
+  Net n;
+  const auto blocks = std::make_shared<nn::Sequential>();
+  int64_t in = 64;
+  for (const int64_t out : {64, 128, 256, 512})
+    for (const bool first : {true, false}) {
+      blocks->append(std::make_shared<ResidualBlock>(in, out, first && out != 64 ? 2 : 1));
+      in = out;
+    }
+  const M net = sequence({plain_conv(3, 64, 3, 1), norm(64), relu_layer(), M(blocks), layer([](const Tensor& x) { return mean(x, {2, 3}); }),
+                          linear(512, 10)});
+  n.loss = nn::cross_entropy((*net)(n.input("x", {32, 3, 32, 32})), n.input("t", {32}, DType::I64));
   n.parameters = net->named_parameters();
   n.rule = std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.01, .momentum = 0.9});
   return n;
@@ -129,6 +175,7 @@ Net encoder() {
 Net make(const std::string& task) {
   if (task == "mlp") return mlp();
   if (task == "lenet") return lenet();
+  if (task == "resnet18") return resnet18();
   if (task == "char_gpt") return gpt(65, 12, 64, 128, 4, 4);
   if (task == "encoder") return encoder();
   if (task == "gpt") return gpt(65, 8, 256, 384, 6, 6);
