@@ -1,6 +1,7 @@
 // Lazy tensors: recording, gradients, steps, and how often programs are compiled.
 #include <cmath>
 
+#include "tests/support/expect_refused.h"
 #include "tests/trainer/gradcheck_support.h"
 #include "trainer/optim/optimizers.h"
 #include "trainer/step/train_step.h"
@@ -11,17 +12,6 @@
 
 namespace gf::test {
 namespace {
-
-template <class F>
-void expect_refused(Error code, const std::string& text, F&& f) {
-  try {
-    f();
-    ADD_FAILURE() << "nothing was thrown: " << text;
-  } catch (const Exception& e) {
-    EXPECT_EQ(e.code(), code) << e.what();
-    EXPECT_NE(std::string(e.what()).find(text), std::string::npos) << e.what();
-  }
-}
 
 TEST(Tensor, ComputesWhenLookedAt) {
   const int64_t before = lazy::compiled_programs();

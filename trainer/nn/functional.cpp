@@ -7,19 +7,6 @@
 namespace gf::nn {
 namespace {
 
-// Lists of attributes outlive the call that records them: attributes are copied when an op is recorded.
-struct Window {
-  int64_t kernel[2], strides[2], dilations[2], pads[4];
-  Window(Pair k, Pair s, Pair p, Pair d = 1) : kernel{k.h, k.w}, strides{s.h, s.w}, dilations{d.h, d.w}, pads{p.h, p.w, p.h, p.w} {}
-};
-
-Tensor channels_last(const char* function, const Tensor& x) {
-  if (x.rank() != 4)
-    throw Exception(Error::ShapeMismatch, std::string(function) + ": the image has shape " + io::shape_text(x.shape()) + "; [N, C, H, W] is needed");
-  return permute(x, {0, 2, 3, 1});
-}
-Tensor channels_first(const Tensor& x) { return permute(x, {0, 3, 1, 2}); }
-
 Tensor reduced(const Tensor& x, Reduction reduction) {
   if (reduction == Reduction::None) return x;
   return reduction == Reduction::Mean ? mean(x) : sum(x);
@@ -29,48 +16,25 @@ gf::Reduction op_reduction(Reduction r) {
   return r == Reduction::None ? gf::Reduction::None : r == Reduction::Mean ? gf::Reduction::Mean : gf::Reduction::Sum;
 }
 
+// x times a weight for each place of its class axis.
+Tensor weighted(const Tensor& x, const Tensor& weight, int64_t axis) {
+  if (!weight) return x;
+  Shape64 shape(x.shape().size(), 1);
+  shape[static_cast<size_t>(axis)] = weight.numel();
+  return x * reshape(weight, shape);
+}
+
+// Targets are probabilities of the classes; the mean is over samples.
+Tensor soft_cross_entropy(const Tensor& scores, const Tensor& targets, const Tensor& weight, Reduction reduction, double label_smoothing, int64_t axis) {
+  if (targets.shape() != scores.shape())
+    throw Exception(Error::ShapeMismatch, "cross_entropy: probabilities of shape " + io::shape_text(targets.shape()) + " for scores of " + io::shape_text(scores.shape()));
+  const Tensor wanted = label_smoothing == 0 ? targets : targets * (1 - label_smoothing) + label_smoothing / static_cast<double>(scores.size(axis));
+  return reduced(-sum(weighted(wanted * log_softmax(scores, axis), weight, axis), {axis}), reduction);
+}
+
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) { return apply<op::MatMul>({x, weight, bias}, {.transpose_b = true}); }
-
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Pair stride, Pair padding, Pair dilation, int64_t groups) {
-  const Window w(1, stride, padding, dilation);
-  return channels_first(apply<op::Conv>({channels_last("conv2d", x), weight, bias},
-                                        {.strides = w.strides, .dilations = w.dilations, .pads = w.pads, .groups = groups}));
-}
-
-Tensor max_pool2d(const Tensor& x, Pair kernel, std::optional<Pair> stride, Pair padding) {
-  const Window w(kernel, stride.value_or(kernel), padding);
-  op::MaxPool::Attrs attrs;
-  attrs.kernel = w.kernel;
-  attrs.strides = w.strides;
-  attrs.pads = w.pads;
-  return channels_first(apply<op::MaxPool>({channels_last("max_pool2d", x)}, attrs));
-}
-
-Tensor avg_pool2d(const Tensor& x, Pair kernel, std::optional<Pair> stride, Pair padding) {
-  const Window w(kernel, stride.value_or(kernel), padding);
-  op::AveragePool::Attrs attrs;
-  attrs.kernel = w.kernel;
-  attrs.strides = w.strides;
-  attrs.pads = w.pads;
-  attrs.count_include_pad = true;
-  return channels_first(apply<op::AveragePool>({channels_last("avg_pool2d", x)}, attrs));
-}
-
-Tensor global_avg_pool2d(const Tensor& x) { return mean(x, {2, 3}, true); }
-
-Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& weight, const Tensor& bias, double eps) {
-  return channels_first(apply<op::BatchNorm>({channels_last("batch_norm", x), weight, bias, mean, var}, {.epsilon = static_cast<float>(eps)}));
-}
-
-Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
-  return apply<op::LayerNorm>({x, weight, bias}, {.axis = -weight.rank(), .epsilon = static_cast<float>(eps)});
-}
-
-Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps) {
-  return apply<op::RmsNorm>({x, weight}, {.axis = -weight.rank(), .epsilon = static_cast<float>(eps)});
-}
 
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, bool is_causal, double scale) {
   return apply<op::Attention>({q, k, v, mask}, {.scale = static_cast<float>(scale), .is_causal = is_causal});
@@ -81,18 +45,18 @@ Tensor cross_entropy(const Tensor& scores, const Tensor& targets, const Tensor& 
   if (!(label_smoothing >= 0 && label_smoothing <= 1))
     throw Exception(Error::InvalidArgument, "cross_entropy: label_smoothing " + std::to_string(label_smoothing) + " is outside [0, 1]");
   const ClassLossAttrs attrs{.reduction = op_reduction(reduction), .ignore_index = ignore_index, .axis = scores.rank() == 1 ? 0 : 1};
+  if (dtype_is_float(targets.dtype())) return soft_cross_entropy(scores, targets, weight, reduction, label_smoothing, attrs.axis);
   if (label_smoothing == 0) return apply<op::SoftmaxCrossEntropyLoss>({scores, targets, weight}, attrs);
-  if (weight || reduction == Reduction::Sum)
-    throw Exception(Error::Unsupported, "cross_entropy: label_smoothing together with class weights or a sum");
   // (1 - s) of the loss by the target, s of the mean over all classes, where the target counts
   const Tensor log_p = log_softmax(scores, attrs.axis);
-  const Tensor by_target = apply<op::NllLoss>({log_p, targets}, {.reduction = gf::Reduction::None, .ignore_index = ignore_index, .axis = attrs.axis});
+  const Tensor by_target = apply<op::NllLoss>({log_p, targets, weight}, {.reduction = gf::Reduction::None, .ignore_index = ignore_index, .axis = attrs.axis});
   const Tensor ignored = apply<op::Equal>({targets, fixed_scalar(targets.dtype(), static_cast<double>(ignore_index))});
   const Tensor zero = fixed_scalar(scores.dtype(), 0), one = fixed_scalar(scores.dtype(), 1);
-  const Tensor by_all = where(ignored, zero, -mean(log_p, {attrs.axis}));
+  const Tensor by_all = where(ignored, zero, -mean(weighted(log_p, weight, attrs.axis), {attrs.axis}));
   const Tensor each = by_target * (1 - label_smoothing) + by_all * label_smoothing;
-  if (reduction == Reduction::None) return each;
-  return sum(each) / sum(where(ignored, zero, expand(one, targets.shape())));
+  if (reduction != Reduction::Mean) return reduced(each, reduction);
+  const Tensor counted = weight ? embedding(where(ignored, fixed_scalar(targets.dtype(), 0), targets), weight) : expand(one, targets.shape());
+  return sum(each) / sum(where(ignored, zero, counted));
 }
 
 Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const Tensor& weight, int64_t ignore_index, Reduction reduction) {

@@ -3,32 +3,16 @@
 // Throws gf::Exception with the op's name: ShapeMismatch, TypeMismatch, BadAttribute.
 #pragma once
 
+#include "trainer/nn/activations.h"
+#include "trainer/nn/conv.h"
+#include "trainer/nn/norm.h"
+#include "trainer/nn/pool.h"
 #include "trainer/tensor/functions.h"
 
 namespace gf::nn {
 
-/// Two numbers, height then width; one number stands for both.
-struct Pair {
-  int64_t h, w;
-  Pair(int64_t both) : h(both), w(both) {}  // NOLINT(google-explicit-constructor): written 3 as in PyTorch
-  Pair(int64_t height, int64_t width) : h(height), w(width) {}
-};
-
 /// x weight^T + bias; weight [out, in], bias [out] or empty.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
-/// weight [out, in / groups, kernel h, kernel w], bias [out] or empty.
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Pair stride = 1, Pair padding = 0, Pair dilation = 1,
-              int64_t groups = 1);
-Tensor max_pool2d(const Tensor& x, Pair kernel, std::optional<Pair> stride = {}, Pair padding = 0);   ///< stride: the kernel
-Tensor avg_pool2d(const Tensor& x, Pair kernel, std::optional<Pair> stride = {}, Pair padding = 0);
-/// Mean over height and width: [N, C, 1, 1].
-Tensor global_avg_pool2d(const Tensor& x);
-/// (x - mean) / sqrt(var + eps) weight + bias per channel of an image, by given statistics.
-Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& weight, const Tensor& bias, double eps = 1e-5);
-/// Over the last axes, as many as weight has.
-Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, double eps = 1e-5);
-Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps = 1e-5);
-
 /// softmax(scale q k^T + mask) v; q, k, v [batch, heads, length, dim], fewer heads in k and v: grouped queries. mask: bool (true may be
 /// read) or added. scale 0: 1 / sqrt(dim).
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask = {}, bool is_causal = false,
@@ -36,7 +20,7 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
 
 enum class Reduction : uint8_t { None, Mean, Sum };
 
-/// scores [N, C, ...], targets int64 [N, ...]; class weights [C] or empty. The mean is over the weights of the targets that count; all
+/// scores [N, C, ...], targets int64 [N, ...], or probabilities of the scores' shape; class weights [C] or empty. The mean is over the weights of the targets that count; all
 /// of them ignored: NaN, as in PyTorch. A target outside [0, C) that is not ignore_index ends the run with IndexOutOfRange.
 Tensor cross_entropy(const Tensor& scores, const Tensor& targets, const Tensor& weight = {}, int64_t ignore_index = -100,
                      Reduction reduction = Reduction::Mean, double label_smoothing = 0);

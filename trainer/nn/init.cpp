@@ -1,12 +1,8 @@
 #include "trainer/nn/init.h"
 
 #include <cmath>
-#include <functional>
-#include <numbers>
 
 #include "runtime/core/exception.h"
-#include "schema/random.h"
-#include "trainer/tensor/functions.h"
 #include "trainer/tensor/tensor_formula.h"
 
 namespace gf::nn {
@@ -17,57 +13,14 @@ Tensor not_drawn(const Shape64& shape) { return expand(fixed_scalar(DType::F32, 
 
 size_t elements(const Shape64& shape) { return static_cast<size_t>(io::element_count(shape, "init")); }
 
-// Element i takes word i % 4 of block i / 4.
-std::vector<double> uniforms(uint64_t seed, uint64_t draw, size_t count) {
-  std::vector<double> v(count);
-  PhiloxBlock block{};
-  for (size_t i = 0; i < count; ++i) {
-    if (i % 4 == 0) block = philox4x32(i / 4, draw, seed);
-    v[i] = static_cast<double>(uniform_f32(block[i % 4]));
-  }
-  return v;
-}
-
 Tensor floats(const std::vector<double>& v, Shape64 shape) { return Tensor::from(std::vector<float>(v.begin(), v.end()), std::move(shape)); }
 
 double leaky_gain(double a) { return std::sqrt(2 / (1 + a * a)); }
 
 }  // namespace
 
-Tensor Generator::uniform(Shape64 shape, double low, double high) {
-  if (no_init_depth > 0) return not_drawn(shape);
-  std::vector<double> v = uniforms(seed_, draws_++, elements(shape));
-  for (double& x : v) x = low + (high - low) * x;
-  return floats(v, std::move(shape));
-}
-
-Tensor Generator::normal(Shape64 shape, double mean, double deviation) {
-  if (no_init_depth > 0) return not_drawn(shape);
-  const size_t n = elements(shape), pairs = (n + 1) / 2;
-  const std::vector<double> u = uniforms(seed_, draws_++, 2 * pairs);
-  std::vector<double> v(2 * pairs);
-  for (size_t i = 0; i < pairs; ++i) {  // Box and Muller 1958
-    const double r = std::sqrt(-2 * std::log(1 - u[2 * i])), angle = 2 * std::numbers::pi * u[2 * i + 1];
-    v[2 * i] = mean + deviation * r * std::cos(angle);
-    v[2 * i + 1] = mean + deviation * r * std::sin(angle);
-  }
-  v.resize(n);
-  return floats(v, std::move(shape));
-}
-
-uint64_t Generator::next_key() {
-  const PhiloxBlock words = philox4x32(~uint64_t{0}, draws_++, seed_);
-  return static_cast<uint64_t>(words[0]) << 32 | words[1];
-}
-
 NoInit::NoInit() { ++no_init_depth; }
 NoInit::~NoInit() { --no_init_depth; }
-
-Generator& default_generator() {
-  static Generator g(0);
-  return g;
-}
-void manual_seed(uint64_t seed) { default_generator() = Generator(seed); }
 
 namespace init {
 
@@ -78,8 +31,12 @@ Fan fan_of(const Shape64& shape) {
   return {shape[1] * field, shape[0] * field};
 }
 
-Tensor uniform(Shape64 shape, double low, double high) { return default_generator().uniform(std::move(shape), low, high); }
-Tensor normal(Shape64 shape, double mean, double deviation) { return default_generator().normal(std::move(shape), mean, deviation); }
+Tensor uniform(Shape64 shape, double low, double high) {
+  return no_init_depth > 0 ? not_drawn(shape) : default_generator().uniform(std::move(shape), low, high);
+}
+Tensor normal(Shape64 shape, double mean, double deviation) {
+  return no_init_depth > 0 ? not_drawn(shape) : default_generator().normal(std::move(shape), mean, deviation);
+}
 
 Tensor trunc_normal(Shape64 shape, double mean, double deviation, double low, double high) {
   if (!(low < high)) throw Exception(Error::InvalidArgument, "trunc_normal: the interval is empty");
@@ -108,6 +65,11 @@ Tensor kaiming_uniform(Shape64 shape, double a) {
 Tensor kaiming_normal(Shape64 shape, double a) {
   const double deviation = leaky_gain(a) / std::sqrt(static_cast<double>(fan_of(shape).in));
   return normal(std::move(shape), 0, deviation);
+}
+
+Tensor fan_in_uniform(Shape64 shape, int64_t fan_in) {
+  const double bound = fan_in > 0 ? 1 / std::sqrt(static_cast<double>(fan_in)) : 0;
+  return uniform(std::move(shape), -bound, bound);
 }
 
 Tensor orthogonal(Shape64 shape, double gain) {

@@ -4,29 +4,13 @@
 
 #include <cstdint>
 
-#include "trainer/tensor/tensor.h"
+#include "trainer/tensor/functions_creation.h"
 
 namespace gf::nn {
 
-/// Where random numbers come from; one for the process unless another is given.
-class Generator {
- public:
-  explicit Generator(uint64_t seed) : seed_(seed) {}
-  /// Uniform in [low, high), normal: float32.
-  Tensor uniform(Shape64 shape, double low, double high);
-  Tensor normal(Shape64 shape, double mean, double deviation);
-  /// A key for a sequence of its own (a dropout layer's masks).
-  uint64_t next_key();
-  uint64_t seed() const { return seed_; }
-  /// Tensors drawn so far: with the seed, all there is to restore.
-  uint64_t draws() const { return draws_; }
-
- private:
-  uint64_t seed_, draws_ = 0;
-};
-Generator& default_generator();
-/// Sets the seed of the default generator and begins its sequence again (torch.manual_seed).
-void manual_seed(uint64_t seed);
+using gf::default_generator;
+using gf::Generator;
+using gf::manual_seed;
 
 /// While one lives, no first values are drawn: random tensors are zeros that take no memory before somebody looks at them. For counting
 /// parameters, and for nets whose weights are loaded.
@@ -52,6 +36,8 @@ Tensor xavier_uniform(Shape64 shape, double gain = 1);   ///< Glorot and Bengio 
 Tensor xavier_normal(Shape64 shape, double gain = 1);
 Tensor kaiming_uniform(Shape64 shape, double a = 0);     ///< He et al. 2015: fan in, leaky ReLU of slope a
 Tensor kaiming_normal(Shape64 shape, double a = 0);
+/// U(-b, b), b = 1 / sqrt(fan in): what PyTorch's layers begin with.
+Tensor fan_in_uniform(Shape64 shape, int64_t fan_in);
 /// Rows (or columns, where there are fewer) orthonormal times gain: Saxe et al. 2013, by Gram-Schmidt in float64.
 Tensor orthogonal(Shape64 shape, double gain = 1);
 }  // namespace init

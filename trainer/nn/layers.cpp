@@ -1,89 +1,51 @@
 #include "trainer/nn/layers.h"
 
-#include <cmath>
-
 #include "runtime/core/exception.h"
-#include "schema/ops/dropout.h"
 #include "trainer/nn/init.h"
+#include "trainer/tensor/functions_creation.h"
+#include "trainer/tensor/functions_maths.h"
+#include "trainer/tensor/recording.h"
 
 namespace gf::nn {
-namespace {
-
-// U(-b, b), b = 1 / sqrt(fan in): what PyTorch's layers begin with.
-Tensor fan_in_uniform(Shape64 shape, int64_t fan_in) {
-  const double bound = fan_in > 0 ? 1 / std::sqrt(static_cast<double>(fan_in)) : 0;
-  return init::uniform(std::move(shape), -bound, bound);
-}
-
-}  // namespace
-
 Linear::Linear(int64_t in, int64_t out, bool with_bias) {
-  weight = register_parameter("weight", fan_in_uniform({out, in}, in));
-  if (with_bias) bias = register_parameter("bias", fan_in_uniform({out}, in));
-}
-
-Conv2d::Conv2d(int64_t in, int64_t out, Pair kernel, const Conv2dOptions& options) : options_(options) {
-  if (options.groups < 1 || in % options.groups != 0 || out % options.groups != 0)
-    throw Exception(Error::InvalidArgument, "Conv2d: " + std::to_string(in) + " and " + std::to_string(out) + " channels do not divide by " + std::to_string(options.groups) + " groups");
-  const Shape64 shape = {out, in / options.groups, kernel.h, kernel.w};
-  const int64_t fan_in = shape[1] * kernel.h * kernel.w;
-  weight = register_parameter("weight", fan_in_uniform(shape, fan_in));
-  if (options.bias) bias = register_parameter("bias", fan_in_uniform({out}, fan_in));
-}
-
-LayerNorm::LayerNorm(Shape64 shape, double eps) : eps_(eps) {
-  weight = register_parameter("weight", Tensor::ones(shape));
-  bias = register_parameter("bias", Tensor::zeros(shape));
-}
-
-RMSNorm::RMSNorm(Shape64 shape, double eps) : eps_(eps) { weight = register_parameter("weight", Tensor::ones(std::move(shape))); }
-
-BatchNorm2d::BatchNorm2d(int64_t channels, const BatchNormOptions& options) : options_(options) {
-  weight = register_parameter("weight", Tensor::ones({channels}));
-  bias = register_parameter("bias", Tensor::zeros({channels}));
-  running_mean = register_buffer("running_mean", Tensor::zeros({channels}));
-  running_var = register_buffer("running_var", Tensor::ones({channels}));
-}
-
-Tensor BatchNorm2d::forward(const Tensor& x) {
-  if (x.rank() != 4 || x.size(1) != weight.size(0))
-    throw Exception(Error::ShapeMismatch, "BatchNorm2d: the image has shape " + io::shape_text(x.shape()) + "; [N, " + std::to_string(weight.size(0)) + ", H, W] is needed");
-  if (!is_training()) return batch_norm(x, running_mean, running_var, weight, bias, options_.eps);
-  const auto per_channel = [](const Tensor& t) { return reshape(t, {1, t.size(0), 1, 1}); };
-  const Tensor m = mean(x, {0, 2, 3}, true), centred = x - m, var = mean(centred * centred, {0, 2, 3}, true);
-  const double n = static_cast<double>(x.numel() / x.size(1)), old = 1 - options_.momentum;
-  {
-    const no_grad off;
-    running_mean.follow(running_mean * old + reshape(m, {x.size(1)}) * options_.momentum);
-    running_var.follow(running_var * old + reshape(var, {x.size(1)}) * (options_.momentum * n / (n > 1 ? n - 1 : 1)));
-  }
-  return centred / sqrt(var + options_.eps) * per_channel(weight) + per_channel(bias);
-}
-
-Dropout::Dropout(double p) : p_(p), key_(static_cast<int64_t>(default_generator().next_key())) {
-  if (!(p >= 0 && p < 1)) throw Exception(Error::InvalidArgument, "Dropout: probability " + std::to_string(p) + " is outside [0, 1)");
-  draws_ = register_buffer("draws", Tensor::from<int64_t>({0}, {}), false);
-}
-
-Tensor Dropout::forward(const Tensor& x) {
-  if (!is_training() || p_ == 0) return x;
-  const Tensor y = apply<op::Dropout>({x, draws_}, {.ratio = static_cast<float>(p_), .training = true, .seed = key_});
-  draws_.follow(draws_ + 1);
-  return y;
+  weight = register_parameter("weight", init::fan_in_uniform({out, in}, in));
+  if (with_bias) bias = register_parameter("bias", init::fan_in_uniform({out}, in));
 }
 
 Embedding::Embedding(int64_t count, int64_t dim) { weight = register_parameter("weight", init::normal({count, dim})); }
 
-Sequential::Sequential(std::initializer_list<std::shared_ptr<Module>> modules) {
-  for (const auto& m : modules) append(m);
+EmbeddingBag::EmbeddingBag(int64_t count, int64_t dim, BagMode mode) : mode_(mode) { weight = register_parameter("weight", init::normal({count, dim})); }
+
+Tensor EmbeddingBag::forward(const Tensor& indices) {
+  const lazy::Call call("EmbeddingBag");
+  if (indices.rank() != 2)
+    throw Exception(Error::ShapeMismatch, "EmbeddingBag: indices of shape " + io::shape_text(indices.shape()) + "; [bags, length] is needed, or a vector with offsets");
+  const Tensor rows = embedding(indices, weight);
+  if (mode_ == BagMode::Max) return amax(rows, {1});
+  return mode_ == BagMode::Mean ? mean(rows, {1}) : sum(rows, {1});
 }
-void Sequential::append(std::shared_ptr<Module> module) {
-  layers_.push_back(register_module(std::to_string(layers_.size()), std::move(module)));
+
+Tensor EmbeddingBag::forward(const Tensor& indices, const Tensor& offsets) {
+  const lazy::Call call("EmbeddingBag");
+  if (mode_ == BagMode::Max) throw Exception(Error::Unsupported, "EmbeddingBag: maxima of bags by offsets");
+  if (indices.rank() != 1 || offsets.rank() != 1)
+    throw Exception(Error::ShapeMismatch, "EmbeddingBag: indices of shape " + io::shape_text(indices.shape()) + " with offsets of shape " + io::shape_text(offsets.shape()) + "; two vectors are needed");
+  // element i lies in bag b: offsets[b] <= i < offsets[b + 1]
+  const Tensor place = arange(indices.size(0)), begin = cast(unsqueeze(offsets, 1), DType::I64);
+  const Tensor end = cat({narrow(begin, 0, 1, offsets.size(0)), Tensor::full({1, 1}, static_cast<double>(indices.size(0)), DType::I64)});
+  const Tensor inside = cast(logical_and(ge(place, begin), lt(place, end)), weight.dtype());
+  const Tensor sums = matmul(inside, embedding(indices, weight));
+  return mode_ == BagMode::Sum ? sums : sums / clamp(sum(inside, {1}, true), 1);
 }
-Tensor Sequential::forward(const Tensor& x) {
-  Tensor y = x;
-  for (const auto& layer : layers_) y = (*layer)(y);
-  return y;
+
+Bilinear::Bilinear(int64_t in_a, int64_t in_b, int64_t out, bool with_bias) {
+  weight = register_parameter("weight", init::fan_in_uniform({out, in_a, in_b}, in_a));
+  if (with_bias) bias = register_parameter("bias", init::fan_in_uniform({out}, in_a));
+}
+Tensor Bilinear::forward(const Tensor& a, const Tensor& b) {
+  const lazy::Call call("Bilinear");
+  const Tensor products = flatten(unsqueeze(a, -1) * unsqueeze(b, -2), -2, -1);  // [..., in_a in_b]
+  return linear(products, flatten(weight, 1), bias);
 }
 
 SelfAttention::SelfAttention(int64_t dim, int64_t heads, bool causal, bool bias) : heads_(heads), causal_(causal) {

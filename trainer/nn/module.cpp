@@ -36,6 +36,10 @@ void Module::collect(const std::string& prefix, Kind last, NamedTensors& to) con
   for (const auto& [name, m] : modules_) m->collect(prefix + name + ".", last, to);
 }
 
+Tensor Module::forward(const Tensor&) {
+  throw Exception(Error::Unsupported, "forward: this module is not a function of one tensor; call the members that it has");
+}
+
 NamedTensors Module::named_parameters() const {
   NamedTensors all;
   collect("", Kind::Parameter, all);
@@ -54,6 +58,11 @@ NamedTensors Module::full_state() const {
 std::vector<Tensor> Module::parameters() const {
   std::vector<Tensor> all;
   for (auto& [name, t] : named_parameters()) all.push_back(t);
+  return all;
+}
+std::vector<Tensor> Module::trainable_parameters() const {
+  std::vector<Tensor> all = parameters();
+  std::erase_if(all, [](const Tensor& t) { return !t.requires_grad(); });
   return all;
 }
 int64_t Module::parameter_count() const {

@@ -15,12 +15,15 @@ namespace gf::nn {
 class Module {
  public:
   virtual ~Module() = default;
-  virtual Tensor forward(const Tensor& x) = 0;
+  /// Throws Unsupported for a module that is no function of one tensor (Bilinear, ModuleList, ...).
+  virtual Tensor forward(const Tensor& x);
   Tensor operator()(const Tensor& x) { return forward(x); }
 
   /// Parameters of this module and of those inside, as "fc1.weight", in the order of registration.
   NamedTensors named_parameters() const;
   std::vector<Tensor> parameters() const;
+  /// Those that require gradients: what an optimizer is given when some are frozen.
+  std::vector<Tensor> trainable_parameters() const;
   /// Parameters and buffers.
   NamedTensors state_dict() const;
   /// state_dict() and the buffers that are no part of it (counters of random draws): all that forward() may replace, for trace_call().

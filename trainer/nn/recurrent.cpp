@@ -5,7 +5,9 @@
 #include "runtime/core/exception.h"
 #include "schema/ops.h"
 #include "trainer/nn/init.h"
-#include "trainer/tensor/functions.h"
+#include "trainer/nn/functional.h"
+#include "trainer/tensor/functions_movement.h"
+#include "trainer/tensor/recording.h"
 
 namespace gf::nn {
 
@@ -30,6 +32,7 @@ Recurrent::Recurrent(int64_t gates, int64_t in, int64_t hidden, const RecurrentO
       layer.push_back(std::move(d));
     }
   }
+  dropout_ = register_module("dropout", std::make_shared<Dropout>(options.dropout));
 }
 
 Tensor Recurrent::in_op_order(const Tensor& t) const {
@@ -39,36 +42,92 @@ Tensor Recurrent::in_op_order(const Tensor& t) const {
   return cat(ordered);
 }
 
-Tensor Recurrent::forward(const Tensor& x) {
+std::pair<Tensor, RecurrentState> Recurrent::forward(const Tensor& x, const RecurrentState& state, const Tensor& lengths) {
   if (x.rank() != 3)
     throw Exception(Error::ShapeMismatch, "a recurrent layer takes [batch, length, in], not " + io::shape_text(x.shape()));
+  const int64_t ways = both_ways_ ? 2 : 1;
+  const auto of_layer = [&](const Tensor& t, size_t k) {
+    const auto from = static_cast<int64_t>(k) * ways;
+    return t ? narrow(t, 0, from, from + ways) : Tensor();
+  };
+  const Tensor steps = lengths ? cast(lengths, DType::I32) : Tensor();
   Tensor y = permute(x, {1, 0, 2});
-  for (const auto& layer : layers_) {
+  std::vector<Tensor> last_h, last_c;
+  for (size_t k = 0; k < layers_.size(); ++k) {
     std::vector<Tensor> w, r, b;
-    for (const Direction& d : layer) {
+    for (const Direction& d : layers_[k]) {
       w.push_back(in_op_order(d.weight_ih));
       r.push_back(in_op_order(d.weight_hh));
       if (bias_) b.push_back(cat({in_op_order(d.bias_ih), in_op_order(d.bias_hh)}));
     }
-    const Tensor all = run(y, stack(w), stack(r), bias_ ? stack(b) : Tensor(), both_ways_);  // [length, directions, batch, hidden]
-    y = reshape(permute(all, {0, 2, 1, 3}), {all.size(0), all.size(2), all.size(1) * all.size(3)});
+    if (k > 0) y = (*dropout_)(y);
+    const Step s = run({y, stack(w), stack(r), bias_ ? stack(b) : Tensor(), steps, of_layer(state.h, k), of_layer(state.c, k)}, both_ways_);
+    y = reshape(permute(s.y, {0, 2, 1, 3}), {s.y.size(0), s.y.size(2), s.y.size(1) * s.y.size(3)});  // from [length, directions, batch, hidden]
+    last_h.push_back(s.h);
+    if (s.c) last_c.push_back(s.c);
   }
-  return permute(y, {1, 0, 2});
+  return {permute(y, {1, 0, 2}), {cat(last_h), last_c.empty() ? Tensor() : cat(last_c)}};
 }
 
-Tensor LSTM::run(const Tensor& x, const Tensor& w, const Tensor& r, const Tensor& b, bool both_ways) const {
+Recurrent::Step LSTM::run(const std::vector<Tensor>& inputs, bool both_ways) const {
   op::Lstm::Attrs attrs;
   attrs.hidden = hidden();
   if (both_ways) attrs.direction = RecurrentDirection::Both;
-  return apply<op::Lstm>({x, w, r, b}, attrs);
+  const std::vector<Tensor> r = apply(op_def<op::Lstm>, &attrs, inputs, 3);
+  return {r[0], r[1], r[2]};
 }
 
-Tensor GRU::run(const Tensor& x, const Tensor& w, const Tensor& r, const Tensor& b, bool both_ways) const {
+Recurrent::Step GRU::run(const std::vector<Tensor>& inputs, bool both_ways) const {
   op::Gru::Attrs attrs;
   attrs.hidden = hidden();
   attrs.option = true;  // linear_before_reset
   if (both_ways) attrs.direction = RecurrentDirection::Both;
-  return apply<op::Gru>({x, w, r, b}, attrs);
+  const std::vector<Tensor> r = apply(op_def<op::Gru>, &attrs, std::span(inputs).first(6), 2);
+  return {r[0], r[1], {}};
+}
+
+Recurrent::Step RNN::run(const std::vector<Tensor>& inputs, bool both_ways) const {
+  static constexpr int64_t kRelu[] = {static_cast<int64_t>(CellActivation::Relu), static_cast<int64_t>(CellActivation::Relu)};
+  op::Rnn::Attrs attrs;
+  attrs.hidden = hidden();
+  if (relu_) attrs.activations = IntList(kRelu, both_ways ? 2 : 1);
+  if (both_ways) attrs.direction = RecurrentDirection::Both;
+  const std::vector<Tensor> r = apply(op_def<op::Rnn>, &attrs, std::span(inputs).first(6), 2);
+  return {r[0], r[1], {}};
+}
+
+RecurrentCell::RecurrentCell(int64_t gates, int64_t in, int64_t hidden, bool bias) {
+  if (in < 1 || hidden < 1) throw Exception(Error::InvalidArgument, "a recurrent cell needs at least one input and one hidden unit");
+  const double bound = 1 / std::sqrt(static_cast<double>(hidden));
+  weight_ih = register_parameter("weight_ih", init::uniform({gates * hidden, in}, -bound, bound));
+  weight_hh = register_parameter("weight_hh", init::uniform({gates * hidden, hidden}, -bound, bound));
+  if (!bias) return;
+  bias_ih = register_parameter("bias_ih", init::uniform({gates * hidden}, -bound, bound));
+  bias_hh = register_parameter("bias_hh", init::uniform({gates * hidden}, -bound, bound));
+}
+Tensor RecurrentCell::or_zeros(const Tensor& state, const Tensor& x) const {
+  return state ? state : expand(number_like(x, 0), {x.size(0), weight_hh.size(1)});
+}
+
+Tensor RNNCell::forward(const Tensor& x, const Tensor& h) {
+  const lazy::Call call("RNNCell");
+  const Tensor y = linear(x, weight_ih, bias_ih) + linear(or_zeros(h, x), weight_hh, bias_hh);
+  return relu_ ? gf::relu(y) : tanh(y);
+}
+
+Tensor GRUCell::forward(const Tensor& x, const Tensor& given) {
+  const lazy::Call call("GRUCell");
+  const Tensor h = or_zeros(given, x);
+  const std::vector<Tensor> a = chunk(linear(x, weight_ih, bias_ih), 3, 1), b = chunk(linear(h, weight_hh, bias_hh), 3, 1);
+  const Tensor r = sigmoid(a[0] + b[0]), z = sigmoid(a[1] + b[1]), n = tanh(a[2] + r * b[2]);
+  return n + z * (h - n);
+}
+
+RecurrentState LSTMCell::forward(const Tensor& x, const RecurrentState& state) {
+  const lazy::Call call("LSTMCell");
+  const std::vector<Tensor> g = chunk(linear(x, weight_ih, bias_ih) + linear(or_zeros(state.h, x), weight_hh, bias_hh), 4, 1);
+  const Tensor c = sigmoid(g[1]) * or_zeros(state.c, x) + sigmoid(g[0]) * tanh(g[2]);
+  return {sigmoid(g[3]) * tanh(c), c};
 }
 
 }  // namespace gf::nn

@@ -11,6 +11,7 @@ namespace gf::lazy {
 namespace {
 
 int no_grad_depth = 0;
+const char* current_call = nullptr;
 uint64_t recorded = 0;
 
 /// Gradient and update nodes that have not run; the dead are dropped when the list is walked.
@@ -51,6 +52,12 @@ bool leads_to_leaf(const ContentPtr& c) {
 
 }  // namespace
 
+Call::Call(const char* name) : before_(current_call) {
+  if (current_call == nullptr) current_call = name;
+}
+Call::~Call() { current_call = before_; }
+const char* Call::name_or(const char* op) { return current_call != nullptr ? current_call : op; }
+
 NoGrad::NoGrad() { ++no_grad_depth; }
 NoGrad::~NoGrad() { --no_grad_depth; }
 
@@ -70,7 +77,7 @@ ContentPtr known_content(io::Array array, bool fixed) {
 std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::vector<ContentPtr>& inputs, size_t outputs) {
   ir::Entry scratch;
   ir::Builder b(scratch, scratch.body);
-  b.set_origin(def.info.name, def.info.name);
+  b.set_origin(def.info.name, Call::name_or(def.info.name));
   std::vector<ir::ValueId> ids;
   for (const ContentPtr& c : inputs) ids.push_back(c == nullptr ? ir::kNoValue : add_leaf(scratch, *c));
   const ir::Node& inferred = b.add_node(def, std::move(ids), attrs, outputs);
@@ -85,7 +92,7 @@ std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::v
     std::vector<int64_t> shape;
     for (int d = 0; d < value.shape.rank; ++d) shape.push_back(value.shape[d].lo);
     if (!value.shape_known || !value.shape.is_const())
-      throw Exception(Error::Unsupported, std::string(def.info.name) + ": only running it tells the shape of its result");
+      throw Exception(Error::Unsupported, std::string(Call::name_or(def.info.name)) + ": only running it tells the shape of its result");
     results.push_back(result_of(n, value.dtype, std::move(shape)));
     results.back()->history = history && dtype_is_float(value.dtype);
   }

@@ -58,6 +58,20 @@ struct Node {
   std::vector<std::weak_ptr<Content>> outputs;
 };
 
+/// The user's function while one lives: errors of the ops that it records begin with its name. Of several the outermost counts.
+class Call {
+ public:
+  explicit Call(const char* name);
+  ~Call();
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  /// The name to begin an error with: the call's, or `op` when there is none.
+  static const char* name_or(const char* op);
+
+ private:
+  const char* before_;
+};
+
 /// Records one op; infers shapes at once. Throws what inference throws; Unsupported where only running tells a shape.
 std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::vector<ContentPtr>& inputs, size_t outputs = 1);
 /// Gradients of `loss` by every leaf that it leads back to, added to their variables.

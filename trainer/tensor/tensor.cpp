@@ -112,7 +112,7 @@ std::vector<Tensor> apply(const OpDef& op, const void* attrs, std::span<const Te
   std::vector<ContentPtr> contents;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i] && static_cast<int>(i) < op.info.min_inputs)
-      throw Exception(Error::InvalidArgument, std::string(op.info.name) + ": operand " + std::to_string(i) + " is an empty Tensor");
+      throw Exception(Error::InvalidArgument, std::string(lazy::Call::name_or(op.info.name)) + ": operand " + std::to_string(i) + " is an empty Tensor");
     contents.push_back(inputs[i] ? inputs[i].variable().content : nullptr);
   }
   std::vector<Tensor> results;
