@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-STEPS = {"mlp": 60, "lenet": 40, "resnet18": 5, "char_gpt": 15, "encoder": 7, "gpt": 3}
+STEPS = {"mlp": 60, "lenet": 40, "resnet18": 5, "char_gpt": 15, "char_lstm": 7, "encoder": 7, "gpt": 3}
 
 
 def main():

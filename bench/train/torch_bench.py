@@ -30,15 +30,11 @@ def plain_conv(i, o, kernel, stride):
     return nn.Conv2d(i, o, kernel, stride, kernel // 2, bias=False)
 
 
-def norm(channels):
-    return nn.BatchNorm2d(channels, track_running_stats=False)
-
-
 class ResidualBlock(nn.Module):
     def __init__(self, i, o, stride):
         super().__init__()
-        self.main = nn.Sequential(plain_conv(i, o, 3, stride), norm(o), nn.ReLU(), plain_conv(o, o, 3, 1), norm(o))
-        self.shortcut = nn.Sequential(plain_conv(i, o, 1, stride), norm(o)) if i != o else nn.Identity()
+        self.main = nn.Sequential(plain_conv(i, o, 3, stride), nn.BatchNorm2d(o), nn.ReLU(), plain_conv(o, o, 3, 1), nn.BatchNorm2d(o))
+        self.shortcut = nn.Sequential(plain_conv(i, o, 1, stride), nn.BatchNorm2d(o)) if i != o else nn.Identity()
 
     def forward(self, x):
         return F.relu(self.main(x) + self.shortcut(x))
@@ -50,8 +46,22 @@ def resnet18():
         for first in (True, False):
             blocks.append(ResidualBlock(i, o, 2 if first and o != 64 else 1))
             i = o
-    net = nn.Sequential(plain_conv(3, 64, 3, 1), norm(64), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+    net = nn.Sequential(plain_conv(3, 64, 3, 1), nn.BatchNorm2d(64), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
     return net, torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9), torch.randn(32, 3, 32, 32), torch.randint(0, 10, (32,))
+
+
+class CharLstm(nn.Module):
+    def __init__(self, words, dim):
+        super().__init__()
+        self.tok, self.rnn, self.head = nn.Embedding(words, dim), nn.LSTM(dim, dim, 2, batch_first=True), nn.Linear(dim, words)
+
+    def forward(self, t):
+        return self.head(self.rnn(self.tok(t))[0]).flatten(0, 1)
+
+
+def char_lstm():
+    net = CharLstm(65, 256)
+    return net, torch.optim.AdamW(net.parameters(), lr=1e-3), torch.randint(0, 65, (32, 64)), torch.randint(0, 65, (32 * 64,))
 
 
 class Attention(nn.Module):
@@ -101,7 +111,7 @@ def encoder():
     return net, torch.optim.AdamW(net.parameters(), lr=1e-3), torch.randint(0, 8000, (16, 128)), torch.randint(0, 2, (16,))
 
 
-net, optimizer, x, t = {"mlp": mlp, "lenet": lenet, "resnet18": resnet18, "char_gpt": lambda: gpt(65, 12, 64, 128, 4, 4), "encoder": encoder,
+net, optimizer, x, t = {"mlp": mlp, "lenet": lenet, "resnet18": resnet18, "char_lstm": char_lstm, "char_gpt": lambda: gpt(65, 12, 64, 128, 4, 4), "encoder": encoder,
                         "gpt": lambda: gpt(65, 8, 256, 384, 6, 6)}[task]()
 times = []
 for _ in range(steps):

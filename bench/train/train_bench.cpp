@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <random>
 #include <string>
 
@@ -15,7 +16,9 @@
 #include "graph/emit/emit.h"
 #include "graph/passes/pipeline.h"
 #include "runtime/include/ghostflow/model.h"
-#include "trainer/nn/layers.h"
+#include "trainer/models/recurrent_lm.h"
+#include "trainer/models/resnet.h"
+#include "trainer/models/small.h"
 #include "trainer/optim/optimizers.h"
 #include "trainer/step/train_step.h"
 
@@ -32,9 +35,12 @@ long peak_kb() {
   return u.ru_maxrss;
 }
 
+using M = std::shared_ptr<nn::Module>;
+
 struct Net {
-  NamedTensors inputs, parameters;
-  Tensor loss;
+  NamedTensors inputs;
+  M net;
+  std::function<Tensor()> loss;
   std::shared_ptr<const optim::Optimizer> rule;
   int64_t classes = 10;
 
@@ -43,77 +49,27 @@ struct Net {
   }
 };
 
-using M = std::shared_ptr<nn::Module>;
-M layer(std::function<Tensor(const Tensor&)> f) { return std::make_shared<nn::Lambda>(std::move(f)); }
-M relu_layer() { return layer([](const Tensor& x) { return relu(x); }); }
-M gelu_layer() { return layer([](const Tensor& x) { return gelu(x); }); }
-M pool_layer() { return layer([](const Tensor& x) { return nn::max_pool2d(x, 2); }); }
 M linear(int64_t in, int64_t out, bool bias = true) { return std::make_shared<nn::Linear>(in, out, bias); }
-M conv(int64_t in, int64_t out, int64_t kernel, int64_t padding) { return std::make_shared<nn::Conv2d>(in, out, kernel, nn::Conv2dOptions{.padding = padding}); }
-M plain_conv(int64_t in, int64_t out, int64_t kernel, int64_t stride) {
-  return std::make_shared<nn::Conv2d>(in, out, kernel, nn::Conv2dOptions{.stride = stride, .padding = kernel / 2, .bias = false});
-}
-M sequence(std::initializer_list<M> layers) { return M(new nn::Sequential(layers)); }
+std::shared_ptr<const optim::Optimizer> momentum() { return std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.01, .momentum = 0.9}); }
 
-Net mlp() {
+// One label per example.
+Net classifier(M net, Shape64 input, std::shared_ptr<const optim::Optimizer> rule) {
   Net n;
-  const M net = sequence({linear(784, 512), relu_layer(), linear(512, 256), relu_layer(), linear(256, 10)});
-  n.loss = nn::cross_entropy((*net)(n.input("x", {128, 784})), n.input("t", {128}, DType::I64));
-  n.parameters = net->named_parameters();
-  n.rule = std::make_shared<optim::Adam>(optim::AdamSettings{.lr = 1e-3});
+  const Tensor x = n.input("x", input), t = n.input("t", {input[0]}, DType::I64);
+  n.net = net;
+  n.loss = [=] { return nn::cross_entropy((*net)(x), t); };
+  n.rule = std::move(rule);
   return n;
 }
 
-Net lenet() {
+// The next word at every place.
+Net language_model(M net, int64_t words, int64_t batch, int64_t length, std::shared_ptr<const optim::Optimizer> rule) {
   Net n;
-  const M net = sequence({conv(1, 6, 5, 2), relu_layer(), pool_layer(), conv(6, 16, 5, 0), relu_layer(), pool_layer(),
-                          layer([](const Tensor& x) { return flatten(x, 1); }), linear(400, 120), relu_layer(), linear(120, 84), relu_layer(), linear(84, 10)});
-  n.loss = nn::cross_entropy((*net)(n.input("x", {64, 1, 28, 28})), n.input("t", {64}, DType::I64));
-  n.parameters = net->named_parameters();
-  n.rule = std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.01, .momentum = 0.9});
-  return n;
-}
-
-// Batch normalisation by the batch's own statistics, without running ones: trace() takes parameters only.
-struct BatchStatistics final : nn::Module {
-  explicit BatchStatistics(int64_t channels) {
-    weight = register_parameter("weight", Tensor::ones({channels}));
-    bias = register_parameter("bias", Tensor::zeros({channels}));
-  }
-  Tensor forward(const Tensor& x) override {
-    const auto per_channel = [](const Tensor& t) { return reshape(t, {1, t.size(0), 1, 1}); };
-    const Tensor centred = x - mean(x, {0, 2, 3}, true), var = mean(centred * centred, {0, 2, 3}, true);
-    return centred / sqrt(var + 1e-5) * per_channel(weight) + per_channel(bias);
-  }
-  Tensor weight, bias;
-};
-
-M norm(int64_t channels) { return std::make_shared<BatchStatistics>(channels); }
-
-struct ResidualBlock final : nn::Module {
-  ResidualBlock(int64_t in, int64_t out, int64_t stride) {
-    main = register_module("main", sequence({plain_conv(in, out, 3, stride), norm(out), relu_layer(), plain_conv(out, out, 3, 1), norm(out)}));
-    if (in != out) shortcut = register_module("shortcut", sequence({plain_conv(in, out, 1, stride), norm(out)}));
-  }
-  Tensor forward(const Tensor& x) override { return relu((*main)(x) + (shortcut ? (*shortcut)(x) : x)); }
-  M main, shortcut;
-};
-
-// ResNet-18 as for CIFAR: a 3x3 stem without pool.
-Net resnet18() {
-  Net n;
-  const auto blocks = std::make_shared<nn::Sequential>();
-  int64_t in = 64;
-  for (const int64_t out : {64, 128, 256, 512})
-    for (const bool first : {true, false}) {
-      blocks->append(std::make_shared<ResidualBlock>(in, out, first && out != 64 ? 2 : 1));
-      in = out;
-    }
-  const M net = sequence({plain_conv(3, 64, 3, 1), norm(64), relu_layer(), M(blocks), layer([](const Tensor& x) { return mean(x, {2, 3}); }),
-                          linear(512, 10)});
-  n.loss = nn::cross_entropy((*net)(n.input("x", {32, 3, 32, 32})), n.input("t", {32}, DType::I64));
-  n.parameters = net->named_parameters();
-  n.rule = std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.01, .momentum = 0.9});
+  const Tensor x = n.input("x", {batch, length}, DType::I64), t = n.input("t", {batch, length}, DType::I64);
+  n.net = net;
+  n.loss = [=] { return nn::cross_entropy(reshape((*net)(x), {batch * length, words}), reshape(t, {batch * length})); };
+  n.rule = std::move(rule);
+  n.classes = words;
   return n;
 }
 
@@ -122,7 +78,7 @@ struct Block final : nn::Module {
     ln1 = register_module("ln1", std::make_shared<nn::LayerNorm>(Shape64{dim}));
     ln2 = register_module("ln2", std::make_shared<nn::LayerNorm>(Shape64{dim}));
     attn = register_module("attn", std::make_shared<nn::SelfAttention>(dim, heads, causal));
-    mlp = register_module("mlp", sequence({linear(dim, 4 * dim), gelu_layer(), linear(4 * dim, dim)}));
+    mlp = register_module("mlp", M(new nn::Sequential{linear(dim, 4 * dim), models::as_module([](const Tensor& x) { return gelu(x); }), linear(4 * dim, dim)}));
   }
   Tensor forward(const Tensor& x) override {
     const Tensor y = x + (*attn)((*ln1)(x));
@@ -151,32 +107,29 @@ struct Transformer final : nn::Module {
   M blocks, ln, head;
 };
 
+std::shared_ptr<const optim::Optimizer> adamw() { return std::make_shared<optim::AdamW>(optim::AdamWSettings{.lr = 1e-3}); }
+
 Net gpt(int64_t words, int64_t batch, int64_t length, int64_t dim, int64_t heads, int depth) {
-  Net n;
-  Transformer net(words, length, dim, heads, depth, true, words);
-  const Tensor scores = net(n.input("x", {batch, length}, DType::I64));
-  n.loss = nn::cross_entropy(reshape(scores, {batch * length, words}), reshape(n.input("t", {batch, length}, DType::I64), {batch * length}));
-  n.parameters = net.named_parameters();
-  n.rule = std::make_shared<optim::AdamW>(optim::AdamWSettings{.lr = 1e-3});
-  n.classes = words;
-  return n;
+  return language_model(std::make_shared<Transformer>(words, length, dim, heads, depth, true, words), words, batch, length, adamw());
 }
 
 Net encoder() {
   Net n;
-  Transformer net(8000, 128, 128, 4, 4, false, 2);
-  n.loss = nn::cross_entropy(net(n.input("x", {16, 128}, DType::I64)), n.input("t", {16}, DType::I64));
-  n.parameters = net.named_parameters();
-  n.rule = std::make_shared<optim::AdamW>(optim::AdamWSettings{.lr = 1e-3});
+  const auto net = std::make_shared<Transformer>(8000, 128, 128, 4, 4, false, 2);
+  const Tensor x = n.input("x", {16, 128}, DType::I64), t = n.input("t", {16}, DType::I64);
+  n.net = net;
+  n.loss = [=] { return nn::cross_entropy((*net)(x), t); };
+  n.rule = adamw();
   n.classes = 2;
   return n;
 }
 
 Net make(const std::string& task) {
-  if (task == "mlp") return mlp();
-  if (task == "lenet") return lenet();
-  if (task == "resnet18") return resnet18();
+  if (task == "mlp") return classifier(std::make_shared<models::Mlp>(), {128, 784}, std::make_shared<optim::Adam>(optim::AdamSettings{.lr = 1e-3}));
+  if (task == "lenet") return classifier(std::make_shared<models::LeNet>(), {64, 1, 28, 28}, momentum());
+  if (task == "resnet18") return classifier(std::make_shared<models::ResNet>(models::ResNetOptions{.classes = 10, .small_images = true}), {32, 3, 32, 32}, momentum());
   if (task == "char_gpt") return gpt(65, 12, 64, 128, 4, 4);
+  if (task == "char_lstm") return language_model(std::make_shared<models::RecurrentLm>(models::RecurrentLmOptions{.words = 65, .dim = 256, .hidden = 256, .dropout = 0}), 65, 32, 64, adamw());
   if (task == "encoder") return encoder();
   if (task == "gpt") return gpt(65, 8, 256, 384, 6, 6);
   std::fprintf(stderr, "no task '%s'\n", task.c_str());
@@ -194,9 +147,9 @@ int main(int argc, char** argv) {
   Net net = make(argv[1]);
   const int steps = std::atoi(argv[3]);
   const auto compile_start = Clock::now();
-  ir::Model graph = trace(net.inputs, {{"loss", net.loss}}, net.parameters);
+  ir::Model graph = trace_call(net.inputs, net.net->full_state(), [&] { return NamedTensors{{"loss", net.loss()}}; });
   std::vector<std::string> names;
-  for (const auto& [name, t] : net.parameters) names.push_back(name);
+  for (const auto& [name, t] : net.net->named_parameters()) names.push_back(name);
   add_train_step(graph, *graph.entries[0], graph.entries[0]->body.outputs[0], {{names, net.rule}});
   PassOptions passes;
   passes.exact = true;
