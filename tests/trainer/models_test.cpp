@@ -350,6 +350,10 @@ TEST(Models, FirstValues) {
   expect_deviation(gpt, "transformer.wte.weight", 0.02);
   expect_deviation(gpt, "transformer.h.1.attn.c_attn.weight", 0.02);
   expect_deviation(gpt, "transformer.h.1.mlp.c_proj.weight", 0.01);  // 0.02 / sqrt(2 depth)
+  const Llama llama({.words = 100, .depth = 1, .heads = 4, .kv_heads = 2, .dim = 64, .hidden = 96});
+  expect_deviation(llama, "model.layers.0.mlp.gate_proj.weight", 0.02);
+  expect_deviation(llama, "lm_head.weight", 0.02);
+  EXPECT_EQ(deviation_of(llama, "model.norm.weight"), 1);
   const Vit vit({.image = 16, .patch = 4, .depth = 1, .heads = 2, .dim = 64, .hidden = 64});
   expect_deviation(vit, "encoder.pos_embedding", 0.02);
   EXPECT_EQ(deviation_of(vit, "heads.head.weight"), 0);

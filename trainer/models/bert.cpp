@@ -16,8 +16,7 @@ struct Joined final : nn::Module {
     norm = register_module("LayerNorm", layer_norm_of(o));
     dropout = register_module("dropout", std::make_shared<nn::Dropout>(o.dropout));
   }
-  Tensor forward(const Tensor& x) override { return (*dropout)((*dense)(x)); }
-  Tensor join(const Tensor& x, const Tensor& before) { return (*norm)(forward(x) + before); }
+  Tensor join(const Tensor& x, const Tensor& before) { return (*norm)((*dropout)((*dense)(x)) + before); }
   ModulePtr dense, norm, dropout;
 };
 
@@ -27,7 +26,6 @@ struct Heads final : nn::Module {
     key = register_module("key", normal_linear(o.dim, o.dim));
     value = register_module("value", normal_linear(o.dim, o.dim));
   }
-  Tensor forward(const Tensor& x) override { return attend(x, {}); }
   Tensor attend(const Tensor& x, const Tensor& mask) {
     const auto part = [&](const ModulePtr& m) { return split_heads((*m)(x), heads); };
     return merge_heads(nn::scaled_dot_product_attention(part(query), part(key), part(value), mask));
@@ -41,7 +39,6 @@ struct SelfAttention final : nn::Module {
     self = register_module("self", std::make_shared<Heads>(o));
     output = register_module("output", std::make_shared<Joined>(o, o.dim));
   }
-  Tensor forward(const Tensor& x) override { return attend(x, {}); }
   Tensor attend(const Tensor& x, const Tensor& mask) { return output->join(self->attend(x, mask), x); }
   std::shared_ptr<Heads> self;
   std::shared_ptr<Joined> output;
@@ -59,7 +56,6 @@ struct Layer final : nn::Module {
     intermediate = register_module("intermediate", std::make_shared<Intermediate>(o));
     output = register_module("output", std::make_shared<Joined>(o, o.hidden));
   }
-  Tensor forward(const Tensor& x) override { return attend(x, {}); }
   Tensor attend(const Tensor& x, const Tensor& mask) {
     const Tensor y = attention->attend(x, mask);
     return output->join((*intermediate)(y), y);
@@ -67,19 +63,6 @@ struct Layer final : nn::Module {
   std::shared_ptr<SelfAttention> attention;
   ModulePtr intermediate;
   std::shared_ptr<Joined> output;
-};
-
-struct Layers final : nn::Module {
-  explicit Layers(const BertOptions& o) {
-    for (int64_t i = 0; i < o.depth; ++i) all.push_back(register_module(std::to_string(i), std::make_shared<Layer>(o)));
-  }
-  Tensor forward(const Tensor& x) override { return attend(x, {}); }
-  Tensor attend(const Tensor& x, const Tensor& mask) {
-    Tensor y = x;
-    for (const auto& layer : all) y = layer->attend(y, mask);
-    return y;
-  }
-  std::vector<std::shared_ptr<Layer>> all;
 };
 
 }  // namespace
@@ -92,7 +75,6 @@ struct Bert::Embeddings final : nn::Module {
     norm = register_module("LayerNorm", layer_norm_of(o));
     dropout = register_module("dropout", std::make_shared<nn::Dropout>(o.dropout));
   }
-  Tensor forward(const Tensor& x) override { return embed(x, {}); }
   Tensor embed(const Tensor& x, const Tensor& kind) {
     const Tensor by_kind = kind ? (*kinds)(kind) : narrow(kinds->weight, 0, 0, 1);
     return (*dropout)((*norm)((*words)(x) + by_kind + positions("Bert", places->weight, x)));
@@ -102,9 +84,16 @@ struct Bert::Embeddings final : nn::Module {
 };
 
 struct Bert::Encoder final : nn::Module {
-  explicit Encoder(const BertOptions& o) { layer = register_module("layer", std::make_shared<Layers>(o)); }
-  Tensor forward(const Tensor& x) override { return (*layer)(x); }
-  std::shared_ptr<Layers> layer;
+  explicit Encoder(const BertOptions& o) {
+    layer = register_module("layer", std::make_shared<nn::ModuleList<Layer>>());
+    for (int64_t i = 0; i < o.depth; ++i) layer->append(std::make_shared<Layer>(o));
+  }
+  Tensor attend(const Tensor& x, const Tensor& mask) {
+    Tensor y = x;
+    for (const auto& one : *layer) y = one->attend(y, mask);
+    return y;
+  }
+  std::shared_ptr<nn::ModuleList<Layer>> layer;
 };
 
 struct Bert::Pooler final : nn::Module {
@@ -125,7 +114,7 @@ Bert::Output Bert::run(const Tensor& words, const Tensor& kinds, const Tensor& m
     throw Exception(Error::InvalidArgument, "Bert: the mask is " + std::string(dtype_name(mask.dtype())) + " " + io::shape_text(mask.shape()) + "; bool " +
                                                 io::shape_text(words.shape()) + " is needed");
   const Tensor readable = mask ? reshape(mask, {mask.size(0), 1, 1, mask.size(1)}) : Tensor();
-  const Tensor hidden = encoder_->layer->attend(embeddings_->embed(words, kinds), readable);
+  const Tensor hidden = encoder_->attend(embeddings_->embed(words, kinds), readable);
   return {hidden, (*pooler_)(hidden)};
 }
 

@@ -3,14 +3,11 @@
 #include <cmath>
 
 #include "runtime/core/exception.h"
-#include "schema/ops/clip.h"
 #include "trainer/nn/init.h"
 
 namespace gf::models {
 
 ModulePtr as_module(std::function<Tensor(const Tensor&)> f) { return std::make_shared<nn::Lambda>(std::move(f)); }
-ModulePtr relu_module() { return as_module([](const Tensor& x) { return relu(x); }); }
-Tensor relu6(const Tensor& x) { return apply<op::Clip>({x}, {.min = 0, .max = 6}); }
 
 std::shared_ptr<nn::Conv2d> he_conv(int64_t in, int64_t out, const ConvOptions& o) {
   std::shared_ptr<nn::Conv2d> conv;
@@ -25,14 +22,20 @@ std::shared_ptr<nn::Conv2d> he_conv(int64_t in, int64_t out, const ConvOptions& 
   return conv;
 }
 
+void draw_normal(nn::Module& module, double deviation) {
+  for (auto& [name, t] : module.named_parameters()) {
+    if (t.rank() >= 2) t.follow(nn::init::normal(t.shape(), 0, deviation));
+    else if (name.ends_with("bias")) t.assign(io::Array::zeros(DType::F32, t.shape()));
+  }
+}
+
 std::shared_ptr<nn::Linear> normal_linear(int64_t in, int64_t out, bool bias, double deviation) {
   std::shared_ptr<nn::Linear> linear;
   {
     const nn::NoInit off;
     linear = std::make_shared<nn::Linear>(in, out, bias);
   }
-  if (bias) linear->bias.assign(io::Array::zeros(DType::F32, {out}));
-  linear->weight.follow(nn::init::normal({out, in}, 0, deviation));
+  draw_normal(*linear, deviation);
   return linear;
 }
 
@@ -42,7 +45,7 @@ std::shared_ptr<nn::Embedding> normal_embedding(int64_t count, int64_t dim, doub
     const nn::NoInit off;
     table = std::make_shared<nn::Embedding>(count, dim);
   }
-  table->weight.follow(nn::init::normal({count, dim}, 0, deviation));
+  draw_normal(*table, deviation);
   return table;
 }
 

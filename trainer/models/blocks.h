@@ -9,9 +9,6 @@ using ModulePtr = std::shared_ptr<nn::Module>;
 
 /// A function as a module, which takes a place in a Sequential as PyTorch's activations do.
 ModulePtr as_module(std::function<Tensor(const Tensor&)> f);
-ModulePtr relu_module();
-/// min(max(x, 0), 6).
-Tensor relu6(const Tensor& x);
 
 /// Convolution without bias unless asked for, drawn from a normal distribution by He et al. 2015, fan out (fan in where `by_inputs`).
 struct ConvOptions {
@@ -20,7 +17,8 @@ struct ConvOptions {
 };
 /// Padding keeps the size at stride 1.
 std::shared_ptr<nn::Conv2d> he_conv(int64_t in, int64_t out, const ConvOptions& options = {});
-/// Weights normal with this deviation, biases 0.
+/// Matrices of the module are drawn anew, normal with this deviation; biases become 0.
+void draw_normal(nn::Module& module, double deviation);
 std::shared_ptr<nn::Linear> normal_linear(int64_t in, int64_t out, bool bias = true, double deviation = 0.02);
 std::shared_ptr<nn::Embedding> normal_embedding(int64_t count, int64_t dim, double deviation = 0.02);
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "runtime/core/exception.h"
-#include "trainer/nn/init.h"
+#include "trainer/nn/blocks.h"
 
 namespace gf::models {
 namespace {
@@ -27,8 +27,8 @@ class InvertedResidual final : public nn::Module {
   InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expand) : residual_(stride == 1 && in == out) {
     conv_ = register_module("conv", std::make_shared<nn::Sequential>());
     const int64_t hidden = in * expand;
-    if (expand != 1) conv_->append(conv_norm_activation(in, hidden, {}, relu6));
-    conv_->append(conv_norm_activation(hidden, hidden, {.kernel = 3, .stride = stride, .groups = hidden}, relu6));
+    if (expand != 1) conv_->append(conv_norm_activation(in, hidden, {}, nn::relu6));
+    conv_->append(conv_norm_activation(hidden, hidden, {.kernel = 3, .stride = stride, .groups = hidden}, nn::relu6));
     conv_->append(he_conv(hidden, out));
     conv_->append(std::make_shared<nn::BatchNorm2d>(out));
   }
@@ -42,19 +42,6 @@ class InvertedResidual final : public nn::Module {
   std::shared_ptr<nn::Sequential> conv_;
 };
 
-// Channels times a gate made from their means (Hu et al. 2018).
-class SqueezeExcitation final : public nn::Module {
- public:
-  SqueezeExcitation(int64_t channels, int64_t squeezed) {
-    fc1_ = register_module("fc1", he_conv(channels, squeezed, {.bias = true}));
-    fc2_ = register_module("fc2", he_conv(squeezed, channels, {.bias = true}));
-  }
-  Tensor forward(const Tensor& x) override { return x * sigmoid((*fc2_)(silu((*fc1_)(nn::global_avg_pool2d(x))))); }
-
- private:
-  ModulePtr fc1_, fc2_;
-};
-
 class MbConv final : public nn::Module {
  public:
   MbConv(const EfficientNetOptions::Stage& s, double drop) : residual_(s.stride == 1 && s.in == s.out) {
@@ -62,7 +49,7 @@ class MbConv final : public nn::Module {
     const int64_t hidden = multiple_of_8(static_cast<double>(s.in * s.expand));
     if (hidden != s.in) block_->append(conv_norm_activation(s.in, hidden, {}, silu));
     block_->append(conv_norm_activation(hidden, hidden, {.kernel = s.kernel, .stride = s.stride, .groups = hidden}, silu));
-    block_->append(std::make_shared<SqueezeExcitation>(hidden, std::max<int64_t>(1, s.in / 4)));
+    block_->append(std::make_shared<nn::SEBlock>(hidden, std::max<int64_t>(1, s.in / 4), silu, sigmoid));
     block_->append(conv_norm_activation(hidden, s.out, {}, nullptr));
     if (residual_ && drop > 0) drop_ = register_module("stochastic_depth", std::make_shared<nn::Dropout>(drop));
   }
@@ -85,7 +72,7 @@ MobileNetV2::MobileNetV2(const MobileNetV2Options& o) {
   const auto scaled = [&](int64_t channels, double width) { return multiple_of_8(static_cast<double>(channels) * width); };
   features_ = register_module("features", std::make_shared<nn::Sequential>());
   int64_t in = scaled(32, o.width);
-  features_->append(conv_norm_activation(o.channels, in, {.kernel = 3, .stride = 2}, relu6));
+  features_->append(conv_norm_activation(o.channels, in, {.kernel = 3, .stride = 2}, nn::relu6));
   for (const auto& s : o.stages)
     for (int64_t i = 0; i < s.blocks; ++i) {
       const int64_t out = scaled(s.channels, o.width);
@@ -93,7 +80,7 @@ MobileNetV2::MobileNetV2(const MobileNetV2Options& o) {
       in = out;
     }
   const int64_t last = scaled(1280, std::max(1.0, o.width));
-  features_->append(conv_norm_activation(in, last, {}, relu6));
+  features_->append(conv_norm_activation(in, last, {}, nn::relu6));
   classifier_ = register_module("classifier", classifier(o.dropout, last, o.classes));
 }
 Tensor MobileNetV2::forward(const Tensor& x) { return (*classifier_)(mean_of_image((*features_)(x))); }

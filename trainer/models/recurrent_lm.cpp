@@ -5,7 +5,7 @@
 namespace gf::models {
 
 RecurrentLm::RecurrentLm(const RecurrentLmOptions& o) {
-  const nn::RecurrentOptions options{.layers = o.layers};
+  const nn::RecurrentOptions options{.layers = o.layers, .dropout = o.dropout};
   drop_ = register_module("drop", std::make_shared<nn::Dropout>(o.dropout));
   drop_out_ = register_module("drop_out", std::make_shared<nn::Dropout>(o.dropout));
   encoder_ = register_module("encoder", normal_embedding(o.words, o.dim, 0.1));

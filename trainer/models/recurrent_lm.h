@@ -8,7 +8,7 @@ namespace gf::models {
 struct RecurrentLmOptions {
   bool gru = false;                                            ///< GRU instead of LSTM
   int64_t words = 33278, dim = 200, hidden = 200, layers = 2;  ///< words: of WikiText-2
-  double dropout = 0.2;                                        ///< of embeddings and of the output (not between layers)
+  double dropout = 0.2;                                        ///< of embeddings, between layers, and of the output
 };
 /// Words, int64 [N, L], to scores of the next one [N, L, words]: encoder, rnn, decoder.
 class RecurrentLm final : public nn::Module {

@@ -1,10 +1,6 @@
 #include "trainer/models/unet.h"
 
-#include <cmath>
-
 #include "runtime/core/exception.h"
-#include "schema/ops/conv_transpose.h"
-#include "trainer/nn/init.h"
 
 namespace gf::models {
 namespace {
@@ -24,38 +20,18 @@ ModulePtr double_conv(int64_t in, int64_t out) {
   for (const int64_t from : {in, out}) {
     layers->append(he_conv(from, out, {.kernel = 3}));
     layers->append(std::make_shared<nn::BatchNorm2d>(out));
-    layers->append(relu_module());
+    layers->append(std::make_shared<nn::ReLU>());
   }
   return std::make_shared<Named>("double_conv", layers);
 }
-
-// 2x2 at stride 2: every pixel becomes four.
-class Widen final : public nn::Module {
- public:
-  Widen(int64_t in, int64_t out) {
-    const double bound = 1 / std::sqrt(4 * static_cast<double>(out));
-    weight_ = register_parameter("weight", nn::init::uniform({in, out, 2, 2}, -bound, bound));
-    bias_ = register_parameter("bias", nn::init::uniform({out}, -bound, bound));
-  }
-  Tensor forward(const Tensor& x) override {
-    static constexpr int64_t kTwo[] = {2, 2};
-    op::ConvTranspose::Attrs attrs;
-    attrs.strides = kTwo;
-    return permute(apply<op::ConvTranspose>({permute(x, {0, 2, 3, 1}), weight_, bias_}, attrs), {0, 3, 1, 2});
-  }
-
- private:
-  Tensor weight_, bias_;
-};
 
 }  // namespace
 
 struct UNet::Up final : nn::Module {
   explicit Up(int64_t in) {
-    up = register_module("up", std::make_shared<Widen>(in, in / 2));
+    up = register_module("up", std::make_shared<nn::ConvTranspose2d>(in, in / 2, 2, nn::ConvTransposeOptions<nn::Pair>{.stride = 2}));
     conv = register_module("conv", double_conv(in, in / 2));
   }
-  Tensor forward(const Tensor& x) override { return (*up)(x); }
   Tensor join(const Tensor& skip, const Tensor& x) { return (*conv)(cat({skip, (*up)(x)}, 1)); }
   ModulePtr up, conv;
 };
