@@ -215,7 +215,8 @@ void conv_transpose(const ConvPlan& plan, const ConvArgs& args, void* scratch, c
     GemmProblem p = make_problem(plan, args, context);
     p.m = phase.m;
     p.k = phase.k;
-    p.map_row = map_row;
+    const bool every_position = s.stride[0] == 1 && s.stride[1] == 1 && s.stride[2] == 1;
+    p.map_row = every_position ? nullptr : map_row;  // rows in order go straight to their places
     run_gemm(plan.isa, p, scratch, parallel);
     context.packed += context.packed_stride * s.groups;
   }

@@ -170,22 +170,24 @@ struct Row {
   const DirectConvArgs& args;
   const ConvDirectTable& table;
   float* scratch;
+  int64_t held[kMaxDirectKernel];  ///< row of the input that each copy holds: the next row of the output sees most of them again
 
-  void plain(int64_t n, int64_t oh) const;
+  void plain(int64_t n, int64_t oh);
   void transposed(int64_t n, int64_t oh) const;
-  const float* padded(const float* row, float* copy) const;
+  const float* padded(int64_t row, int64_t slot);
   template <class F>
   void tiles(DirectTile& tile, int64_t pixels, int64_t width, F&& done) const;
 };
 
 /// A row of the input with its padding.
-const float* Row::padded(const float* row, float* copy) const {
+const float* Row::padded(int64_t row, int64_t slot) {
   const DirectConvShape& s = plan.shape;
+  float* copy = scratch + slot * plan.row_floats;
+  if (held[slot] == row) return copy;
+  held[slot] = row;
   const int64_t before = s.pad_left * s.in_channels, size = std::min(plan.row_floats - before, s.in_w * s.in_channels);
-  std::memset(copy, 0, static_cast<size_t>(before) * sizeof(float));
-  if (size > 0) std::memcpy(copy + before, row, static_cast<size_t>(size) * sizeof(float));
-  const int64_t after = before + std::max<int64_t>(size, 0);
-  std::memset(copy + after, 0, static_cast<size_t>(plan.row_floats - after) * sizeof(float));
+  std::memset(copy, 0, static_cast<size_t>(plan.row_floats) * sizeof(float));
+  if (size > 0) std::memcpy(copy + before, args.in + row * s.in_w * s.in_channels, static_cast<size_t>(size) * sizeof(float));
   return copy;
 }
 
@@ -216,7 +218,7 @@ void Row::tiles(DirectTile& tile, int64_t pixels, int64_t width, F&& done) const
   }
 }
 
-void Row::plain(int64_t n, int64_t oh) const {
+void Row::plain(int64_t n, int64_t oh) {
   const DirectConvShape& s = plan.shape;
   const auto* packed = static_cast<const float*>(args.shared);
   DirectTile tile{};
@@ -228,8 +230,8 @@ void Row::plain(int64_t n, int64_t oh) const {
   for (int64_t kh = 0; kh < s.kernel_h; ++kh) {
     const int64_t h = oh * s.stride_h - s.pad_top + kh * s.dilation_h;
     if (h < 0 || h >= s.in_h) continue;
-    const float* row = args.in + (n * s.in_h + h) * s.in_w * s.in_channels;
-    tile.a[tile.segments] = plan.row_floats > 0 ? padded(row, scratch + kh * plan.row_floats) : row;
+    const int64_t row = n * s.in_h + h, slot = s.dilation_h == 1 ? h % s.kernel_h : kh;
+    tile.a[tile.segments] = plan.row_floats > 0 ? padded(row, slot) : args.in + row * s.in_w * s.in_channels;
     tile.b[tile.segments++] = packed + kh * tile.k * plan.columns;
   }
   float* out = args.out + (n * s.out_h + oh) * s.out_w * s.out_channels;
@@ -302,7 +304,8 @@ void direct_conv(const DirectConvPlan& plan, const DirectConvArgs& args, const P
   const int64_t work = (plan.transposed ? s.in_w : s.out_w) * s.kernel_h * depth_of(plan) * plan.columns;
   parallel.chunks(s.batch * s.out_h, kTaskWork / work + 1, [&](int64_t begin, int64_t end, int worker) {
     auto* own = reinterpret_cast<float*>(static_cast<unsigned char*>(args.worker) + static_cast<uint64_t>(worker) * args.worker_distance);
-    const Row row{plan, args, table, own};
+    Row row{plan, args, table, own, {}};
+    std::fill(row.held, row.held + kMaxDirectKernel, -1);
     for (int64_t r = begin; r < end; ++r) {
       if (plan.transposed) row.transposed(r / s.out_h, r % s.out_h);
       else row.plain(r / s.out_h, r % s.out_h);

@@ -23,7 +23,7 @@ struct PoolTable {
   void (*max)(const PoolWindow& w, float* out);
   void (*average)(const PoolWindow& w, float* out);
   void (*lp)(const PoolWindow& w, float p, float* out);
-  void (*max_grad)(const PoolWindow& w, const float* dy, float* dx);
+  void (*max_grad)(const PoolWindow& w, const float* dy, float* dx, bool alone);
 };
 }  // namespace gf::simd
 #endif
@@ -106,9 +106,9 @@ void lp_window(const PoolWindow& w, float p, float* out) {
 }
 
 // Where the greatest element is: its place in the window, counted in f32 (exact: windows have fewer than 2^24 elements). dx has the
-// steps of w.
+// steps of w. `alone`: no other window meets these elements, nothing is added to (a load right behind masked stores would wait for them).
 template <class Load, class Store>
-HWY_INLINE void max_grad_vector(const PoolWindow& w, int64_t c, F32Vec dy, float* dx, const Load& load, const Store& store) {
+HWY_INLINE void max_grad_vector(const PoolWindow& w, int64_t c, F32Vec dy, float* dx, bool alone, const Load& load, const Store& store) {
   const F32Tag d;
   F32Vec best = hn::Set(d, -__builtin_inff()), at = hn::Zero(d);
   float number = 0;
@@ -124,23 +124,25 @@ HWY_INLINE void max_grad_vector(const PoolWindow& w, int64_t c, F32Vec dy, float
   number = 0;
   for (int64_t r = 0; r < w.rows; ++r) {
     float* p = dx + r * w.row_step + c;
-    for (int64_t k = 0; k < w.cols; ++k, p += w.col_step, number += 1)
-      store(hn::Add(load(p), hn::IfThenElseZero(hn::Eq(at, hn::Set(d, number)), dy)), p);
+    for (int64_t k = 0; k < w.cols; ++k, p += w.col_step, number += 1) {
+      const F32Vec part = hn::IfThenElseZero(hn::Eq(at, hn::Set(d, number)), dy);
+      store(alone ? part : hn::Add(load(p), part), p);
+    }
   }
 }
 
-void max_grad_window(const PoolWindow& w, const float* dy, float* dx) {
+void max_grad_window(const PoolWindow& w, const float* dy, float* dx, bool alone) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t c = 0;
   for (; c + lanes <= w.channels; c += lanes)
     max_grad_vector(
-        w, c, hn::LoadU(d, dy + c), dx, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p); },
+        w, c, hn::LoadU(d, dy + c), dx, alone, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p); },
         [&](F32Vec v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
   if (c == w.channels) return;
   const auto rest = static_cast<size_t>(w.channels - c);
   max_grad_vector(
-      w, c, load_n(d, dy + c, rest), dx, [&](const float* p) HWY_ATTR { return load_n(d, p, rest); },
+      w, c, load_n(d, dy + c, rest), dx, alone, [&](const float* p) HWY_ATTR { return load_n(d, p, rest); },
       [&](F32Vec v, float* p) HWY_ATTR { store_n(d, v, p, rest); });
 }
 
@@ -227,6 +229,7 @@ void pool_row(const PoolTable& table, PoolKind kind, const PoolArgs& a, int64_t 
 /// All windows of an image, in their order, for channels [c, c + count).
 void max_grad_image(const PoolTable& table, const PoolArgs& a, int64_t n, int64_t c, int64_t count, const float* dy, float* dx) {
   float* image = dx + n * a.in_h * a.in_w * a.channels;
+  const bool alone = (a.kernel_h - 1) * a.dilation_h < a.stride_h && (a.kernel_w - 1) * a.dilation_w < a.stride_w;
   if (count == a.channels) std::memset(image, 0, static_cast<size_t>(a.in_h * a.in_w * a.channels) * sizeof(float));
   else
     for (int64_t p = 0; p < a.in_h * a.in_w; ++p) std::memset(image + p * a.channels + c, 0, static_cast<size_t>(count) * sizeof(float));
@@ -239,7 +242,7 @@ void max_grad_image(const PoolTable& table, const PoolArgs& a, int64_t n, int64_
       if (w.rows <= 0 || w.cols <= 0) continue;
       w.first += c;
       w.channels = count;
-      table.max_grad(w, dy + ((n * a.out_h + oh) * a.out_w + ow) * a.channels + c, dx + (w.first - a.in));
+      table.max_grad(w, dy + ((n * a.out_h + oh) * a.out_w + ow) * a.channels + c, dx + (w.first - a.in), alone);
     }
   }
 }
