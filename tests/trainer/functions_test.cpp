@@ -8,6 +8,7 @@
 #include "trainer/tensor/functions_linalg.h"
 #include "trainer/tensor/functions_maths.h"
 #include "trainer/tensor/functions_movement.h"
+#include "trainer/tensor/functions_spectral.h"
 #include "trainer/tensor/recording.h"
 
 namespace gf::test {
@@ -131,10 +132,29 @@ const std::map<std::string, Call>& linalg_and_creation() {
       {"einsum", [](Tensors& t) { return einsum("bij,bkj->bik", {t["a"], t["b"]}); }},
       {"einsum_dots", [](Tensors& t) { return einsum("...i,i->...", {t["a"], t["b"]}); }},
       {"det", unary(det)}, {"inverse", unary(inverse)}, {"trace", unary(trace)},
+      {"solve", [](Tensors& t) { return solve(t["a"], t["b"]); }},
       {"arange", [](Tensors&) { return arange(2, 11, 3); }},
       {"arange_floats", [](Tensors&) { return arange(0.5, -1, -0.25, DType::F32); }},
       {"linspace", [](Tensors&) { return linspace(-1, 2, 7); }},
       {"eye", [](Tensors&) { return eye(2, 3); }},
+  };
+  return calls;
+}
+
+std::vector<Tensor> three(Tensor (*window)(int64_t, bool)) { return {window(6, true), window(5, false), window(1, true)}; }
+
+const std::map<std::string, Call>& transforms() {
+  static const std::map<std::string, Call> calls = {
+      {"fft", of_x([](const Tensor& x) { return fft(x); })},
+      {"ifft", of_x([](const Tensor& x) { return ifft(x, 0); })},
+      {"rfft", of_x([](const Tensor& x) { return rfft(x); })},
+      {"rfft_axis", of_x([](const Tensor& x) { return rfft(x, 0); })},
+      {"irfft", of_x([](const Tensor& x) { return irfft(x); })},
+      {"irfft_odd", of_x([](const Tensor& x) { return irfft(x, 5); })},
+      {"stft", [](Tensors& t) { return stft(t["x"], t["w"], 2); }},
+      {"hann", [](Tensors&) { return three(hann_window); }},
+      {"hamming", [](Tensors&) { return three(hamming_window); }},
+      {"blackman", [](Tensors&) { return three(blackman_window); }},
   };
   return calls;
 }
@@ -164,7 +184,7 @@ const std::map<std::string, Call>& activations() {
 
 TEST(Functions, LikeTorch) {
   std::map<std::string, Call> calls;
-  for (const auto* family : {&maths(), &movement(), &linalg_and_creation(), &activations()}) calls.insert(family->begin(), family->end());
+  for (const auto* family : {&maths(), &movement(), &linalg_and_creation(), &transforms(), &activations()}) calls.insert(family->begin(), family->end());
   expect_table("functions.json", calls, [](const nlohmann::json& c, const Call& call) { expect_case(c, call); });
 }
 
@@ -184,6 +204,9 @@ TEST(Functions, ErrorsNameTheCall) {
   expect_refused(Error::ShapeMismatch, "addmm: ", [&] { (void)addmm(a, a, a); });
   expect_refused(Error::InvalidArgument, "fma: operand 1 is an empty Tensor", [&] { (void)fma(a, {}, a); });
   expect_refused(Error::InvalidArgument, "glu: axis 1 of a tensor of shape [2, 3] has no halves", [&] { (void)nn::glu(a, 1); });
+  expect_refused(Error::ShapeMismatch, "ifft: the input has shape [2, 3]", [&] { (void)ifft(a); });
+  expect_refused(Error::InvalidArgument, "rfft: axis 2", [&] { (void)rfft(a, 2); });
+  expect_refused(Error::ShapeMismatch, "solve: ", [&] { (void)solve(a, a); });
   expect_refused(Error::InvalidArgument, "randint: the interval [3, 3)", [&] { (void)randint(3, 3, {2}); });
   expect_refused(Error::InvalidArgument, "arange: ", [&] { (void)arange(0, 1, -1); });
 }

@@ -132,4 +132,17 @@ c.add("softmin", lambda x: F.softmin(x, 1), dict(x=x))
 c.add("glu", lambda x: F.glu(x, 1), dict(x=x))
 c.add("threshold", lambda x: F.threshold(x, 0.1, 20), dict(x=x))
 c.add("maxout", lambda x: x.reshape(3, 2, 2).amax(2), dict(x=x))
+
+parts = torch.view_as_real
+wave = steps(2, 6)
+c.add("fft", lambda x: parts(torch.fft.fft(torch.view_as_complex(x))), dict(x=steps(2, 5, 2)))
+c.add("ifft", lambda x: parts(torch.fft.ifft(torch.view_as_complex(x), dim=0)), dict(x=steps(3, 2, 2)))
+c.add("rfft", lambda x: parts(torch.fft.rfft(x)), dict(x=wave))
+c.add("rfft_axis", lambda x: parts(torch.fft.rfft(x, dim=0)), dict(x=steps(5, 2)))
+c.add("irfft", lambda x: torch.fft.irfft(torch.view_as_complex(x)), dict(x=steps(2, 4, 2)))
+c.add("irfft_odd", lambda x: torch.fft.irfft(torch.view_as_complex(x), 5), dict(x=steps(2, 3, 2)))
+c.add("stft", lambda x, w: parts(torch.stft(x, 4, 2, window=w, center=False, return_complex=True)), dict(x=steps(2, 9), w=steps(4)))
+for name in "hann hamming blackman".split():
+    c.add(name, lambda f=getattr(torch, name + "_window"): (f(6), f(5, periodic=False), f(1)))
+c.add("solve", lambda a, b: torch.linalg.solve(a, b), dict(a=square, b=steps(3, 2)))
 c.write("functions.json")

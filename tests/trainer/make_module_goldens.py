@@ -264,4 +264,10 @@ c.module("rnn_cell", nn.RNNCell(2, 4), dict(x=one, h=hidden), call=lambda net, x
 c.module("rnn_cell_relu", nn.RNNCell(2, 4, bias=False, nonlinearity="relu"), dict(x=one))
 c.module("gru_cell", nn.GRUCell(2, 4), dict(x=one, h=hidden), call=lambda net, x, h: net(x, h))
 c.module("lstm_cell", nn.LSTMCell(2, 4), dict(x=one, h=hidden, c=steps(3, 4)), call=lambda net, x, h, c: net(x, (h, c)))
+
+# --- tables
+c.module("embedding_padding", nn.Embedding(4, 3, padding_idx=1), call=lambda net, i: net(i), i=torch.tensor([[1, 0], [3, 1]]))
+
+# --- first values
+c.add("dirac", lambda: (nn.init.dirac_(torch.empty(3, 2, 3)), nn.init.dirac_(torch.empty(4, 3, 3, 1), groups=2), nn.init.dirac_(torch.empty(2, 2, 1, 4, 3))))
 c.write("modules.json")

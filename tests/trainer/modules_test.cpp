@@ -132,6 +132,13 @@ const Makes& small_layers() {
          const auto net = make_shared<Bilinear>(3, 4, 2);
          return Made(net, [n = net.get()](Tensors& t) { return n->forward(t["a"], t["b"]); });
        }},
+      {"embedding_padding",
+       [] {
+         const auto net = make_shared<Embedding>(4, 3, 1);
+         const auto first = net->weight.to_vector<float>();
+         EXPECT_EQ(std::vector<float>(first.begin() + 3, first.begin() + 6), std::vector<float>(3, 0));
+         return Made(net, [n = net.get()](Tensors& t) { return (*n)(t["i"]); });
+       }},
       {"embedding_bag_sum", bag(BagMode::Sum)},
       {"embedding_bag_mean", bag(BagMode::Mean)},
       {"embedding_bag_max", bag(BagMode::Max)},
@@ -160,6 +167,11 @@ const Makes& positions() {
       {"rotary_interleaved", of_x([](const Tensor& x) { return rotary(x, rotary_tables(3, 4, 500), {}, true); })},
       {"rotary_positions", [] { return Made(make_shared<Identity>(), [](Tensors& t) { return rotary(t["x"], rotary_tables(8, 4), t["p"]); }); }},
       {"alibi_slopes", [] { return Made(make_shared<Identity>(), [](Tensors&) { return std::vector<Tensor>{alibi_slopes(8), alibi_slopes(6)}; }); }},
+      {"dirac",
+       [] {
+         return Made(make_shared<Identity>(),
+                     [](Tensors&) { return std::vector<Tensor>{init::dirac({3, 2, 3}), init::dirac({4, 3, 3, 1}, 2), init::dirac({2, 2, 1, 4, 3})}; });
+       }},
       {"alibi_bias", [] { return Made(make_shared<Identity>(), [](Tensors&) { return alibi_bias(2, 3, 4); }); }},
   };
   return makes;
@@ -272,6 +284,51 @@ TEST(Modules, Containers) {
   EXPECT_THROW(dict.insert("left", make_shared<Identity>()), Exception);
   dict.eval();
   EXPECT_FALSE(dict["left"]->is_training());
+}
+
+// Between layers only, in training only.
+TEST(Modules, RecurrentDropout) {
+  manual_seed(8);
+  const Tensor x = init::normal({2, 3, 4});
+  LSTM one(4, 5, {.dropout = 0.5}), two(4, 5, {.layers = 2, .dropout = 0.5}), without(4, 5, {.layers = 2});
+  EXPECT_EQ(one(x).array(), one(x).array());
+  EXPECT_NE(two(x).to_vector<float>(), two(x).to_vector<float>());
+  without.load_state_dict(two.state_dict());
+  two.eval();
+  EXPECT_EQ(two(x).array(), without(x).array());
+}
+
+// Activations as modules are the functions with PyTorch's defaults (functions_test compares those with PyTorch).
+TEST(Modules, ActivationsAreTheirFunctions) {
+  const Tensor x = Tensor::from<float>({-7, -2.5f, -0.6f, -0.3f, 0.2f, 0.7f, 2.25f, 30}, {2, 4});
+  const auto expect = [&](Module&& m, const Tensor& y) { EXPECT_EQ(m(x).array(), y.array()); };
+  expect(ReLU(), relu(x));
+  expect(ReLU6(), relu6(x));
+  expect(SELU(), selu(x));
+  expect(SiLU(), silu(x));
+  expect(Mish(), mish(x));
+  expect(Softsign(), softsign(x));
+  expect(Sigmoid(), sigmoid(x));
+  expect(Tanh(), tanh(x));
+  expect(Hardsigmoid(), hardsigmoid(x));
+  expect(Hardswish(), hardswish(x));
+  expect(Tanhshrink(), tanhshrink(x));
+  expect(LogSigmoid(), logsigmoid(x));
+  expect(LeakyReLU(), leaky_relu(x, 0.01));
+  expect(LeakyReLU(0.2), leaky_relu(x, 0.2));
+  expect(ELU(), elu(x, 1));
+  expect(CELU(), celu(x, 1));
+  expect(Hardshrink(), hardshrink(x, 0.5));
+  expect(Softshrink(), softshrink(x, 0.5));
+  expect(Softmax(), softmax(x, 1));
+  expect(LogSoftmax(0), log_softmax(x, 0));
+  expect(Softmin(), softmin(x, 1));
+  expect(GLU(), glu(x, 1));
+  expect(GELU(true), gelu(x, true));
+  expect(Softplus(), softplus(x, 1, 20));
+  expect(Hardtanh(), hardtanh(x, -1, 1));
+  expect(Threshold(0.1, 20), nn::threshold(x, 0.1, 20));
+  expect(Maxout(2), maxout(x, 2));
 }
 
 // Frozen base, B zero at first: nothing changes; what an optimizer is given is A and B alone.

@@ -190,6 +190,7 @@ TEST(Nn, Init) {
   const auto [um, us] = moments(nn::init::kaiming_uniform(shape));
   EXPECT_NEAR(um, 0, 2e-3);
   EXPECT_NEAR(us, std::sqrt(2.0 / 300), 1e-3);
+  EXPECT_NEAR(moments(nn::init::kaiming_normal(shape, 0, nn::init::FanMode::Out)).second, std::sqrt(2.0 / 600), 1e-3);
   const auto [xm, xs] = moments(nn::init::xavier_normal(shape));
   EXPECT_NEAR(xm, 0, 2e-3);
   EXPECT_NEAR(xs, std::sqrt(2.0 / 900), 1e-3);
@@ -202,6 +203,10 @@ TEST(Nn, Init) {
       EXPECT_NEAR(dot, i == j ? 4 : 0, 1e-5);
     }
   EXPECT_THROW(nn::init::xavier_uniform({5}), Exception);
+  EXPECT_THROW(nn::init::dirac({4, 3}), Exception);
+  EXPECT_EQ(nn::init::constant({2}, 3).to_vector<float>(), (std::vector<float>{3, 3}));
+  EXPECT_EQ(nn::init::zeros({2}).to_vector<float>(), (std::vector<float>{0, 0}));
+  EXPECT_EQ(nn::init::ones({2}).to_vector<float>(), (std::vector<float>{1, 1}));
 }
 
 }  // namespace

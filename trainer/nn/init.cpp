@@ -1,5 +1,6 @@
 #include "trainer/nn/init.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "runtime/core/exception.h"
@@ -31,6 +32,11 @@ Fan fan_of(const Shape64& shape) {
   return {shape[1] * field, shape[0] * field};
 }
 
+static double fan(const Shape64& shape, FanMode mode) {
+  const Fan f = fan_of(shape);
+  return static_cast<double>(mode == FanMode::In ? f.in : f.out);
+}
+
 Tensor uniform(Shape64 shape, double low, double high) {
   return no_init_depth > 0 ? not_drawn(shape) : default_generator().uniform(std::move(shape), low, high);
 }
@@ -58,15 +64,14 @@ Tensor xavier_normal(Shape64 shape, double gain) {
   const Fan f = fan_of(shape);
   return normal(std::move(shape), 0, gain * std::sqrt(2.0 / static_cast<double>(f.in + f.out)));
 }
-Tensor kaiming_uniform(Shape64 shape, double a) {
-  const double bound = leaky_gain(a) * std::sqrt(3.0 / static_cast<double>(fan_of(shape).in));
+Tensor kaiming_uniform(Shape64 shape, double a, FanMode mode) {
+  const double bound = leaky_gain(a) * std::sqrt(3.0 / fan(shape, mode));
   return uniform(std::move(shape), -bound, bound);
 }
-Tensor kaiming_normal(Shape64 shape, double a) {
-  const double deviation = leaky_gain(a) / std::sqrt(static_cast<double>(fan_of(shape).in));
+Tensor kaiming_normal(Shape64 shape, double a, FanMode mode) {
+  const double deviation = leaky_gain(a) / std::sqrt(fan(shape, mode));
   return normal(std::move(shape), 0, deviation);
 }
-
 Tensor fan_in_uniform(Shape64 shape, int64_t fan_in) {
   const double bound = fan_in > 0 ? 1 / std::sqrt(static_cast<double>(fan_in)) : 0;
   return uniform(std::move(shape), -bound, bound);
@@ -97,6 +102,21 @@ Tensor orthogonal(Shape64 shape, double gain) {
   for (size_t r = 0; r < rows; ++r)
     for (size_t c = 0; c < columns; ++c) out[r * columns + c] = gain * (tall ? basis[c][r] : basis[r][c]);
   return floats(out, std::move(shape));
+}
+
+Tensor dirac(Shape64 shape, int64_t groups) {
+  if (shape.size() < 3 || groups < 1 || shape[0] % groups != 0)
+    throw Exception(Error::InvalidArgument, "dirac: a weight of shape " + io::shape_text(shape) + " in " + std::to_string(groups) + " groups");
+  const int64_t per_group = shape[0] / groups;
+  int64_t kernel = 1, middle = 0;
+  for (size_t d = 2; d < shape.size(); ++d) {
+    kernel *= shape[d];
+    middle = middle * shape[d] + shape[d] / 2;
+  }
+  std::vector<double> v(elements(shape), 0);
+  for (int64_t g = 0; g < groups; ++g)
+    for (int64_t c = 0; c < std::min(per_group, shape[1]); ++c) v[static_cast<size_t>(((g * per_group + c) * shape[1] + c) * kernel + middle)] = 1;
+  return floats(v, std::move(shape));
 }
 
 }  // namespace init

@@ -34,12 +34,20 @@ Tensor normal(Shape64 shape, double mean = 0, double deviation = 1);
 Tensor trunc_normal(Shape64 shape, double mean = 0, double deviation = 1, double low = -2, double high = 2);
 Tensor xavier_uniform(Shape64 shape, double gain = 1);   ///< Glorot and Bengio 2010
 Tensor xavier_normal(Shape64 shape, double gain = 1);
-Tensor kaiming_uniform(Shape64 shape, double a = 0);     ///< He et al. 2015: fan in, leaky ReLU of slope a
-Tensor kaiming_normal(Shape64 shape, double a = 0);
+/// He et al. 2015: for a leaky ReLU of slope a; the variance is kept forwards (fan in), or backwards.
+enum class FanMode : uint8_t { In, Out };
+Tensor kaiming_uniform(Shape64 shape, double a = 0, FanMode mode = FanMode::In);
+Tensor kaiming_normal(Shape64 shape, double a = 0, FanMode mode = FanMode::In);
 /// U(-b, b), b = 1 / sqrt(fan in): what PyTorch's layers begin with.
 Tensor fan_in_uniform(Shape64 shape, int64_t fan_in);
 /// Rows (or columns, where there are fewer) orthonormal times gain: Saxe et al. 2013, by Gram-Schmidt in float64.
 Tensor orthogonal(Shape64 shape, double gain = 1);
+/// A convolution's weight [out, in, kernel...] that passes as many channels as it can on unchanged, group by group; odd kernels have a middle.
+/// Throws InvalidArgument: rank below 3, groups that do not divide the outputs.
+Tensor dirac(Shape64 shape, int64_t groups = 1);
+inline Tensor constant(Shape64 shape, double value) { return Tensor::full(std::move(shape), value); }
+inline Tensor zeros(Shape64 shape) { return Tensor::zeros(std::move(shape)); }
+inline Tensor ones(Shape64 shape) { return Tensor::ones(std::move(shape)); }
 }  // namespace init
 
 }  // namespace gf::nn

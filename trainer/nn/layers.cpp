@@ -7,12 +7,26 @@
 #include "trainer/tensor/recording.h"
 
 namespace gf::nn {
+
 Linear::Linear(int64_t in, int64_t out, bool with_bias) {
   weight = register_parameter("weight", init::fan_in_uniform({out, in}, in));
   if (with_bias) bias = register_parameter("bias", init::fan_in_uniform({out}, in));
 }
 
-Embedding::Embedding(int64_t count, int64_t dim) { weight = register_parameter("weight", init::normal({count, dim})); }
+Embedding::Embedding(int64_t count, int64_t dim, std::optional<int64_t> padding) : padding_(padding) {
+  if (padding && (*padding < 0 || *padding >= count))
+    throw Exception(Error::InvalidArgument, "Embedding: row " + std::to_string(*padding) + " of " + std::to_string(count) + " for padding");
+  weight = register_parameter("weight", init::normal({count, dim}));
+  if (!padding) return;
+  const no_grad off;
+  weight.follow(where(eq(unsqueeze(arange(count), 1), static_cast<double>(*padding)), number_like(weight, 0), weight));
+}
+Tensor Embedding::forward(const Tensor& indices) {
+  const lazy::Call call("Embedding");
+  const Tensor rows = embedding(indices, weight);
+  if (!padding_) return rows;
+  return where(unsqueeze(eq(indices, static_cast<double>(*padding_)), -1), rows.detach(), rows);
+}
 
 EmbeddingBag::EmbeddingBag(int64_t count, int64_t dim, BagMode mode) : mode_(mode) { weight = register_parameter("weight", init::normal({count, dim})); }
 

@@ -1,6 +1,8 @@
 // Layers as modules, with PyTorch's parameters, names and first values (torch.nn 2.13).
 #pragma once
 
+#include <optional>
+
 #include "trainer/nn/containers.h"
 #include "trainer/nn/dropout.h"
 #include "trainer/nn/functional.h"
@@ -15,12 +17,15 @@ class Linear final : public Module {
   Tensor weight, bias;  ///< [out, in], [out]
 };
 
-/// Rows of a table by integers.
+/// Rows of a table by integers. The row `padding` begins with zeros and gets no gradient.
 class Embedding final : public Module {
  public:
-  Embedding(int64_t count, int64_t dim);
-  Tensor forward(const Tensor& indices) override { return embedding(indices, weight); }
+  Embedding(int64_t count, int64_t dim, std::optional<int64_t> padding = {});
+  Tensor forward(const Tensor& indices) override;
   Tensor weight;  ///< [count, dim], normal
+
+ private:
+  std::optional<int64_t> padding_;
 };
 
 /// What a bag of rows becomes.

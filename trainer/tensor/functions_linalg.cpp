@@ -59,6 +59,10 @@ Tensor einsum(const std::string& equation, const std::vector<Tensor>& operands) 
 }
 Tensor det(const Tensor& x) { return apply<op::Det>({x}); }
 Tensor inverse(const Tensor& x) { return apply<op::Inverse>({x}); }
+Tensor solve(const Tensor& a, const Tensor& b) {
+  const Call call("solve");
+  return matmul(inverse(a), b);
+}
 Tensor trace(const Tensor& x) {
   const Call call("trace");
   expect_rank("trace", x, 2);

@@ -19,6 +19,8 @@ Tensor einsum(const std::string& equation, const std::vector<Tensor>& operands);
 /// Of the matrices in the last two axes.
 Tensor det(const Tensor& x);
 Tensor inverse(const Tensor& x);
+/// x with a x = b: b times the inverse of a.
+Tensor solve(const Tensor& a, const Tensor& b);
 Tensor trace(const Tensor& x);                                   ///< of one matrix
 
 }  // namespace gf
