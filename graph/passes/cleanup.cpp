@@ -191,9 +191,36 @@ int remove_no_ops(ir::Model& model, const PassOptions&) {
   return removed;
 }
 
+namespace {
+
+// Equal numbers that rules wrote down again and again become one constant, so that nodes on them are equal too. Constants with names stay.
+void merge_numbers(ir::Entry& entry) {
+  constexpr size_t kMostBytes = 64;
+  std::map<std::string, ir::ValueId> first;
+  std::map<ir::ValueId, ir::ValueId> same;
+  for (ir::ValueId id = 0; id < static_cast<ir::ValueId>(entry.value_count()); ++id) {
+    const ir::Value& v = entry.value(id);
+    if (!v.is_constant() || !v.name.empty() || v.quantization || v.constant->data.size() > kMostBytes || v.constant->dtype != v.dtype) continue;
+    std::string key = std::to_string(static_cast<int>(v.dtype)) + (v.constant->splat ? "s" : "d");
+    for (const int64_t d : v.constant->dims) key += std::to_string(d) + ",";
+    key.append(reinterpret_cast<const char*>(v.constant->data.data()), v.constant->data.size());
+    const auto [at, is_new] = first.emplace(std::move(key), id);
+    if (!is_new) same[id] = at->second;
+  }
+  if (same.empty()) return;
+  for_each_block(entry.body, [&](ir::Block& block) {
+    for (auto& n : block.nodes)
+      for (ir::ValueId& v : n->inputs)
+        if (const auto at = same.find(v); at != same.end()) v = at->second;
+  });
+}
+
+}  // namespace
+
 int merge_common(ir::Model& model, const PassOptions&) {
   int merged = 0;
   for (auto& e : model.entries) {
+    merge_numbers(*e);
     for_each_block(e->body, [&](ir::Block& block) {
       std::multimap<const OpDef*, ir::Node*> seen;
       for (size_t i = 0; i < block.nodes.size();) {

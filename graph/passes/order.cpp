@@ -15,17 +15,6 @@ using ir::kNoValue;
 using ir::Node;
 using ir::ValueId;
 
-// Values that nested blocks read count as inputs of the node that owns the blocks.
-void inputs_of(const Node& n, std::set<ValueId>& all) {
-  for (ValueId v : n.inputs)
-    if (v != kNoValue) all.insert(v);
-  for (const ir::Block& b : n.blocks) {
-    for (const auto& inner : b.nodes) inputs_of(*inner, all);
-    for (ValueId v : b.outputs)
-      if (v != kNoValue) all.insert(v);
-  }
-}
-
 class Scheduler {
  public:
   explicit Scheduler(Rewriter& r) : r_(r), nodes_(r.nodes()) {
@@ -34,7 +23,7 @@ class Scheduler {
         if (v != kNoValue) maker_[v] = i;
     for (size_t i = 0; i < nodes_.size(); ++i) {
       std::set<ValueId> inputs;
-      inputs_of(*nodes_[i], inputs);
+      all_inputs(*nodes_[i], inputs);
       for (ValueId v : inputs)
         if (maker_.contains(v) && maker_.at(v) != i) {
           reads_[i].push_back(v);

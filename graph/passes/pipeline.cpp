@@ -45,6 +45,7 @@ constexpr Pass kPasses[] = {
     {"remove_dead", 1, remove_dead},
     {"order", 2, order_for_memory},
     {"state_writes", 2, place_state_writes},
+    {"recompute", 1, recompute_for_memory},
     {"half_storage", 2, store_half},
 };
 

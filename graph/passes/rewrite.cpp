@@ -411,6 +411,16 @@ bool is_elementwise(const Node& n) {
   return (n.def->info.flags & kOpElementwise) != 0 || n.is<op::Cast>() || n.is<op::Where>() || n.is<op::Identity>();
 }
 
+void all_inputs(const ir::Node& n, std::set<ir::ValueId>& all) {
+  for (const ir::ValueId v : n.inputs)
+    if (v != ir::kNoValue) all.insert(v);
+  for (const ir::Block& b : n.blocks) {
+    for (const auto& inner : b.nodes) all_inputs(*inner, all);
+    for (const ir::ValueId v : b.outputs)
+      if (v != ir::kNoValue) all.insert(v);
+  }
+}
+
 double estimated_bytes(const ir::Value& v) {
   double n = static_cast<double>(dtype_bits(v.dtype)) / 8;
   for (int d = 0; d < v.shape.rank; ++d) {

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <unordered_set>
 
 #include "graph/ir/builder.h"
@@ -129,6 +130,8 @@ ir::ConstantPtr transpose_constant(const ir::Constant& c, const Perm& perm);
 ir::ConstantPtr reshape_constant(const ir::Constant& c, std::vector<int64_t> dims);
 
 bool is_elementwise(const ir::Node& n);
+/// What the node reads; values that its nested blocks read count as its own.
+void all_inputs(const ir::Node& n, std::set<ir::ValueId>& all);
 /// Bytes of the value, at a guess of 16 for dimensions without a bound.
 double estimated_bytes(const ir::Value& v);
 bool same_shape(const DimShape& a, const DimShape& b);

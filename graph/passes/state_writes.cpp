@@ -3,9 +3,11 @@
 // State itself (graph/emit/state_writes.h).
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "graph/emit/state_writes.h"
 #include "graph/passes/passes.h"
+#include "graph/passes/rewrite.h"
 
 namespace gf {
 namespace {
@@ -32,8 +34,35 @@ size_t earliest(const ir::Entry& entry, const std::vector<const Node*>& group, c
   return at;
 }
 
+constexpr double kScalarBytes = 64;
+
+// Numbers that hang on State, inputs and constants alone (the step, the bias corrections of Adam) come first: updates must not wait for them.
+void numbers_first(ir::Entry& entry) {
+  auto& nodes = entry.body.nodes;
+  std::set<ValueId> made, early;
+  for (const auto& n : nodes) made.insert(n->outputs.begin(), n->outputs.end());
+  const auto comes_first = [&](const std::unique_ptr<Node>& n) {
+    const auto there = [&](ValueId v) { return v == kNoValue || !made.contains(v) || early.contains(v); };
+    const auto small = [&](ValueId v) { return v == kNoValue || estimated_bytes(entry.value(v)) <= kScalarBytes; };
+    if (!n->blocks.empty() || n->writes_state >= 0 || (n->def->info.flags & kOpRandom) != 0 || may_stop(entry, *n) ||
+        !std::all_of(n->inputs.begin(), n->inputs.end(), there) || !std::all_of(n->outputs.begin(), n->outputs.end(), small))
+      return false;
+    early.insert(n->outputs.begin(), n->outputs.end());
+    return true;
+  };
+  std::vector<std::unique_ptr<Node>> first, rest;
+  for (auto& n : nodes) {
+    auto& to = comes_first(n) ? first : rest;
+    to.push_back(std::move(n));
+  }
+  first.insert(first.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
+  nodes = std::move(first);
+}
+
 int place_writes(ir::Entry& entry) {
   auto& nodes = entry.body.nodes;
+  if (std::none_of(nodes.begin(), nodes.end(), [](const auto& n) { return n->writes_state >= 0; })) return 0;
+  numbers_first(entry);
   size_t after_stops = 0;
   std::map<const Node*, size_t> place;
   for (size_t i = 0; i < nodes.size(); ++i) {

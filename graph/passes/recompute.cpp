@@ -1,0 +1,240 @@
+// Recomputation: results that wait long for a reader (forward values that the backward part reads) are computed a second time in front
+// of that reader, until what is alive at once meets a budget (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016; here
+// greedy: at the moment of most memory, the result that frees most for the least work). Clones give the same bits: the same op on the
+// same values. Runs before State writes are placed, so that weights are still those of before the step.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "graph/emit/state_writes.h"
+#include "graph/passes/passes.h"
+#include "graph/passes/rewrite.h"
+
+namespace gf {
+namespace {
+
+using ir::kNoValue;
+using ir::Node;
+using ir::ValueId;
+
+// Rough speeds, to weigh products against passes over memory: only their ratio counts.
+constexpr double kMacsPerSecond = 2e10, kBytesPerSecond = 8e9;
+constexpr size_t kMostClones = 24;  // nodes computed again for one result
+
+/// Who is alive when. A view lives in the memory of what it looks at: both are one group, named by its first value.
+struct Lives {
+  std::map<ValueId, size_t> maker;                // value -> position of its node
+  std::map<ValueId, ValueId> root;                // value -> its group
+  std::map<ValueId, std::vector<ValueId>> members;
+  std::map<ValueId, std::set<size_t>> reads;      // group -> positions
+  std::map<ValueId, size_t> last;                 // group -> its last position
+  std::vector<double> live;
+
+  ValueId group(ValueId v) const {
+    const auto it = root.find(v);
+    return it == root.end() ? kNoValue : it->second;
+  }
+};
+
+class Recomputer {
+ public:
+  explicit Recomputer(ir::Entry& entry) : entry_(entry) {}
+
+  int run(double budget) {
+    double done = 0;
+    for (Lives l = lives(); !l.live.empty(); l = lives()) {
+      const auto peak = static_cast<size_t>(std::max_element(l.live.begin(), l.live.end()) - l.live.begin());
+      if (before_ == 0) before_ = l.live[peak];
+      after_ = l.live[peak];
+      if (after_ <= budget) break;
+      const std::optional<Choice> best = choose(l, peak);
+      if (!best) break;
+      apply(l, *best);
+      ++done;
+    }
+    return static_cast<int>(done);
+  }
+  double before() const { return before_; }
+  double after() const { return after_; }
+  size_t clones() const { return clones_.size(); }
+
+ private:
+  struct Choice {
+    ValueId group = kNoValue;
+    size_t reader = 0;                // clones go in front of it
+    std::vector<size_t> again;        // nodes, in order
+    double score = 0;
+  };
+
+  const Node& node(size_t i) const { return *entry_.body.nodes[i]; }
+  double bytes(ValueId v) const { return estimated_bytes(entry_.value(v)); }
+
+  Lives lives() const {
+    Lives l;
+    const size_t count = entry_.body.nodes.size();
+    for (size_t i = 0; i < count; ++i)
+      for (size_t k = 0; k < node(i).outputs.size(); ++k) {
+        const ValueId v = node(i).outputs[k];
+        if (v == kNoValue) continue;
+        l.maker[v] = i;
+        const bool view = (node(i).def->info.flags & kOpView) != 0;
+        const ValueId of = view ? node(i).inputs[0] : v;
+        const ValueId g = !view ? v : l.root.contains(of) ? l.root.at(of) : kNoValue;  // a view of an input or State is free
+        l.root[v] = g;
+        if (g != kNoValue) l.members[g].push_back(v);
+      }
+    for (size_t i = 0; i < count; ++i) {
+      std::set<ValueId> inputs;
+      all_inputs(node(i), inputs);
+      for (const ValueId v : inputs)
+        if (const ValueId g = l.group(v); g != kNoValue) l.reads[g].insert(i);
+    }
+    for (const ValueId v : entry_.body.outputs)
+      if (const ValueId g = l.group(v); g != kNoValue) l.reads[g].insert(count);
+    l.live.assign(count + 1, 0);
+    for (const auto& [g, members] : l.members) {
+      const size_t first = l.maker.at(g), last = l.reads.contains(g) ? *l.reads.at(g).rbegin() : first;
+      l.last[g] = last;
+      l.live[first] += bytes(g);
+      if (last + 1 < l.live.size()) l.live[last + 1] -= bytes(g);
+    }
+    for (size_t i = 1; i < l.live.size(); ++i) l.live[i] += l.live[i - 1];
+    l.live.pop_back();
+    return l;
+  }
+
+  bool may_run_again(const Node& n) const {
+    return n.blocks.empty() && n.writes_state < 0 && (n.def->info.flags & kOpRandom) == 0 && !may_stop(entry_, n) && !clones_.contains(&n);
+  }
+
+  double seconds(const Node& n) const {
+    double moved = 0;
+    std::vector<Shape> shapes[2];
+    for (const auto* values : {&n.inputs, &n.outputs})
+      for (const ValueId v : *values) {
+        if (v != kNoValue && (n.def->info.flags & kOpView) == 0) moved += bytes(v);
+        Shape s;
+        if (v != kNoValue)
+          for (int d = 0; d < entry_.value(v).shape.rank; ++d) s.dims[s.rank++] = entry_.value(v).shape[d].hi;
+        shapes[values == &n.outputs ? 1 : 0].push_back(s);
+      }
+    double macs = 0;
+    if (n.def->macs != nullptr) {
+      const ir::DecodedAttrs attrs(n);
+      macs = static_cast<double>(n.def->macs({shapes[0], shapes[1]}, attrs.get()));
+    }
+    return macs / kMacsPerSecond + moved / kBytesPerSecond + 1e-7;
+  }
+
+  // The nodes to run again so that v is there in front of `reader`: down to values that are alive there anyway.
+  bool need(const Lives& l, ValueId v, const Choice& c, bool forced, std::set<size_t>& again) const {
+    const auto made = v == kNoValue ? l.maker.end() : l.maker.find(v);
+    if (made == l.maker.end() || again.contains(made->second)) return true;
+    const ValueId g = l.group(v);
+    const bool there = g == kNoValue || (g != c.group && l.last.at(g) >= c.reader);
+    if (there && !forced) return true;
+    const Node& n = node(made->second);
+    if (!may_run_again(n) || again.size() >= kMostClones) return false;
+    for (const ValueId in : n.inputs)
+      if (!need(l, in, c, false, again)) return false;
+    again.insert(made->second);
+    return true;
+  }
+
+  std::optional<Choice> choose(const Lives& l, size_t peak) const {
+    std::optional<Choice> best;
+    for (const auto& [g, reads] : l.reads) {
+      if (l.maker.at(g) >= peak || reads.contains(peak) || reads.contains(entry_.body.nodes.size())) continue;
+      const auto next = reads.upper_bound(peak);
+      if (next == reads.end() || !may_run_again(node(l.maker.at(g)))) continue;
+      Choice c{g, *next, {}, 0};
+      std::set<size_t> again;
+      bool possible = true;
+      for (const ValueId v : l.members.at(g))
+        if (read_from(v, c.reader)) possible = possible && need(l, v, c, true, again);
+      if (!possible) continue;
+      double work = 0, beside = 0;
+      for (const size_t i : again) {
+        work += seconds(node(i));
+        for (const ValueId v : node(i).outputs)
+          if (v != kNoValue && l.group(v) == v && v != g) beside += bytes(v);
+      }
+      if (l.live[c.reader] + beside >= l.live[peak]) continue;  // would only move the peak
+      c.again.assign(again.begin(), again.end());
+      c.score = bytes(g) / work;
+      if (!best || c.score > best->score) best = std::move(c);
+    }
+    return best;
+  }
+
+  bool read_from(ValueId v, size_t position) const {
+    for (size_t i = position; i < entry_.body.nodes.size(); ++i) {
+      std::set<ValueId> inputs;
+      all_inputs(node(i), inputs);
+      if (inputs.contains(v)) return true;
+    }
+    return false;
+  }
+
+  void apply(const Lives& l, const Choice& c) {
+    std::map<ValueId, ValueId> copy_of;
+    std::vector<std::unique_ptr<Node>> copies;
+    for (const size_t i : c.again) {
+      const Node& from = node(i);
+      auto n = std::make_unique<Node>();
+      n->def = from.def;
+      n->attrs = from.attrs;
+      n->name = from.name;
+      n->origin = from.origin + " (computed again)";
+      for (const ValueId v : from.inputs) n->inputs.push_back(copy_of.contains(v) ? copy_of.at(v) : v);
+      for (const ValueId v : from.outputs) {
+        if (v == kNoValue) {
+          n->outputs.push_back(kNoValue);
+          continue;
+        }
+        ir::Value value = entry_.value(v);
+        value.name.clear();
+        n->outputs.push_back(copy_of[v] = entry_.add_value(std::move(value)));
+      }
+      clones_.insert(n.get());
+      copies.push_back(std::move(n));
+    }
+    const auto& members = l.members.at(c.group);
+    for (size_t i = c.reader; i < entry_.body.nodes.size(); ++i) reread(*entry_.body.nodes[i], members, copy_of);
+    auto& nodes = entry_.body.nodes;
+    nodes.insert(nodes.begin() + static_cast<std::ptrdiff_t>(c.reader), std::make_move_iterator(copies.begin()), std::make_move_iterator(copies.end()));
+  }
+
+  static void reread(Node& n, const std::vector<ValueId>& members, const std::map<ValueId, ValueId>& copy_of) {
+    const auto change = [&](ValueId& v) {
+      if (std::find(members.begin(), members.end(), v) != members.end()) v = copy_of.at(v);
+    };
+    std::for_each(n.inputs.begin(), n.inputs.end(), change);
+    for (ir::Block& b : n.blocks) {
+      for (auto& inner : b.nodes) reread(*inner, members, copy_of);
+      std::for_each(b.outputs.begin(), b.outputs.end(), change);
+    }
+  }
+
+  ir::Entry& entry_;
+  std::set<const Node*> clones_;
+  double before_ = 0, after_ = 0;
+};
+
+}  // namespace
+
+int recompute_for_memory(ir::Model& model, const PassOptions& options) {
+  if (options.memory_budget == 0) return 0;
+  int changes = 0;
+  for (auto& e : model.entries) {
+    Recomputer r(*e);
+    const int here = r.run(static_cast<double>(options.memory_budget));
+    changes += here;
+    if (here > 0 && options.notes != nullptr)
+      options.notes->push_back("entry '" + e->name + "': " + std::to_string(r.clones()) + " nodes are computed again; alive at once: " +
+                               std::to_string(static_cast<int64_t>(r.after())) + " bytes instead of " + std::to_string(static_cast<int64_t>(r.before())));
+  }
+  return changes;
+}
+
+}  // namespace gf
