@@ -83,6 +83,8 @@ ir::Model read_gf(std::span<const std::byte> bytes) {
   return read_program({static_cast<const std::byte*>(owner.get()), bytes.size()}, owner);
 }
 
+ir::Model read_gf(const Model& model) { return read_model(model.program(), nullptr); }
+
 std::vector<std::byte> export_onnx(ir::Model& model, const onnx::ExportOptions& options, std::vector<std::string>* notes) {
   return onnx::write_model(onnx::export_model(model, options, notes));
 }

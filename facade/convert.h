@@ -8,6 +8,7 @@
 #include "converter/onnx/export.h"
 #include "facade/evaluate.h"
 #include "graph/emit/emit.h"
+#include "runtime/include/ghostflow/model.h"
 
 namespace gf {
 
@@ -27,6 +28,8 @@ ir::Model convert_files(const std::vector<OnnxFile>& files, const ConvertOptions
 /// checksum is checked. Throws as Model::load does.
 ir::Model read_gf(const std::string& path);
 ir::Model read_gf(std::span<const std::byte> bytes);
+/// The graph of a loaded model, which must live as long.
+ir::Model read_gf(const Model& model);
 
 /// An entry of a graph as the bytes of an .onnx file; see onnx::export_model.
 std::vector<std::byte> export_onnx(ir::Model& model, const onnx::ExportOptions& options,

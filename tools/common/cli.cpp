@@ -167,8 +167,7 @@ void check_model_path(const std::string& path) {
     throw Exception(Error::IoError, fmt::format("'{}' is a folder; a model is a .gf or .onnx file", path));
 }
 
-Model open_model(const std::string& path, const ModelOptions& options, const onnx::ImportOptions& import,
-                 const std::vector<std::pair<std::string, std::string>>& states) {
+Model open_model(const std::string& path, const ModelOptions& options, const onnx::ImportOptions& import, int optimize) {
   check_model_path(path);
   if (!is_onnx_path(path)) {
     try {
@@ -178,7 +177,7 @@ Model open_model(const std::string& path, const ModelOptions& options, const onn
     }
   }
   ConvertOptions convert_options;
-  convert_options.states = states;
+  convert_options.optimize = optimize;
   ConvertReport report;
   ir::Model model = convert_files({{path, import}}, convert_options, &report);
   for (const std::string& note : report.notes) fmt::print(stderr, "note: {}\n", note);

@@ -61,8 +61,7 @@ std::pair<std::string, std::pair<int64_t, int64_t>> parse_dim(const std::string&
 std::pair<std::string, std::vector<int64_t>> parse_shape(const std::string& text);
 
 /// A .gf is mapped, an .onnx converted in memory (`imports` apply to it; notes go to stderr).
-Model open_model(const std::string& path, const ModelOptions& options, const onnx::ImportOptions& import = {},
-                 const std::vector<std::pair<std::string, std::string>>& states = {});
+Model open_model(const std::string& path, const ModelOptions& options, const onnx::ImportOptions& import = {}, int optimize = 2);
 bool is_onnx_path(const std::string& path);
 /// NotFound or IoError when there is no such file.
 void check_model_path(const std::string& path);

@@ -114,7 +114,7 @@ Model open_for_run(RunArgs& args, ModelOptions options) {
   if (!args.pool.empty()) options.pool_bytes = parse_bytes(args.pool);
   onnx::ImportOptions import;
   if (is_onnx_path(args.model)) import = shapes_of_files(args);
-  Model model = open_model(args.model, options, import);
+  Model model = open_model(args.model, options, import, args.optimize);
   if (args.entry.empty())
     args.entry = model.program().entry_count() == 1 ? std::string(model.program().entry_name(0)) : "main";
   return model;

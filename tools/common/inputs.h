@@ -28,6 +28,7 @@ struct RunArgs {
   std::optional<StreamSpec> stream;
   std::string pool;  ///< --pool, bytes for values without a bound; empty: the default
   bool strict = false;
+  int optimize = 2;  ///< of the conversion of an .onnx
 };
 void add_run_args(CLI::App& app, RunArgs& args);
 

@@ -1,0 +1,75 @@
+// gf-train: the gradient check of whole models, and what it says about those that it cannot check.
+// needs: GF_TRAINER GF_CONVERTER
+#include "tests/tools/tool_support.h"
+
+namespace gf::test {
+namespace {
+
+std::string golden(const std::string& net) { return source_path("tests/golden/" + net + "/model.onnx").string(); }
+
+TEST_F(Tools, TrainCheckOfNetworks) {
+  for (const char* net : {"mlp", "lstm", "bigru", "dscnn_kws"}) {
+    SCOPED_TRACE(net);
+    const ToolResult r = tool("gf-train", "check " + golden(net) + " --directions 3 --json");
+    EXPECT_EQ(r.code, 0) << r.err;
+    const Json j = r.json();
+    GF_EXPECT_FIELDS(j, "model", "entry", "ok", "compared", "worst", "detail", "tensors");
+    EXPECT_EQ(j["ok"], true);
+    EXPECT_GT(j["compared"], 3);
+    EXPECT_LT(j["worst"], 1.0);
+  }
+}
+
+TEST_F(Tools, TrainCheckNamesTensors) {
+  const ToolResult r = tool("gf-train", "check " + digits_onnx() + " --each --directions 2 --json");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json j = r.json();
+  EXPECT_EQ(j["tensors"][0]["name"], "image");
+  EXPECT_EQ(j["tensors"][0]["kind"], "input");
+  EXPECT_EQ(j["tensors"][1]["kind"], "weight");
+  EXPECT_NE(j["tensors"][1]["name"].get<std::string>().find("weight"), std::string::npos) << j["tensors"][1];
+  EXPECT_EQ(tool("gf-train", "check " + digits() + " --directions 2").code, 0);  // a .gf, whose ops are fused
+  const ToolResult text = tool("gf-train", "check " + digits_onnx() + " --directions 2");
+  EXPECT_NE(text.out.find("gradients of 'main' are right: "), std::string::npos) << text.out;
+}
+
+// Differences over a step of 1 are wrong by far: the check sees it, and says which tensors.
+TEST_F(Tools, TrainCheckThatFails) {
+  const ToolResult r = tool("gf-train", "check " + digits_onnx() + " --eps 1 --directions 2");
+  EXPECT_EQ(r.code, 1);
+  EXPECT_NE(r.out.find("DIFFER  input   image"), std::string::npos) << r.out;
+  EXPECT_NE(r.out.find("gradients of 'main' DIFFER"), std::string::npos) << r.out;
+  const ToolResult json = tool("gf-train", "check " + digits_onnx() + " --eps 1 --directions 2 --json");
+  EXPECT_EQ(json.code, 1);
+  EXPECT_EQ(json.json()["ok"], false);
+}
+
+TEST_F(Tools, TrainCheckOfIntegerInputs) {
+  EXPECT_EQ(tool("gf-train", "check " + golden("minilm") + " --directions 1").code, 0);  // by the weights: the inputs are integers
+  expect_error("gf-train", "check " + golden("minilm") + " --inputs-only", 2, "no float64 input");
+}
+
+TEST_F(Tools, TrainUsage) {
+  expect_error("gf-train", "", 2, "subcommand");
+  expect_error("gf-train", "check", 2, "give a model");
+  expect_error("gf-train", "check nothing.onnx", 1, "nothing.onnx");
+  expect_error("gf-train", "check " + digits_onnx() + " --input picture=zeros", 2, "picture");
+  expect_error("gf-train", "check " + digits() + " --entry other", 2, "other");
+  expect_error("gf-train", "fit " + digits_onnx() + " --epochs 3", 2, "comes with a later version");
+}
+
+TEST_F(Tools, TrainListsTheGradientsOfOps) {
+  const Json j = tool("gf-train", "check --list-ops --json").json();
+  int with = 0;
+  for (const Json& r : j["ops"]) {
+    with += r["gradient"].get<bool>() ? 1 : 0;
+    EXPECT_EQ(r["why_not"] == "", r["gradient"].get<bool>()) << r;
+    EXPECT_NE(r["why_not"], "pending") << r;
+  }
+  EXPECT_GT(with, 130);
+  const std::string table = tool("gf-train", "check --list-ops").out;
+  EXPECT_EQ(table, read_text(source_path("schema/gradients/COVERAGE.md"))) << "write it anew: gf-train check --list-ops > schema/gradients/COVERAGE.md";
+}
+
+}  // namespace
+}  // namespace gf::test
