@@ -166,6 +166,57 @@ TEST(Tensor, TracedIntoATrainStep) {
   }
 }
 
+// d sum(x^3) / dx = 3 x^2, its sum's derivative 6 x, and once more 6.
+TEST(Tensor, GradientsOfGradients) {
+  Tensor x = Tensor::from<double>({0.5, -1, 2});
+  x.set_requires_grad();
+  const Tensor first = grad(sum(x * x * x), {x}, true)[0];
+  EXPECT_FALSE(x.grad());  // nothing is added to it
+  const Tensor second = grad(sum(first), {x}, true)[0];
+  EXPECT_TRUE(second.requires_grad());
+  const Tensor third = grad(sum(second), {x})[0];
+  EXPECT_FALSE(third.requires_grad());
+  EXPECT_EQ(third.to_vector<double>(), (std::vector<double>{6, 6, 6}));
+  EXPECT_EQ(second.to_vector<double>(), (std::vector<double>{3, -6, 12}));
+  EXPECT_EQ(first.to_vector<double>(), (std::vector<double>{0.75, 3, 12}));
+  // a penalty on the gradient: d sum((3 x^2)^2) / dx = 36 x^3
+  const Tensor g = grad(sum(x * x * x), {x}, true)[0];
+  sum(g * g).backward();
+  EXPECT_EQ(x.grad().to_vector<double>(), (std::vector<double>{4.5, -36, 288}));
+}
+
+TEST(Tensor, GradientsByWhatWasComputed) {
+  Tensor x = Tensor::from<double>({1, 2});
+  x.set_requires_grad();
+  const Tensor h = x * 3;
+  const auto g = grad(sum(h * h), {h, x});
+  EXPECT_EQ(g[0].to_vector<double>(), (std::vector<double>{6, 12}));    // 2 h
+  EXPECT_EQ(g[1].to_vector<double>(), (std::vector<double>{18, 36}));   // 18 x
+}
+
+TEST(Tensor, Hooks) {
+  Tensor x = Tensor::from<double>({1, -2});
+  x.set_requires_grad();
+  Tensor seen;
+  const int look = x.register_hook([&](const Tensor& g) {
+    seen = g;
+    return Tensor();
+  });
+  const int twice = x.register_hook([](const Tensor& g) { return g * 2; });
+  sum(x * x).backward();
+  EXPECT_EQ(x.grad().to_vector<double>(), (std::vector<double>{4, -8}));
+  EXPECT_EQ(seen.to_vector<double>(), (std::vector<double>{2, -4}));
+  x.remove_hook(twice);
+  x.zero_grad();
+  sum(x * x).backward();
+  EXPECT_EQ(x.grad().to_vector<double>(), (std::vector<double>{2, -4}));
+  x.remove_hook(look);
+  expect_refused(Error::NotFound, "no hook", [&] { x.remove_hook(look); });
+  expect_refused(Error::InvalidArgument, "no leaf", [&] { (void)(x * 2).register_hook([](const Tensor& g) { return g; }); });
+  x.register_hook([](const Tensor& g) { return sum(g); });
+  expect_refused(Error::ShapeMismatch, "a gradient's hook gave float64 of shape []", [&] { sum(x * x).backward(); });
+}
+
 TEST(Tensor, Errors) {
   const Tensor a = Tensor::zeros({2, 3}), i = Tensor::zeros({2}, DType::I64);
   expect_refused(Error::ShapeMismatch, "matmul", [&] { (void)matmul(a, a); });
@@ -178,6 +229,10 @@ TEST(Tensor, Errors) {
   Tensor w = Tensor::ones({2, 3});
   w.set_requires_grad();
   expect_refused(Error::ShapeMismatch, "more than one element", [&] { (w * 2).backward(); });
+  expect_refused(Error::InvalidArgument, "grad(): tensor 1 requires no gradients", [&] { (void)grad(sum(w * a), {w, a}); });
+  Tensor v = Tensor::ones({2, 3});
+  v.set_requires_grad();
+  expect_refused(Error::InvalidArgument, "grad(): the loss does not depend on tensor 0", [&] { (void)grad(sum(w * 2), {v}); });
 }
 
 }  // namespace

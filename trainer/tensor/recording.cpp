@@ -99,36 +99,91 @@ std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::v
   return results;
 }
 
-void record_backward(const ContentPtr& loss) {
+namespace {
+
+void check_loss(const ContentPtr& loss, const char* function) {
   if (!dtype_is_float(loss->dtype))
-    throw Exception(Error::TypeMismatch, std::string("backward(): the loss is ") + dtype_name(loss->dtype) + "; only floats have gradients");
-  if (io::element_count(loss->shape, "backward()") != 1) throw Exception(Error::ShapeMismatch, "backward(): the loss has more than one element; sum it or take its mean");
-  std::vector<ContentPtr> leaves;
+    throw Exception(Error::TypeMismatch, std::string(function) + ": the loss is " + dtype_name(loss->dtype) + "; only floats have gradients");
+  if (io::element_count(loss->shape, function) != 1)
+    throw Exception(Error::ShapeMismatch, std::string(function) + ": the loss has more than one element; sum it or take its mean");
+}
+
+/// What gradients reach from the loss, as walked.
+std::vector<ContentPtr> reached_from(const ContentPtr& loss) {
+  std::vector<ContentPtr> reached, rest = {loss};
   std::set<const Content*> seen;
-  std::vector<ContentPtr> rest = {loss};
   while (!rest.empty()) {
     const ContentPtr c = rest.back();
     rest.pop_back();
     if (c == nullptr || !seen.insert(c.get()).second) continue;
-    if (const VariablePtr v = c->leaf.lock(); v != nullptr && v->requires_grad) leaves.push_back(c);
+    reached.push_back(c);
     if (c->history && c->node != nullptr)
       for (const ContentPtr& in : c->node->inputs) rest.push_back(in);
   }
+  return reached;
+}
+
+bool is_leaf(const ContentPtr& c) {
+  const VariablePtr v = c->leaf.lock();
+  return v != nullptr && v->requires_grad;
+}
+
+std::vector<ContentPtr> gradient_node(const ContentPtr& loss, const std::vector<ContentPtr>& wrt) {
+  std::vector<ContentPtr> inputs = {loss};
+  inputs.insert(inputs.end(), wrt.begin(), wrt.end());
+  const auto n = new_node(Node::Kind::Gradient, std::move(inputs));
+  std::vector<ContentPtr> gradients;
+  for (const ContentPtr& c : wrt) gradients.push_back(result_of(n, c->dtype, c->shape));
+  waiting().push_back(n);
+  return gradients;
+}
+
+ContentPtr through_hooks(const Variable& leaf, ContentPtr gradient) {
+  for (const auto& [id, hook] : leaf.hooks) {
+    const auto v = std::make_shared<Variable>();
+    v->content = gradient;
+    const Tensor next = hook(Tensor(v));
+    if (!next) continue;  // it only looked
+    if (next.shape() != gradient->shape || next.dtype() != gradient->dtype)
+      throw Exception(Error::ShapeMismatch, "a gradient's hook gave " + std::string(dtype_name(next.dtype())) + " of shape " + io::shape_text(next.shape()) +
+                                                " for " + dtype_name(gradient->dtype) + " of shape " + io::shape_text(gradient->shape));
+    gradient = next.variable().content;
+  }
+  return gradient;
+}
+
+}  // namespace
+
+void record_backward(const ContentPtr& loss) {
+  check_loss(loss, "backward()");
+  std::vector<ContentPtr> leaves = reached_from(loss);
+  std::erase_if(leaves, [](const ContentPtr& c) { return !is_leaf(c); });
   if (leaves.empty()) throw Exception(Error::InvalidArgument, "backward(): nothing that requires gradients leads to the loss");
   std::reverse(leaves.begin(), leaves.end());
-  std::vector<ContentPtr> inputs = {loss};
-  inputs.insert(inputs.end(), leaves.begin(), leaves.end());
-  const auto n = new_node(Node::Kind::Gradient, std::move(inputs));
-  for (const ContentPtr& leaf : leaves) {
-    const ContentPtr g = result_of(n, leaf->dtype, leaf->shape);
-    const VariablePtr v = leaf->leaf.lock();
+  const NoGrad off;
+  std::vector<ContentPtr> gradients = gradient_node(loss, leaves);
+  for (size_t k = 0; k < leaves.size(); ++k) gradients[k] = through_hooks(*leaves[k]->leaf.lock(), std::move(gradients[k]));
+  for (size_t k = 0; k < leaves.size(); ++k) {
+    const VariablePtr v = leaves[k]->leaf.lock();
     if (v->grad == nullptr) v->grad = std::make_shared<Variable>();
     const bool afresh = v->grad->content == nullptr || v->grad_is_used;
     v->grad_is_used = false;
-    const NoGrad off;
-    v->grad->content = afresh ? g : record(op_def<op::Add>, nullptr, {v->grad->content, g})[0];
+    v->grad->content = afresh ? gradients[k] : record(op_def<op::Add>, nullptr, {v->grad->content, gradients[k]})[0];
   }
-  waiting().push_back(n);
+}
+
+std::vector<ContentPtr> record_gradients(const ContentPtr& loss, const std::vector<ContentPtr>& wrt, bool create_graph) {
+  check_loss(loss, "grad()");
+  const std::vector<ContentPtr> reached = reached_from(loss);
+  for (size_t k = 0; k < wrt.size(); ++k) {
+    if (!is_leaf(wrt[k]) && !wrt[k]->history)
+      throw Exception(Error::InvalidArgument, "grad(): tensor " + std::to_string(k) + " requires no gradients");
+    if (std::find(reached.begin(), reached.end(), wrt[k]) == reached.end())
+      throw Exception(Error::InvalidArgument, "grad(): the loss does not depend on tensor " + std::to_string(k));
+  }
+  std::vector<ContentPtr> gradients = gradient_node(loss, wrt);
+  for (const ContentPtr& g : gradients) g->history = create_graph && no_grad_depth == 0;
+  return gradients;
 }
 
 std::shared_ptr<Node> record_update(Variable& parameter, std::shared_ptr<const optim::Optimizer> rule, ContentPtr learning_rate, ContentPtr step,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,7 @@ struct Variable {
   bool requires_grad = false;
   std::shared_ptr<Variable> grad;
   bool grad_is_used = false;                  ///< a step() has consumed it: the next backward() starts afresh
+  std::vector<std::pair<int, std::function<Tensor(const Tensor&)>>> hooks;  ///< what backward() puts each gradient through
 };
 using VariablePtr = std::shared_ptr<Variable>;
 
@@ -74,8 +76,11 @@ class Call {
 
 /// Records one op; infers shapes at once. Throws what inference throws; Unsupported where only running tells a shape.
 std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::vector<ContentPtr>& inputs, size_t outputs = 1);
-/// Gradients of `loss` by every leaf that it leads back to, added to their variables.
+/// Gradients of `loss` by every leaf that it leads back to, through their hooks, added to their variables.
 void record_backward(const ContentPtr& loss);
+/// Gradients of `loss` by these contents. `create_graph`: gradients lead back through the results. Throws InvalidArgument: the loss does not
+/// depend on one of them, or only through what leads no gradients back.
+std::vector<ContentPtr> record_gradients(const ContentPtr& loss, const std::vector<ContentPtr>& wrt, bool create_graph);
 /// One update of a parameter by its gradient; slots and the variable get their new contents. The node's inputs are the old ones.
 std::shared_ptr<Node> record_update(Variable& parameter, std::shared_ptr<const optim::Optimizer> rule, ContentPtr learning_rate, ContentPtr step,
                                     std::vector<ContentPtr>& slots);

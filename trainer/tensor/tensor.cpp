@@ -107,6 +107,26 @@ Tensor Tensor::detach() const {
   return tensor_of(lazy::record(op_def<op::Identity>, nullptr, {variable().content})[0]);
 }
 
+int Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) {
+  Variable& v = variable();
+  if (!v.requires_grad)
+    throw Exception(Error::InvalidArgument, "register_hook: the tensor is no leaf that requires gradients; only those have hooks");
+  const int number = v.hooks.empty() ? 0 : v.hooks.back().first + 1;
+  v.hooks.emplace_back(number, std::move(hook));
+  return number;
+}
+void Tensor::remove_hook(int number) {
+  if (std::erase_if(variable().hooks, [&](const auto& h) { return h.first == number; }) == 0)
+    throw Exception(Error::NotFound, "remove_hook: there is no hook " + std::to_string(number));
+}
+
+std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& by, bool create_graph) {
+  std::vector<ContentPtr> contents;
+  for (const Tensor& t : by) contents.push_back(t.variable().content);
+  std::vector<Tensor> results;
+  for (ContentPtr& c : lazy::record_gradients(loss.variable().content, contents, create_graph)) results.push_back(tensor_of(std::move(c)));
+  return results;
+}
 
 std::vector<Tensor> apply(const OpDef& op, const void* attrs, std::span<const Tensor> inputs, size_t outputs) {
   std::vector<ContentPtr> contents;

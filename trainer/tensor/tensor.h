@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -76,6 +77,10 @@ class Tensor {
   /// Sum of the gradients since the last step() or zero_grad(); empty when there was none.
   Tensor grad() const;
   void zero_grad();
+  /// `hook` is called with this tensor's gradient in each backward(), when it is recorded: what it returns takes its place (an empty Tensor:
+  /// nothing does). Leaves that require gradients only. Returns a number for remove_hook().
+  int register_hook(std::function<Tensor(const Tensor&)> hook);
+  void remove_hook(int number);
   /// Gradients of this one-element tensor by every leaf that requires them and leads to it are added to their grad().
   void backward() const;
   /// The same value, cut off from what it was computed from.
@@ -90,6 +95,10 @@ class Tensor {
 };
 
 using no_grad = lazy::NoGrad;
+
+/// Gradients of a one-element loss by these tensors (leaves that require gradients, or what was computed from such): the tensors' grad() stays
+/// as it is. `create_graph`: the results may be differentiated again. Throws InvalidArgument: the loss does not depend on one of them.
+std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& by, bool create_graph = false);
 
 /// Records one op of the op set on tensors; empty handles are inputs left out. Shapes are checked at once: throws gf::Exception with
 /// the op's name (ShapeMismatch, TypeMismatch, BadAttribute; Unsupported where only running tells the shape of a result).
