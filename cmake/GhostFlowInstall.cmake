@@ -10,8 +10,9 @@ find_package(Threads REQUIRED)
 
 set(public_include ${PROJECT_BINARY_DIR}/include)
 file(GLOB_RECURSE public_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/runtime/*.h ${PROJECT_SOURCE_DIR}/schema/*.h
-     ${PROJECT_SOURCE_DIR}/ops/cpu/*.h ${PROJECT_SOURCE_DIR}/ops/cpu/*.def ${PROJECT_SOURCE_DIR}/facade/include/*.h)
-set(make_public_headers ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DOUT=${public_include} -DCONVERTER=${GF_CONVERTER}
+     ${PROJECT_SOURCE_DIR}/ops/cpu/*.h ${PROJECT_SOURCE_DIR}/ops/cpu/*.def ${PROJECT_SOURCE_DIR}/facade/include/*.h ${PROJECT_SOURCE_DIR}/graph/*.h
+     ${PROJECT_SOURCE_DIR}/trainer/*.h)
+set(make_public_headers ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DOUT=${public_include} -DCONVERTER=${GF_CONVERTER} -DTRAINER=${GF_TRAINER}
     -P ${CMAKE_CURRENT_LIST_DIR}/public_headers.cmake)
 add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/public_headers.stamp
   COMMAND ${make_public_headers} COMMAND ${CMAKE_COMMAND} -E touch ${PROJECT_BINARY_DIR}/public_headers.stamp
@@ -65,6 +66,12 @@ if(GF_CONVERTER AND GF_IO AND TARGET gf_facade)
   list(APPEND user_targets ghostflow_converter)
 endif()
 
+if(TARGET gf_trainer AND TARGET ghostflow_converter)
+  gf_user_library(ghostflow_trainer STATIC trainer $<TARGET_OBJECTS:gf_gradients> $<TARGET_OBJECTS:gf_trainer>)
+  target_link_libraries(ghostflow_trainer PUBLIC ghostflow_converter)
+  list(APPEND user_targets ghostflow_trainer)
+endif()
+
 if(TARGET gf_signature)
   gf_user_library(ghostflow_signature STATIC signature $<TARGET_OBJECTS:gf_signature>)
   target_link_libraries(ghostflow_signature PUBLIC ghostflow PRIVATE sodium::sodium)
@@ -115,7 +122,7 @@ string(REGEX REPLACE "/$" "" pc_to_prefix ${pc_to_prefix})
 configure_file(${CMAKE_CURRENT_LIST_DIR}/ghostflow.pc.in ${PROJECT_BINARY_DIR}/ghostflow.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/ghostflow.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev)
-foreach(tool gf-convert gf-run gf-info gf-bench gf-diff)
+foreach(tool gf-convert gf-run gf-info gf-bench gf-diff gf-train)
   if(TARGET ${tool})
     install(TARGETS ${tool} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
   endif()

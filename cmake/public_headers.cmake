@@ -1,9 +1,10 @@
 # Makes the public header tree: cmake -DSOURCE=<repository> -DOUT=<folder> -P public_headers.cmake
 # OUT/ghostflow/*.h are the headers of runtime/include; headers of the project that they need, and those that tables of few ops are made of, come along under
 # OUT/ghostflow/detail/ by their path from the root. Includes are rewritten, so nothing in the tree can meet a folder
-# runtime/ or schema/ of the program that uses it. -DCONVERTER=ON adds ghostflow/convert.h.
+# runtime/ or schema/ of the program that uses it. -DCONVERTER=ON adds ghostflow/convert.h, -DTRAINER=ON
+# ghostflow/train.h.
 cmake_minimum_required(VERSION 3.25)
-set(folders "runtime|schema|ops|io|graph|converter|facade")
+set(folders "runtime|schema|ops|io|graph|converter|facade|trainer")
 
 # Path of a repository header in the public tree.
 function(public_path out header)
@@ -19,6 +20,9 @@ file(GLOB pending RELATIVE ${SOURCE} ${SOURCE}/runtime/include/ghostflow/*.h)
 list(APPEND pending schema/ops.h ops/cpu/elementwise.h ops/cpu/table.h ops/cpu/simd/table.h)
 if(CONVERTER)
   list(APPEND pending facade/include/ghostflow/convert.h)
+endif()
+if(TRAINER)
+  list(APPEND pending trainer/include/ghostflow/train.h)
 endif()
 set(seen ${pending})
 set(written)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the build into an empty prefix, moves it, and builds and runs consumers against it: find_package (static, shared,
-# converter), a project in C alone, pkg-config (static, shared), -fno-exceptions -fno-rtti, only the ops of a model; and
+# converter, trainer), a project in C alone, pkg-config (static, shared), -fno-exceptions -fno-rtti, only the ops of a model; and
 # add_subdirectory. Each must find a seven on digit_7.txt. Then the packages of cpack.
 set -eu
 here=$GF_SOURCE_DIR/tests/package
@@ -42,12 +42,14 @@ if [ -e "$library/libghostflow_signature.a" ]; then
   key=19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1
   quietly "$prefix/bin/gf-convert" "$GF_SOURCE_DIR/examples/digits/digits.onnx" -o "$work/signed.gf" --sign "$work/key.pem"
 fi
+trainer=OFF
+[ ! -e "$library/libghostflow_trainer.a" ] || trainer=ON
 for linkage in static shared; do
   quietly cmake -S "$here/consumers/plain_c" -B "$work/c_$linkage" -G Ninja -DLINKAGE=$linkage -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
   quietly cmake --build "$work/c_$linkage"
   expect "seven 7" "$work/c_$linkage/plain" "$work/digits.gf" "$image"
   expect 18 "$work/c_$linkage/misuse" "$work/digits.gf"
-  quietly cmake -S "$here/consumers/cmake" -B "$work/$linkage" -G Ninja -DLINKAGE=$linkage -DSIGNATURE=$signature -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
+  quietly cmake -S "$here/consumers/cmake" -B "$work/$linkage" -G Ninja -DLINKAGE=$linkage -DSIGNATURE=$signature -DTRAINER=$trainer -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
   quietly cmake --build "$work/$linkage"
   expect seven "$work/$linkage/model" "$work/digits.gf" "$image"
   expect 7 "$work/$linkage/strict" "$work/digits.gf" "$image"
@@ -58,6 +60,15 @@ if [ $signature = ON ]; then
   expect NotFound "$work/static/signed" "$work/digits.gf" $key
 fi
 expect "20 mine" "$work/static/convert" "$GF_SOURCE_DIR/examples/digits/digits.onnx"
+if [ $trainer = ON ]; then
+  expect "0110 better" "$work/static/train"
+  strip -s -o "$work/stripped" "$work/static/train"
+  with=$(stat -c %s "$work/stripped")
+  strip -s -o "$work/stripped" "$work/static/model"
+  without=$(stat -c %s "$work/stripped")
+  echo "note: a program with lazy tensors and a train step: $with bytes stripped, gf::Model alone with every op: $without"
+  [ $((with - without)) -le 2000000 ] || fail "the trainer adds more than 2 MB to a program"
+fi
 grep -q "Usage" "$work/static/tool.txt" || fail "ghostflow::gf-info does not run"
 if ldd "$work/static/model" | grep -q ghostflow; then fail "static consumer needs the shared library"; fi
 ldd "$work/shared/model" | grep -q "libghostflow.so.0 => $work" || fail "shared consumer does not use the installed library"
