@@ -254,7 +254,7 @@ picture, marks = floats("x", 2, 3, 32, 32), whole("t", 0, 2, 2, 32, 32)
 case("unet", UNet(3, 2, 4), lambda n: F.cross_entropy(n(picture), marks), lambda n: n(picture)[:, :, :4, :8], lr=0.1)
 
 seen = torch.tensor([8, 8, 6, 3])[:, None] > torch.arange(8)
-ids, kinds = whole("x", 1, 50, 4, 8), whole("kinds", 0, 2, 4, 8)
+ids, kinds = whole("x", 0, 10, 4, 8), whole("kinds", 0, 2, 4, 8)
 bert = hf.BertForSequenceClassification(hf.BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
                                                       max_position_embeddings=16, hidden_dropout_prob=0, attention_probs_dropout_prob=0, num_labels=3))
 run_bert = lambda n: n(input_ids=ids, token_type_ids=kinds, attention_mask=seen.long()).logits  # noqa: E731

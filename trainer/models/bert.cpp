@@ -69,7 +69,7 @@ struct Layer final : nn::Module {
 
 struct Bert::Embeddings final : nn::Module {
   explicit Embeddings(const BertOptions& o) {
-    words = register_module("word_embeddings", normal_embedding(o.words, o.dim));
+    words = register_module("word_embeddings", normal_embedding(o.words, o.dim, 0.02, 0));
     places = register_module("position_embeddings", normal_embedding(o.positions, o.dim));
     kinds = register_module("token_type_embeddings", normal_embedding(o.kinds, o.dim));
     norm = register_module("LayerNorm", layer_norm_of(o));
@@ -77,7 +77,8 @@ struct Bert::Embeddings final : nn::Module {
   }
   Tensor embed(const Tensor& x, const Tensor& kind) {
     const Tensor by_kind = kind ? (*kinds)(kind) : narrow(kinds->weight, 0, 0, 1);
-    return (*dropout)((*norm)((*words)(x) + by_kind + positions("Bert", places->weight, x)));
+    const Tensor by_word = is_training() ? (*words)(x) : embedding(x, words->weight);  // the same, without the mask of gradients
+    return (*dropout)((*norm)(by_word + by_kind + positions("Bert", places->weight, x)));
   }
   std::shared_ptr<nn::Embedding> words, places, kinds;
   ModulePtr norm, dropout;

@@ -11,7 +11,7 @@ struct BertOptions {
   double dropout = 0.1;                                       ///< of the hidden states (not inside attention)
   double eps = 1e-12;
 };
-/// BERT-base-uncased by default. Word 0 pads; its row of the table is trained like any other (transformers leaves it as it is).
+/// BERT-base-uncased by default. Word 0 pads: its row of the table begins with zeros and gets no gradient.
 class Bert final : public nn::Module {
  public:
   struct Output {

@@ -4,6 +4,8 @@
 
 #include "runtime/core/exception.h"
 #include "trainer/nn/init.h"
+#include "trainer/tensor/functions_creation.h"
+#include "trainer/tensor/functions_maths.h"
 
 namespace gf::models {
 
@@ -39,13 +41,16 @@ std::shared_ptr<nn::Linear> normal_linear(int64_t in, int64_t out, bool bias, do
   return linear;
 }
 
-std::shared_ptr<nn::Embedding> normal_embedding(int64_t count, int64_t dim, double deviation) {
+std::shared_ptr<nn::Embedding> normal_embedding(int64_t count, int64_t dim, double deviation, std::optional<int64_t> padding) {
   std::shared_ptr<nn::Embedding> table;
   {
     const nn::NoInit off;
-    table = std::make_shared<nn::Embedding>(count, dim);
+    table = std::make_shared<nn::Embedding>(count, dim, padding);
   }
   draw_normal(*table, deviation);
+  if (!padding) return table;
+  const Tensor drawn = table->weight.detach(), row = unsqueeze(eq(arange(count), static_cast<double>(*padding)), 1);
+  table->weight.follow(where(row, number_like(drawn, 0), drawn));
   return table;
 }
 

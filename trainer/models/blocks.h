@@ -20,7 +20,8 @@ std::shared_ptr<nn::Conv2d> he_conv(int64_t in, int64_t out, const ConvOptions& 
 /// Matrices of the module are drawn anew, normal with this deviation; biases become 0.
 void draw_normal(nn::Module& module, double deviation);
 std::shared_ptr<nn::Linear> normal_linear(int64_t in, int64_t out, bool bias = true, double deviation = 0.02);
-std::shared_ptr<nn::Embedding> normal_embedding(int64_t count, int64_t dim, double deviation = 0.02);
+/// The row `padding` is 0 and gets no gradient.
+std::shared_ptr<nn::Embedding> normal_embedding(int64_t count, int64_t dim, double deviation = 0.02, std::optional<int64_t> padding = {});
 
 /// "0" a convolution, "1" batch norm, then the activation (empty: none): torchvision's Conv2dNormActivation.
 ModulePtr conv_norm_activation(int64_t in, int64_t out, const ConvOptions& options, Tensor (*activation)(const Tensor&));
