@@ -16,6 +16,7 @@
 #include "graph/emit/emit.h"
 #include "graph/passes/pipeline.h"
 #include "runtime/include/ghostflow/model.h"
+#include "trainer/nn/attention.h"
 #include "trainer/models/recurrent_lm.h"
 #include "trainer/models/resnet.h"
 #include "trainer/models/small.h"

@@ -1,15 +1,18 @@
 // Functions of tensors and activations against PyTorch in float64 (data/functions.json, made by make_function_goldens.py), in float32.
+#include <cmath>
 #include <limits>
 
 #include "tests/support/expect_refused.h"
 #include "tests/trainer/golden_cases.h"
 #include "trainer/nn/activations.h"
+#include "trainer/optim/optimizers.h"
 #include "trainer/tensor/functions_creation.h"
 #include "trainer/tensor/functions_linalg.h"
 #include "trainer/tensor/functions_maths.h"
 #include "trainer/tensor/functions_movement.h"
 #include "trainer/tensor/functions_spectral.h"
 #include "trainer/tensor/recording.h"
+#include "trainer/tensor/trainable.h"
 
 namespace gf::test {
 namespace {
@@ -234,6 +237,25 @@ TEST(Functions, Random) {
   EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
   std::sort(order.begin(), order.end());
   for (int64_t k = 0; k < 100; ++k) EXPECT_EQ(order[static_cast<size_t>(k)], k);
+}
+
+// Noise in a step: other numbers in each step, one program for all of them.
+TEST(Functions, RandomInsideSteps) {
+  manual_seed(4);
+  Tensor w = Tensor::zeros({64});
+  w.set_requires_grad();
+  Trainable optimizer({w}, std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 1}));
+  const int64_t before = lazy::compiled_programs();
+  std::vector<float> last(64, 0);
+  for (int step = 0; step < 10; ++step) {
+    sum(w * randn({64})).backward();
+    optimizer.step();
+    const auto now = w.to_vector<float>();
+    EXPECT_NE(now, last) << step;
+    last = now;
+  }
+  EXPECT_EQ(lazy::compiled_programs(), before + 1);
+  EXPECT_NEAR(norm(w).item() / 8, std::sqrt(10.0), 0.8);  // a walk of 10 independent steps of length 1
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "tests/trainer/golden_json.h"
 #include "tests/trainer/gradcheck_support.h"
+#include "trainer/nn/attention.h"
 #include "trainer/nn/init.h"
 #include "trainer/nn/layers.h"
 #include "trainer/optim/optimizers.h"

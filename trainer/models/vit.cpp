@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "runtime/core/exception.h"
+#include "trainer/nn/attention.h"
 #include "trainer/nn/init.h"
 
 namespace gf::models {

@@ -54,21 +54,26 @@ MultiheadAttention::MultiheadAttention(int64_t dim, int64_t heads, const Multihe
   }
   if (o.bias) in_proj_bias = register_parameter("in_proj_bias", Tensor::zeros({3 * dim}));
   out_proj_ = register_module("out_proj", std::make_shared<Linear>(dim, dim, o.bias));
-  dropout_ = register_module("dropout", std::make_shared<Dropout>(o.dropout));
+  if (o.dropout != 0) dropout_ = register_module("dropout", std::make_shared<Dropout>(o.dropout));
   if (o.bias) out_proj_->bias.assign(io::Array::zeros(DType::F32, {dim}));
 }
 
-// [batch, length, width] to [batch, heads, length, dim / heads].
+// [batch, length, dim] to [batch, heads, length, dim / heads].
+Tensor MultiheadAttention::by_heads(const Tensor& x) const { return permute(reshape(x, {x.size(0), x.size(1), heads_, dim_ / heads_}), {0, 2, 1, 3}); }
+
 Tensor MultiheadAttention::project(const Tensor& x, size_t which) const {
-  if (x.rank() != 3) throw Exception(Error::ShapeMismatch, "MultiheadAttention: an input has shape " + io::shape_text(x.shape()) + "; [batch, length, width] is needed");
   const auto from = static_cast<int64_t>(which) * dim_;
   const Tensor weight = in_proj_weight ? narrow(in_proj_weight, 0, from, from + dim_) : which == 0 ? q_proj_weight : which == 1 ? k_proj_weight : v_proj_weight;
-  const Tensor y = linear(x, weight, in_proj_bias ? narrow(in_proj_bias, 0, from, from + dim_) : Tensor());
-  return permute(reshape(y, {x.size(0), x.size(1), heads_, dim_ / heads_}), {0, 2, 1, 3});
+  return by_heads(linear(x, weight, in_proj_bias ? narrow(in_proj_bias, 0, from, from + dim_) : Tensor()));
+}
+std::vector<Tensor> MultiheadAttention::project_all(const Tensor& x) const {
+  std::vector<Tensor> parts = split(linear(x, in_proj_weight, in_proj_bias), {dim_, dim_, dim_}, 2);
+  for (Tensor& t : parts) t = by_heads(t);
+  return parts;
 }
 
 Tensor MultiheadAttention::attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, bool is_causal) {
-  if (!dropout_->is_active()) return scaled_dot_product_attention(q, k, v, mask, is_causal);
+  if (dropout_ == nullptr || !dropout_->is_active()) return scaled_dot_product_attention(q, k, v, mask, is_causal);
   Tensor scores = matmul(q, transpose(k, 2, 3)) / std::sqrt(static_cast<double>(q.size(3)));
   if (mask) scores = scores + mask;
   if (is_causal) scores = scores + triu(Tensor::full({q.size(2), k.size(2)}, -std::numeric_limits<double>::infinity(), q.dtype()), 1);
@@ -77,7 +82,11 @@ Tensor MultiheadAttention::attend(const Tensor& q, const Tensor& k, const Tensor
 
 Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMask& mask) {
   const Call call("MultiheadAttention");
-  const Tensor y = attend(project(query, 0), project(key, 1), project(value, 2), joined(mask, query, heads_), mask.is_causal);
+  for (const Tensor& x : {query, key, value})
+    if (x.rank() != 3) throw Exception(Error::ShapeMismatch, "MultiheadAttention: an input has shape " + io::shape_text(x.shape()) + "; [batch, length, width] is needed");
+  const bool of_one = in_proj_weight && query.shared() == key.shared() && key.shared() == value.shared();
+  const std::vector<Tensor> parts = of_one ? project_all(query) : std::vector<Tensor>{project(query, 0), project(key, 1), project(value, 2)};
+  const Tensor y = attend(parts[0], parts[1], parts[2], joined(mask, query, heads_), mask.is_causal);
   return (*out_proj_)(reshape(permute(y, {0, 2, 1, 3}), {query.size(0), query.size(1), dim_}));
 }
 

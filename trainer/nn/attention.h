@@ -21,7 +21,7 @@ struct MultiheadAttentionOptions {
   bool bias = true;
   int64_t kdim = 0, vdim = 0;  ///< widths of key and value; 0: dim
 };
-class MultiheadAttention final : public Module {
+class MultiheadAttention : public Module {
  public:
   MultiheadAttention(int64_t dim, int64_t heads, const MultiheadAttentionOptions& options = {});
   /// Of x over itself.
@@ -32,12 +32,27 @@ class MultiheadAttention final : public Module {
   Tensor q_proj_weight, k_proj_weight, v_proj_weight;       ///< in place of in_proj_weight where kdim or vdim is not dim
 
  private:
+  /// Query, key or value of x by heads; all three at once where they are made of one tensor.
   Tensor project(const Tensor& x, size_t which) const;
+  std::vector<Tensor> project_all(const Tensor& x) const;
+  Tensor by_heads(const Tensor& x) const;
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, bool is_causal);
 
   int64_t dim_, heads_;
   std::shared_ptr<Linear> out_proj_;
-  std::shared_ptr<Dropout> dropout_;
+  std::shared_ptr<Dropout> dropout_;   ///< null without
+};
+
+/// Attention of x over itself, causal when wanted, with the parameters of MultiheadAttention.
+class SelfAttention final : public MultiheadAttention {
+ public:
+  SelfAttention(int64_t dim, int64_t heads, bool causal = false, bool bias = true)
+      : MultiheadAttention(dim, heads, {.bias = bias}), causal_(causal) {}
+  using MultiheadAttention::forward;
+  Tensor forward(const Tensor& x) override { return forward(x, x, x, {.is_causal = causal_}); }
+
+ private:
+  bool causal_;
 };
 
 struct TransformerOptions {

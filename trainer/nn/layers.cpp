@@ -62,21 +62,4 @@ Tensor Bilinear::forward(const Tensor& a, const Tensor& b) {
   return linear(products, flatten(weight, 1), bias);
 }
 
-SelfAttention::SelfAttention(int64_t dim, int64_t heads, bool causal, bool bias) : heads_(heads), causal_(causal) {
-  if (heads < 1 || dim % heads != 0)
-    throw Exception(Error::InvalidArgument, "SelfAttention: " + std::to_string(dim) + " does not divide by " + std::to_string(heads) + " heads");
-  in_proj_weight = register_parameter("in_proj_weight", init::xavier_uniform({3 * dim, dim}));
-  if (bias) in_proj_bias = register_parameter("in_proj_bias", Tensor::zeros({3 * dim}));
-  out_proj_ = register_module("out_proj", std::make_shared<Linear>(dim, dim, bias));
-  if (bias) out_proj_->bias.assign(io::Array::zeros(DType::F32, {dim}));
-}
-
-Tensor SelfAttention::forward(const Tensor& x) {
-  const int64_t batch = x.size(0), length = x.size(1), dim = x.size(2);
-  const std::vector<Tensor> parts = split(linear(x, in_proj_weight, in_proj_bias), {dim, dim, dim}, 2);
-  const auto by_head = [&](const Tensor& t) { return permute(reshape(t, {batch, length, heads_, dim / heads_}), {0, 2, 1, 3}); };
-  const Tensor y = scaled_dot_product_attention(by_head(parts[0]), by_head(parts[1]), by_head(parts[2]), {}, causal_);
-  return (*out_proj_)(reshape(permute(y, {0, 2, 1, 3}), {batch, length, dim}));
-}
-
 }  // namespace gf::nn

@@ -53,17 +53,4 @@ class Bilinear final : public Module {
   Tensor weight, bias;                               ///< [out, in_a, in_b], [out]
 };
 
-/// Attention of x over itself with several heads: PyTorch's MultiheadAttention(batch_first) with x as query, key and value.
-class SelfAttention final : public Module {
- public:
-  SelfAttention(int64_t dim, int64_t heads, bool causal = false, bool bias = true);
-  Tensor forward(const Tensor& x) override;  ///< [batch, length, dim]
-  Tensor in_proj_weight, in_proj_bias;       ///< [3 dim, dim], [3 dim]: query, key, value
-
- private:
-  int64_t heads_;
-  bool causal_;
-  std::shared_ptr<Linear> out_proj_;
-};
-
 }  // namespace gf::nn
