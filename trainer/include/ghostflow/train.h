@@ -45,6 +45,7 @@
 #include "trainer/tensor/functions_linalg.h"
 #include "trainer/tensor/functions_maths.h"
 #include "trainer/tensor/functions_movement.h"
+#include "trainer/tensor/functions_spectral.h"
 #include "trainer/tensor/tensor.h"
 #include "trainer/tensor/trace.h"
 #include "trainer/tensor/trainable.h"
