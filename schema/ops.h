@@ -14,6 +14,7 @@
 #include "schema/ops/atan.h"
 #include "schema/ops/atanh.h"
 #include "schema/ops/attention.h"
+#include "schema/ops/attention_grad.h"
 #include "schema/ops/average_pool.h"
 #include "schema/ops/batch_norm.h"
 #include "schema/ops/bernoulli.h"
@@ -62,6 +63,7 @@
 #include "schema/ops/gather_elements.h"
 #include "schema/ops/gather_nd.h"
 #include "schema/ops/gelu.h"
+#include "schema/ops/gelu_grad.h"
 #include "schema/ops/global_norm.h"
 #include "schema/ops/greater.h"
 #include "schema/ops/greater_or_equal.h"
@@ -79,6 +81,7 @@
 #include "schema/ops/is_inf.h"
 #include "schema/ops/is_nan.h"
 #include "schema/ops/layer_norm.h"
+#include "schema/ops/layer_norm_grad.h"
 #include "schema/ops/leaky_relu.h"
 #include "schema/ops/less.h"
 #include "schema/ops/less_or_equal.h"
@@ -186,7 +189,7 @@ using AllOps = OpList<  //
     op::Add, op::Exp, op::LeakyRelu, op::Less, op::Abs, op::Neg, op::Sign, op::Sqrt, op::Reciprocal, op::Log, op::Sin,
     op::Cos, op::Tan, op::Asin, op::Acos, op::Atan, op::Sinh, op::Cosh, op::Tanh, op::Asinh, op::Acosh, op::Atanh,
     op::Ceil, op::Floor, op::Round, op::Erf, op::Relu, op::Elu, op::Celu, op::Selu, op::Softplus, op::Softsign,
-    op::Sigmoid, op::HardSigmoid, op::HardSwish, op::Gelu, op::Swish, op::Mish, op::ThresholdedRelu, op::Shrink,
+    op::Sigmoid, op::HardSigmoid, op::HardSwish, op::Gelu, op::GeluGrad, op::Swish, op::Mish, op::ThresholdedRelu, op::Shrink,
     op::Clip, op::BitwiseNot, op::Not, op::IsNan, op::IsInf, op::Sub, op::Mul, op::Div, op::Mod, op::Pow, op::Min,
     op::Max, op::PRelu, op::BitwiseAnd, op::BitwiseOr, op::BitwiseXor, op::BitShift, op::And, op::Or, op::Xor,
     op::Equal, op::LessOrEqual, op::Greater, op::GreaterOrEqual, op::Where, op::Cast, op::BitCast, op::Identity,
@@ -202,11 +205,12 @@ using AllOps = OpList<  //
     op::Softmax, op::LogSoftmax, op::Hardmax, op::ReduceSum, op::ReduceMean, op::ReduceMax, op::ReduceMin,
     op::ReduceProd, op::ReduceL1, op::ReduceL2, op::ReduceLogSum, op::ReduceLogSumExp, op::ReduceSumSquare, op::GlobalNorm, op::ArgMax,
     op::ArgMin, op::CumSum, op::CumProd, op::LpNormalization, op::MeanVarianceNormalization, op::NllLoss,
-    op::SoftmaxCrossEntropyLoss, op::CrossEntropyGrad, op::LayerNorm, op::RmsNorm, op::GroupNorm, op::InstanceNorm, op::BatchNorm, op::Lrn,
-    op::TopK,
+    op::SoftmaxCrossEntropyLoss, op::CrossEntropyGrad, op::LayerNorm, op::LayerNormGrad, op::RmsNorm, op::GroupNorm, op::InstanceNorm, op::BatchNorm,
+    op::Lrn, op::TopK,
     // matrix products, convolutions, pools, recurrent cells, attention
     op::MatMul, op::Conv, op::ConvTranspose, op::ConvWeightGrad, op::DeformConv, op::MaxPool, op::MaxPoolGrad, op::AveragePool, op::LpPool, op::MaxUnpool,
-    op::Lstm, op::Gru, op::Rnn, op::LstmGrad, op::GruGrad, op::RnnGrad, op::Attention, op::LinearAttention,
+    op::Lstm, op::Gru, op::Rnn, op::LstmGrad, op::GruGrad, op::RnnGrad, op::Attention, op::AttentionGrad,
+    op::LinearAttention,
     op::RotaryEmbedding,
     // quantisation
     op::QuantizeLinear, op::DequantizeLinear, op::DynamicQuantizeLinear, op::MatMulInteger, op::QLinearMatMul,

@@ -156,7 +156,8 @@ int main(int argc, char** argv) {
   passes.exact = true;
   passes.evaluator = make_evaluator(default_tables(false));
   run_passes(graph, passes);
-  const std::vector<std::byte> file = emit(graph);
+  std::vector<std::byte> file = emit(graph);
+  graph = ir::Model{};  // only the model stays while training, as in a program that loads its step from a file
   if (argc > 4) {
     std::FILE* f = std::fopen(argv[4], "wb");
     std::fwrite(file.data(), 1, file.size(), f);
@@ -165,6 +166,7 @@ int main(int argc, char** argv) {
   ModelOptions options;
   options.threads = std::atoi(argv[2]);
   Model model = Model::from_bytes(file, options);
+  file = {};
   (void)model.session();
   const double compile = ms_since(compile_start);
   std::mt19937 random(7);  // NOLINT

@@ -1,10 +1,51 @@
-// Gradients of attention without softmax.
+// Gradients of attention, with softmax and without.
 #include <cmath>
 
 #include "schema/gradient.h"
 #include "schema/ops.h"
 
 namespace gf::op {
+
+using D = Differentiator;
+
+// A mask that is differentiated, or scores that somebody read, have the gradient of their base ops.
+Error Attention::grad(D& d, const Attrs& a) {
+  if (d.wants(3) || d.output_gradient(1) || !d.dy()) return d.differentiate_expansion();
+  const Var inputs[] = {d.input(0), d.input(1), d.input(2), d.y(), d.dy(), d.input(3), d.input(4), d.input(5)};
+  Var out[3];
+  d.emit(op_def<AttentionGrad>, inputs, &a, out);
+  for (const int i : {0, 1, 2}) (void)d.give(i, out[i]);
+  return d.error();
+}
+
+Error AttentionGrad::formula(Expander& e, const Attrs& a) {
+  Attention::Weights w;
+  GF_TRY(Attention::weights(e, a, w, kMask));
+  static constexpr int64_t kLast[] = {-1};
+  const Var y = Attention::heads_first(e, a, e.input(3)), dy = Attention::heads_first(e, a, e.input(4));
+  const Var dp = e.matmul(dy, e.swap_last_axes(w.v)) - e.reduce_sum(dy * y, kLast);
+  Var ds = w.p * dp * w.scale;
+  if (w.allowed) ds = e.where(w.allowed, ds, e.scalar(e.dtype(ds), 0));
+  if (a.softcap > 0) {
+    const Var t = w.capped / static_cast<double>(a.softcap);
+    ds = ds - ds * (t * t);
+  }
+  // the query heads of a group add up
+  const auto of_keys = [&](Var g, Var like) {
+    const Dim heads = e.shape(Attention::heads_first(e, a, like))[1], groups = e.shape(w.q)[1];
+    static constexpr int64_t kGroup[] = {2};
+    if (!heads.same(groups)) {
+      const int64_t group = groups.lo / heads.lo;
+      const Var dims = e.concat({e.size_of(g, 0), e.ints({heads.lo, group}), e.size_of(g, 2), e.size_of(g, 3)}, 0);
+      g = e.reduce_sum(e.node<Reshape>({g, dims}), kGroup, false);
+    }
+    return Attention::heads_first(e, a, g);
+  };
+  e.output(0, Attention::heads_first(e, a, e.matmul(ds, w.k)));
+  e.output(1, of_keys(e.matmul(e.swap_last_axes(ds), w.q), e.input(1)));
+  e.output(2, of_keys(e.matmul(e.swap_last_axes(w.p), dy), e.input(2)));
+  return e.error();
+}
 
 namespace {
 constexpr int64_t kMostSteps = 1024;

@@ -48,11 +48,30 @@ struct Normalised {
 
 }  // namespace
 
+namespace {
+// Gradients of a row's normalisation by dy, if the parameters lie as the op wants them.
+bool give_row_norm(D& d, int64_t first_axis, Var mean, Var inverse) {
+  const Var x = d.x(), scale = d.input(1), dy = d.dy();
+  const DimShape all = d.shape(x), own = d.shape(scale);
+  const int axis = static_cast<int>(first_axis < 0 ? first_axis + all.rank : first_axis);
+  bool fits = d.dtype(scale) == d.dtype(x) && own.rank == all.rank - axis;
+  for (int k = axis; fits && k < all.rank; ++k) fits = own[k - axis].same(all[k]);
+  if (!fits) return false;
+  Var out[3];
+  const LayerNormGrad::Attrs attrs{.axis = first_axis};
+  const Var inputs[] = {x, scale, inverse, dy, mean};
+  d.emit(op_def<LayerNormGrad>, inputs, &attrs, {out, d.wants(2) ? 3U : d.wants(1) ? 2U : 1U});
+  for (const int i : {0, 1, 2}) (void)d.give(i, out[i]);
+  return true;
+}
+}  // namespace
+
 Error LayerNorm::grad(D& d, const Attrs& a) {
   const DType type = statistics_type(d.dtype(d.x()));
   const Axes axes = axes_from(a.axis, d.rank(d.x()));
   const Normalised n{d, d.cast(d.x(), type), d.output(1), d.output(2), axes};
-  const Var dy = d.cast(d.dy(), type);
+  Var dy = d.cast(d.dy(), type);
+  if (dy && give_row_norm(d, a.axis, n.mean, n.inverse)) dy = Var{};
   if (d.wants(0)) (void)d.give(0, n.dx(dy ? dy * d.cast(d.input(1), type) : dy, d.output_gradient(1), d.output_gradient(2)));
   if (dy && d.wants(1)) (void)d.give(1, dy * n.h());
   return d.give(2, dy);
@@ -62,9 +81,25 @@ Error RmsNorm::grad(D& d, const Attrs& a) {
   const DType type = statistics_type(d.dtype(d.x()));
   const Axes axes = axes_from(a.axis, d.rank(d.x()));
   const Normalised n{d, d.cast(d.x(), type), Var{}, d.output(1), axes};
-  const Var dy = d.cast(d.dy(), type);
+  Var dy = d.cast(d.dy(), type);
+  if (dy && give_row_norm(d, a.axis, n.mean, n.inverse)) dy = Var{};
   if (d.wants(0)) (void)d.give(0, n.dx(dy ? dy * d.cast(d.input(1), type) : dy, Var{}, d.output_gradient(1)));
   return dy && d.wants(1) ? d.give(1, dy * n.h()) : d.error();
+}
+
+Error LayerNormGrad::formula(Expander& e, const Attrs& a) {
+  const DType type = statistics_type(e.dtype(e.input(0))), own = e.dtype(e.input(0));
+  const int rank = e.rank(e.input(0));
+  const Axes axes = axes_from(a.axis, rank);
+  Axes rows;
+  for (int64_t k = 0; k < rank - static_cast<int64_t>(axes.count); ++k) rows.push(k);
+  const Var x = e.cast(e.input(0), type), inverse = e.input(2), dy = e.cast(e.input(3), type), mean = e.input(4);
+  const Var h = (mean ? x - mean : x) * inverse, g = dy * e.cast(e.input(1), type);
+  const Var centred = mean ? g - e.reduce_mean(g, axes) : g;
+  const auto over_rows = [&](Var v) { return e.cast(rows.count == 0 ? v : e.reduce_sum(v, rows, false), own); };
+  if (e.wants_output(1)) e.output(1, over_rows(dy * h));
+  if (e.wants_output(2)) e.output(2, over_rows(dy));
+  return e.finish(e.cast(inverse * (centred - h * e.reduce_mean(g * h, axes)), own));
 }
 
 // Over [batch, space, groups, channels of a group], statistics [batch, 1, groups, 1].

@@ -84,18 +84,7 @@ Error Mish::grad(D& d, const Attrs&) {  // t + x sigmoid(x) (1 - t^2), t = tanh(
   const Var x = d.x(), t = d.tanh(d.softplus(x));
   return d.give(0, d.dy() * (t + x * d.sigmoid(x) * (1.0 + -d.squared(t))));
 }
-Error Gelu::grad(D& d, const Attrs& a) {
-  const Var x = d.x();
-  if (a.approximate == Approximate::Tanh) {  // u = k (x + c x^3), t = tanh(u): (1 + t) / 2 + x (1 - t^2) k (1 + 3 c x^2) / 2
-    constexpr double kK = 0.79788456080286535588, kC = 0.044715;
-    const Var xx = d.squared(x), t = d.tanh((x + kC * (xx * x)) * kK);
-    const Var slope = (1.0 + (3 * kC) * xx) * (0.5 * kK);
-    return d.give(0, d.dy() * (0.5 * (1.0 + t) + x * (1.0 + -d.squared(t)) * slope));
-  }
-  // Phi(x) + x phi(x)
-  const Var phi = d.exp(d.squared(x) * -0.5) * 0.39894228040143267794;
-  return d.give(0, d.dy() * (0.5 * (1.0 + d.erf(x * 0.70710678118654752440)) + x * phi));
-}
+Error Gelu::grad(D& d, const Attrs& a) { return d.give(0, d.node<GeluGrad>({d.x(), d.dy()}, a)); }
 Error Shrink::grad(D& d, const Attrs& a) { return d.give(0, d.zero_where(at_most(d.abs(d.x()), number(a.lambd)), d.dy())); }
 Error Clip::grad(D& d, const Attrs& a) {  // 1 where min <= x <= max
   Var inside{};

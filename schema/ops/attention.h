@@ -46,6 +46,13 @@ struct Attention {
                                          field<&Attrs::scores>(7, "scores", 0, 3)};
 
   static Error infer(InferContext& c, const Attrs& a) {
+    DimShape out, scores;
+    GF_TRY(check(c, a, out, scores));
+    GF_TRY(c.set(0, c.dtype(0), out));
+    return c.set(1, c.dtype(0), scores);
+  }
+  /// What q, k, v and, from input `rest` on, mask, lengths and offset must be; the shapes of y and of the scores.
+  static Error check(InferContext& c, const Attrs& a, DimShape& out, DimShape& scores, int rest = 3) {
     GF_TRY(c.expect_type(0, kFloats));
     for (const int i : {0, 1, 2}) GF_TRY(c.expect_rank(i, 4));
     GF_TRY(c.expect_same_type(0, 1));
@@ -62,25 +69,20 @@ struct Attention {
     if (q[heads].is_const() && k[heads].is_const() && (k[heads].lo < 1 || q[heads].lo % k[heads].lo != 0))
       return c.fail(Error::ShapeMismatch, "%lld query heads are no multiple of %lld key heads",
                     static_cast<long long>(q[heads].lo), static_cast<long long>(k[heads].lo));
-    DimShape scores;
-    scores.push(q[0]);
-    scores.push(q[heads]);
-    scores.push(q[length]);
-    scores.push(k[length]);
-    GF_TRY(check_mask(c, scores));
-    if (c.has_input(4)) {
-      GF_TRY(c.expect_type(4, dtypes(DType::I64)));
-      GF_TRY(c.expect_rank(4, 1));
-      GF_TRY(c.expect_equal(c.shape(4)[0], q[0], "one length per batch entry is needed"));
+    for (const Dim d : {q[0], q[heads], q[length], k[length]}) scores.push(d);
+    GF_TRY(check_mask(c, scores, rest));
+    if (const int lengths = rest + 1; c.has_input(lengths)) {
+      GF_TRY(c.expect_type(lengths, dtypes(DType::I64)));
+      GF_TRY(c.expect_rank(lengths, 1));
+      GF_TRY(c.expect_equal(c.shape(lengths)[0], q[0], "one length per batch entry is needed"));
     }
-    if (c.has_input(5)) {
-      GF_TRY(c.expect_type(5, dtypes(DType::I64)));
-      GF_TRY(c.expect_equal(c.count(c.shape(5)), 1, "the offset must be one element"));
+    if (const int offset = rest + 2; c.has_input(offset)) {
+      GF_TRY(c.expect_type(offset, dtypes(DType::I64)));
+      GF_TRY(c.expect_equal(c.count(c.shape(offset)), 1, "the offset must be one element"));
     }
-    DimShape out = q;
+    out = q;
     out[3] = v[3];
-    GF_TRY(c.set(0, c.dtype(0), out));
-    return c.set(1, c.dtype(0), scores);
+    return Error::Ok;
   }
   /// Every query meets every key, whatever the mask says: q k^T and p v.
   static uint64_t macs(const NodeShapes& s, const Attrs& a) {
@@ -88,45 +90,58 @@ struct Attention {
     const uint64_t rows = saturating_product(saturating_product(s.size(0, 0), s.size(0, heads)), s.size(0, length));
     return saturating_product(saturating_product(rows, s.size(1, length)), s.size(0, 3) + s.size(2, 3));
   }
-  // with p = softmax(s): dv = p^T dy, ds = p * (dy v^T - rowsum(dy * y)), dq = scale ds k, dk = scale ds^T q
-  static constexpr GradientOfExpansion grad{};
+  static Error grad(Differentiator& d, const Attrs& a);  // attention_grad; the expansion where mask or scores have a gradient
 
-  static Error expand(Expander& e, const Attrs& a) {
-    const bool inner = a.layout == AttentionLayout::HeadsInner;
-    const auto heads_first = [&](Var x) { return inner ? e.transpose(x, {0, 2, 1, 3}) : x; };
-    const Var q = heads_first(e.input(0));
-    const Dim groups = e.shape(q)[1], dim = e.shape(q)[3];
-    Var k = heads_first(e.input(1)), v = heads_first(e.input(2));
-    const Dim kv_heads = e.shape(k)[1];
+  /// The operation up to its softmax, in base ops: what expand() and the formula of attention_grad begin with.
+  struct Weights {
+    Var q, k, v;             ///< heads first, keys and values repeated for every query head
+    Var product, capped, s;  ///< scores: times scale, after softcap, masked
+    Var allowed;             ///< which keys may be read; empty: all
+    Var p;                   ///< softmax of s; 0 for a query without any key
+    double scale = 1;
+  };
+  static Error weights(Expander& e, const Attrs& a, Weights& w, int rest = 3) {
+    w.q = heads_first(e, a, e.input(0));
+    const Dim groups = e.shape(w.q)[1], dim = e.shape(w.q)[3];
+    w.k = heads_first(e, a, e.input(1));
+    w.v = heads_first(e, a, e.input(2));
+    const Dim kv_heads = e.shape(w.k)[1];
     if (!kv_heads.same(groups)) {
       if (!groups.is_const() || !kv_heads.is_const() || kv_heads.lo < 1)
         return e.fail(Error::Unsupported, "attention with an unknown number of heads");
-      k = repeat_heads(e, k, groups.lo / kv_heads.lo);
-      v = repeat_heads(e, v, groups.lo / kv_heads.lo);
+      w.k = repeat_heads(e, w.k, groups.lo / kv_heads.lo);
+      w.v = repeat_heads(e, w.v, groups.lo / kv_heads.lo);
     }
     if (a.scale == 0 && !dim.is_const())
       return e.fail(Error::Unsupported, "attention with an unknown size of head and no scale");
-    const double scale = a.scale != 0 ? static_cast<double>(a.scale) : 1 / std::sqrt(static_cast<double>(dim.lo));
-    Var s = e.matmul(q, e.swap_last_axes(k)) * scale;
-    const auto show = [&](AttentionScores stage, Var value) {
-      if (a.scores == stage && e.wants_output(1)) e.output(1, value);
-    };
-    show(AttentionScores::Product, s);
-    if (a.softcap > 0) s = e.tanh(s / static_cast<double>(a.softcap)) * static_cast<double>(a.softcap);
-    show(AttentionScores::SoftCapped, s);
-    const Var low = e.scalar(e.dtype(s), -std::numeric_limits<double>::infinity());
-    const Var allowed = may_read(e, a, q, k), mask = e.input(3);
+    w.scale = a.scale != 0 ? static_cast<double>(a.scale) : 1 / std::sqrt(static_cast<double>(dim.lo));
+    w.product = w.capped = e.matmul(w.q, e.swap_last_axes(w.k)) * w.scale;
+    const double cap = static_cast<double>(a.softcap);
+    if (cap > 0) w.capped = e.tanh(w.product / cap) * cap;
+    w.s = w.capped;
+    const Var low = e.scalar(e.dtype(w.s), -std::numeric_limits<double>::infinity());
+    const Var mask = e.input(rest);
+    w.allowed = may_read(e, a, w.q, w.k, rest);
     const bool adds = mask && e.dtype(mask) != DType::Bool;
-    if (adds) s = s + mask;
-    if (allowed) s = e.where(allowed, s, low);
-    show(AttentionScores::Masked, s);
-    Var p = e.softmax(s, -1);
-    if (allowed || adds) {  // a row without any key gives 0, not NaN; NaN in the data stays
+    if (adds) w.s = w.s + mask;
+    if (w.allowed) w.s = e.where(w.allowed, w.s, low);
+    w.p = e.softmax(w.s, -1);
+    if (w.allowed || adds) {  // a row without any key gives 0, not NaN; NaN in the data stays
       static constexpr int64_t kLast[] = {-1};
-      p = e.where(e.equal(e.reduce_max(s, kLast), low), e.scalar(e.dtype(s), 0), p);
+      w.p = e.where(e.equal(e.reduce_max(w.s, kLast), low), e.scalar(e.dtype(w.s), 0), w.p);
     }
-    show(AttentionScores::Softmax, p);
-    return e.finish(heads_first(e.matmul(p, v)));
+    return e.error();
+  }
+  static Error expand(Expander& e, const Attrs& a) {
+    Weights w;
+    GF_TRY(weights(e, a, w));
+    const Var stages[] = {w.product, w.capped, w.s, w.p};
+    if (e.wants_output(1)) e.output(1, stages[static_cast<int>(a.scores)]);
+    return e.finish(heads_first(e, a, e.matmul(w.p, w.v)));
+  }
+  /// From the layout to [batch, heads, length, dim] and back.
+  static Var heads_first(Expander& e, const Attrs& a, Var x) {
+    return a.layout == AttentionLayout::HeadsInner ? e.transpose(x, {0, 2, 1, 3}) : x;
   }
 
  private:
@@ -140,9 +155,9 @@ struct Attention {
     return e.node<Reshape>({spread, dims});
   }
   // Which keys each query may read, broadcast to the scores; empty: all of them. Query i stands at position i + offset,
-  // offset being input 5, or the length of its batch entry (input 4) minus the queries, or 0.
-  static Var may_read(Expander& e, const Attrs& a, Var q, Var k) {
-    const Var mask = e.input(3), lengths = e.input(4), offset = e.input(5);
+  // that input, or the length of its batch entry minus the queries, or 0.
+  static Var may_read(Expander& e, const Attrs& a, Var q, Var k, int rest) {
+    const Var mask = e.input(rest), lengths = e.input(rest + 1), offset = e.input(rest + 2);
     Var allowed = mask && e.dtype(mask) == DType::Bool ? mask : Var{};
     const bool windowed = a.is_causal || a.left_window >= 0 || a.right_window >= 0;
     if (!lengths && !windowed) return allowed;
@@ -163,10 +178,10 @@ struct Attention {
       allowed = e.logical_and(allowed, e.less_or_equal(position - static_cast<double>(a.left_window), keys));
     return allowed;
   }
-  static Error check_mask(InferContext& c, const DimShape& scores) {
-    if (!c.has_input(3)) return Error::Ok;
-    if (c.dtype(3) != DType::Bool) GF_TRY(c.expect_same_type(0, 3));
-    const DimShape& mask = c.shape(3);
+  static Error check_mask(InferContext& c, const DimShape& scores, int input) {
+    if (!c.has_input(input)) return Error::Ok;
+    if (c.dtype(input) != DType::Bool) GF_TRY(c.expect_same_type(0, input));
+    const DimShape& mask = c.shape(input);
     if (mask.rank > 4) return c.fail(Error::ShapeMismatch, "the mask has rank %d, at most 4 is allowed", mask.rank);
     for (int d = 0; d < mask.rank; ++d) {
       const Dim have = mask[d], want = scores[d + 4 - mask.rank];

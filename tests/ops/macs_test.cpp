@@ -45,6 +45,9 @@ TEST(Macs, CellsAndAttention) {
   // 2 sequences, 4 heads, 5 queries of 8 numbers, 6 keys and values of 8 and 3 numbers
   EXPECT_EQ(macs<op::Attention>({}, {Shape(2, 4, 5, 8), Shape(2, 4, 6, 8), Shape(2, 4, 6, 3)}, {Shape(2, 4, 5, 3)}),
             2u * 4 * 5 * 6 * (8 + 3));
+  // scores again, dq and dk with 8 numbers; dy v^T and dv with 3
+  EXPECT_EQ(macs<op::AttentionGrad>({}, {Shape(2, 4, 5, 8), Shape(2, 4, 6, 8), Shape(2, 4, 6, 3)}, {Shape(2, 4, 5, 8)}),
+            2u * 4 * 5 * 6 * (3 * 8 + 2 * 3));
 }
 
 TEST(Macs, HugeBoundsStopAtTheTop) {

@@ -389,6 +389,19 @@ TEST(NnDynamic, Attention) {
             random_f32({s[0], 1, s[1], s[2]})};
   };
   check<op::Attention>(a, make, {1, 1, 1}, {3, 50, 130}, {false, false, false, false}, 1e-5);
+  const auto gradient = [](const Sizes& s) -> HostInputs {
+    return {random_f32({s[0], s[1], 4, 24}), random_f32({s[0], s[2], 2, 24}), random_f32({s[0], s[2], 2, 24}),
+            random_f32({s[0], s[1], 4, 24}), random_f32({s[0], s[1], 4, 24}), random_f32({s[0], 1, s[1], s[2]})};
+  };
+  check<op::AttentionGrad>(a, gradient, {1, 1, 1}, {3, 50, 130}, std::vector<bool>(6), 2e-5, 3);
+}
+
+TEST(NnDynamic, LayerNormGrad) {
+  const auto make = [](const Sizes& s) -> HostInputs {
+    return {random_f32({s[0], s[1], 24}), random_f32({24}), random_f32({s[0], s[1], 1}), random_f32({s[0], s[1], 24}),
+            random_f32({s[0], s[1], 1})};
+  };
+  check<op::LayerNormGrad>({}, make, {1, 1}, {5, 40}, std::vector<bool>(5), 2e-5, 3);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Every case of data/{matmul,conv,pool,recurrent,attention}.json (make_nn_goldens.py: expected values from PyTorch,
-// NumPy, ONNX Runtime and onnx.reference) through every kernel that accepts it, on each instruction set: weights
+// NumPy, ONNX Runtime and onnx.reference) and data/fused_gradients.json (make_fused_gradient_goldens.py: PyTorch) through every kernel that accepts it, on each instruction set: weights
 // constant and not, with 1, 2 and 4 threads and in place, which must give the same bytes.
 #include <map>
 
@@ -154,6 +154,13 @@ TEST(NnGolden, Recurrent) {
 TEST(NnGolden, Attention) {
   expect_accepted(run_file("attention"),
                   {{"attention_portable", 70}, {"rotary_embedding_portable", 24}, {"attention_f32_simd", 35}});
+}
+TEST(NnGolden, FusedGradients) {
+  expect_accepted(run_file("fused_gradients"), {{"attention_grad_portable", 25},
+                                                {"attention_grad_f32_simd", 22},
+                                                {"layer_norm_grad_portable", 16},
+                                                {"layer_norm_grad_f32_simd", 12},
+                                                {"gelu_grad_simd", 4}});
 }
 
 }  // namespace

@@ -92,6 +92,13 @@ float formula(BinaryKind kind, float a, float b) {
     case BinaryKind::Pow: return static_cast<float>(std::pow(static_cast<double>(a), static_cast<double>(b)));
     case BinaryKind::Fmod: return std::fmod(a, b);
     case BinaryKind::Prelu: return a < 0 ? a * b : a;
+    case BinaryKind::GeluGrad:
+    case BinaryKind::GeluTanhGrad: {  // in float64; see SlopesOfGelu in gradient_test.cpp for the accuracy over the whole range
+      const double x = static_cast<double>(a), k = std::sqrt(2 / M_PI), t = std::tanh(k * (x + 0.044715 * x * x * x));
+      const double exact = 0.5 * std::erfc(-x * std::sqrt(0.5)) + x * std::exp(-x * x / 2) / std::sqrt(2 * M_PI);
+      const double form = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * k * (1 + 3 * 0.044715 * x * x);
+      return b * static_cast<float>(kind == BinaryKind::GeluGrad ? exact : form);
+    }
   }
   return NAN;
 }
@@ -121,6 +128,7 @@ TEST(SimdElementwise, BinaryFormulasInEveryMode) {
               const float want = formula(kind, x0, x1);
               if (kind == BinaryKind::Pow) ASSERT_LE(test::ulp_error(y[i], want), 1.0) << x0 << " ^ " << x1;
               else if (std::isnan(want)) ASSERT_TRUE(std::isnan(y[i])) << k << ": " << x0 << ", " << x1;
+              else if (kind >= BinaryKind::GeluGrad && std::isfinite(want)) ASSERT_NEAR(y[i], want, 0x1p-20f * std::fabs(x1)) << x0;
               else ASSERT_EQ(y[i], want) << k << ": " << x0 << ", " << x1 << " on " << isa_name(isa);
             }
           }

@@ -38,6 +38,25 @@ TEST(Autodiff, OnlyWhatLeadsToTheParametersIsDifferentiated) {
   EXPECT_EQ(appended(false), 8);  // and: product for h; 1 - y^2 (3 nodes with the negation), times dy; product for w1
 }
 
+// Scores stay out of memory unless a mask has a gradient or somebody reads them.
+TEST(Autodiff, AttentionIsDifferentiatedInOneNode) {
+  const auto counts = [](bool mask_leads) {
+    GradNet n;
+    const auto q = n.x({1, 2, 3, 4}), k = n.x({1, 2, 3, 4}), v = n.x({1, 2, 3, 4}), mask = n.x({3, 3});
+    const auto y = n.b.add<op::Attention>({q, k, v, mask}, {.is_causal = true});
+    const auto loss = n.b.add<op::ReduceSum>({y}, {.keepdims = false});
+    (void)backward(n.entry, loss, mask_leads ? std::vector{q, mask} : std::vector{q, k, v});
+    ir::check(n.model);
+    return op_counts(n.model);
+  };
+  const auto fused = counts(false), expanded = counts(true);
+  EXPECT_EQ(count_of(fused, "attention"), 1);
+  EXPECT_EQ(count_of(fused, "attention_grad"), 1);
+  EXPECT_EQ(count_of(fused, "softmax"), 0);
+  EXPECT_EQ(count_of(expanded, "attention_grad"), 0);
+  EXPECT_EQ(count_of(expanded, "softmax"), 1);
+}
+
 TEST(Autodiff, UnusedParameterHasNoGradientAndAStepHasZeros) {
   GradNet n;
   const auto x = n.x({3}), unused = n.x({3}), stepped = n.x({2, 2});

@@ -113,6 +113,8 @@ TEST(Gradcheck, Binary) {
   binary<op::Min>(-2, 2, -1.7, 1.9);
   binary<op::Mod>(-5, 5, 0.6, 1.4);
   binary<op::Mod>(-5, 5, -1.4, -0.6, {.fmod = true});
+  binary<op::GeluGrad>(-3, 3, -2, 2);
+  binary<op::GeluGrad>(-3, 3, -2, 2, {.approximate = op::Gelu::Approximate::Tanh});
 }
 
 TEST(Gradcheck, PowersOfNegativeNumbers) {

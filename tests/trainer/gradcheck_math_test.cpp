@@ -210,6 +210,33 @@ TEST(Gradcheck, Attention) {
     const auto q = n.x({2, 3, 2, 2}), k = n.x({2, 4, 2, 2}), v = n.x({2, 4, 2, 2});
     n.y(n.b.add<op::Attention>({q, k, v}, {.layout = AttentionLayout::HeadsInner}));
   }, second_order());
+  for (const bool causal : {false, true})  // by attention_grad: no gradient of the mask
+    expect_gradients([&](GradNet& n) {
+      const auto q = n.x({1, 4, 3, 2}), k = n.x({1, 2, 4, 2}), v = n.x({1, 2, 4, 3}), mask = n.mask({3, 4});
+      n.y(n.b.add<op::Attention>({q, k, v, mask}, {.softcap = causal ? 2.0f : 0.0f, .is_causal = causal}));
+    }, second_order());
+}
+
+TEST(Gradcheck, AttentionGrad) {
+  for (const bool causal : {false, true})
+    expect_gradients([&](GradNet& n) {
+      const auto q = n.x({1, 3, 2, 2}, -1, 1), k = n.x({1, 4, 1, 2}, -1, 1), v = n.x({1, 4, 1, 2}, -1, 1), mask = n.x({3, 4}, -1, 1);
+      const auto y = n.x({1, 3, 2, 2}, -1, 1), dy = n.x({1, 3, 2, 2}, -1, 1);
+      const op::Attention::Attrs a{.layout = AttentionLayout::HeadsInner, .softcap = causal ? 2.0f : 0.0f, .is_causal = causal};
+      for (const ir::ValueId g : n.b.node<op::AttentionGrad>({q, k, v, y, dy, mask}, a, 3).outputs) n.y(g);
+    });
+}
+
+TEST(Gradcheck, LayerNormGrad) {
+  for (const bool centred : {false, true})
+    for (const int64_t axis : {0, 1, 2})
+      expect_gradients([&](GradNet& n) {
+        const List own = axis == 0 ? List{2, 2, 3} : axis == 1 ? List{2, 3} : List{3};
+        const List rows = axis == 0 ? List{1, 1, 1} : axis == 1 ? List{2, 1, 1} : List{2, 2, 1};
+        const auto x = n.x({2, 2, 3}), scale = n.x(own), inverse = n.x(rows, 0.5, 2), dy = n.x({2, 2, 3});
+        const auto mean = centred ? n.x(rows) : ir::kNoValue;
+        for (const ir::ValueId g : n.b.node<op::LayerNormGrad>({x, scale, inverse, dy, mean}, op::LayerNormGrad::Attrs{.axis = axis}, 3).outputs) n.y(g);
+      }, second_order());
 }
 
 TEST(Gradcheck, RotaryEmbedding) {

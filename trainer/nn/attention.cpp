@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "runtime/core/exception.h"
+#include "schema/ops/attention.h"
 #include "trainer/nn/init.h"
 #include "trainer/tensor/functions_maths.h"
 #include "trainer/tensor/recording.h"
@@ -58,8 +59,8 @@ MultiheadAttention::MultiheadAttention(int64_t dim, int64_t heads, const Multihe
   if (o.bias) out_proj_->bias.assign(io::Array::zeros(DType::F32, {dim}));
 }
 
-// [batch, length, dim] to [batch, heads, length, dim / heads].
-Tensor MultiheadAttention::by_heads(const Tensor& x) const { return permute(reshape(x, {x.size(0), x.size(1), heads_, dim_ / heads_}), {0, 2, 1, 3}); }
+// [batch, length, dim] to [batch, length, heads, dim / heads].
+Tensor MultiheadAttention::by_heads(const Tensor& x) const { return reshape(x, {x.size(0), x.size(1), heads_, dim_ / heads_}); }
 
 Tensor MultiheadAttention::project(const Tensor& x, size_t which) const {
   const auto from = static_cast<int64_t>(which) * dim_;
@@ -72,12 +73,15 @@ std::vector<Tensor> MultiheadAttention::project_all(const Tensor& x) const {
   return parts;
 }
 
+// Heads stay inside rows, so nothing is copied; dropout on the weights is written out.
 Tensor MultiheadAttention::attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, bool is_causal) {
-  if (dropout_ == nullptr || !dropout_->is_active()) return scaled_dot_product_attention(q, k, v, mask, is_causal);
-  Tensor scores = matmul(q, transpose(k, 2, 3)) / std::sqrt(static_cast<double>(q.size(3)));
+  if (dropout_ == nullptr || !dropout_->is_active())
+    return apply<op::Attention>({q, k, v, mask}, {.layout = AttentionLayout::HeadsInner, .is_causal = is_causal});
+  const auto heads_first = [](const Tensor& t) { return permute(t, {0, 2, 1, 3}); };
+  Tensor scores = matmul(heads_first(q), permute(k, {0, 2, 3, 1})) / std::sqrt(static_cast<double>(q.size(3)));
   if (mask) scores = scores + mask;
-  if (is_causal) scores = scores + triu(Tensor::full({q.size(2), k.size(2)}, -std::numeric_limits<double>::infinity(), q.dtype()), 1);
-  return matmul((*dropout_)(softmax(scores, -1)), v);
+  if (is_causal) scores = scores + triu(Tensor::full({q.size(1), k.size(1)}, -std::numeric_limits<double>::infinity(), q.dtype()), 1);
+  return heads_first(matmul((*dropout_)(softmax(scores, -1)), heads_first(v)));
 }
 
 Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMask& mask) {
@@ -87,7 +91,7 @@ Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const
   const bool of_one = in_proj_weight && query.shared() == key.shared() && key.shared() == value.shared();
   const std::vector<Tensor> parts = of_one ? project_all(query) : std::vector<Tensor>{project(query, 0), project(key, 1), project(value, 2)};
   const Tensor y = attend(parts[0], parts[1], parts[2], joined(mask, query, heads_), mask.is_causal);
-  return (*out_proj_)(reshape(permute(y, {0, 2, 1, 3}), {query.size(0), query.size(1), dim_}));
+  return (*out_proj_)(reshape(y, {query.size(0), query.size(1), dim_}));
 }
 
 TransformerEncoderLayer::TransformerEncoderLayer(int64_t dim, int64_t heads, const TransformerOptions& o) : norm_first_(o.norm_first), activation_(o.activation) {

@@ -5,36 +5,15 @@
 #define HWY_TARGET_INCLUDE "ops/cpu/simd/attention.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
-#include "ops/cpu/simd/attention.h"
+#include "ops/cpu/simd/attention_block.h"
 #include "ops/cpu/simd/reduce-inl.h"
-#include "ops/cpu/simd/transpose.h"
 
 #ifndef GF_SIMD_ATTENTION_TABLE
 #define GF_SIMD_ATTENTION_TABLE
 namespace gf::simd {
-
-inline constexpr int64_t kQueryBlock = 48;   // rows that share a transposed block of keys
-inline constexpr int64_t kKeyBlock = 128;    // keys per block: scores, keys and values of a block stay in L2
-inline constexpr int64_t kDotRows = 3;       // up to this many rows, dot products beat transposing the keys
-
-/// Query rows of one task and what they read. `rows` are query positions, or heads of one group when q_len is 1.
-struct AttentionBlock {
-  const AttentionArgs* args;
-  const float* q;
-  const float* k;
-  const float* v;
-  float* out;
-  const float* bias;
-  const uint8_t* mask;
-  int64_t q_row, out_row, bias_row, mask_row, bias_key, mask_key;  // distances
-  int64_t rows;
-  int64_t low[kQueryBlock], high[kQueryBlock];  // keys [low, high) of each row
-  TransposeTile transpose;
-  float* scratch;
-};
-
 struct AttentionTable {
   void (*block)(const AttentionBlock& b);
+  AttentionSteps steps;
 };
 }  // namespace gf::simd
 #endif
@@ -44,15 +23,16 @@ namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-constexpr int kTileRows = 12;  // 24 accumulators of 32 registers
+constexpr int kTileRows = 12, kTurnedRows = 8;  // 24 and 16 accumulators of 32 registers
 #elif HWY_TARGET == HWY_NEON
-constexpr int kTileRows = 8;
+constexpr int kTileRows = 8, kTurnedRows = 8;
 #else
-constexpr int kTileRows = 6;   // 12 accumulators of 16 registers
+constexpr int kTileRows = 6, kTurnedRows = 4;   // 12 accumulators of 16 registers
 #endif
 
-// C[kRows, kVectors] (+)= A[kRows, depth] B[depth, kVectors]; the last vector holds `partial` columns when kPartial.
-template <int kRows, int kVectors, bool kPartial>
+// C[kRows, kVectors] (+)= A[kRows, depth] B[depth, kVectors]; the last vector holds `partial` columns when kPartial. Rows of A
+// are a_row apart; with kTurned its columns are, and rows lie side by side.
+template <bool kTurned, int kRows, int kVectors, bool kPartial>
 HWY_INLINE void product_tile(const float* a, int64_t a_row, const float* b, int64_t b_row, float* c, int64_t c_row,
                              int64_t depth, size_t partial, bool accumulate) {
   const F32Tag d;
@@ -66,7 +46,7 @@ HWY_INLINE void product_tile(const float* a, int64_t a_row, const float* b, int6
     F32Vec row[kVectors];
     for (int v = 0; v < kVectors; ++v) row[v] = load(b + v * lanes);
     for (int r = 0; r < kRows; ++r) {
-      const F32Vec x = hn::Set(d, a[r * a_row + k]);
+      const F32Vec x = hn::Set(d, kTurned ? a[k * a_row + r] : a[r * a_row + k]);
       for (int v = 0; v < kVectors; ++v) acc[r][v] = hn::MulAdd(x, row[v], acc[r][v]);
     }
   }
@@ -78,32 +58,38 @@ HWY_INLINE void product_tile(const float* a, int64_t a_row, const float* b, int6
   }
 }
 
-template <int kRows>
+template <bool kTurned, int kRows>
 HWY_NOINLINE void product_rows(const float* a, int64_t a_row, const float* b, int64_t b_row, float* c, int64_t c_row,
                                int64_t cols, int64_t depth, bool accumulate) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
   int64_t j = 0;
   for (; j + 2 * lanes <= cols; j += 2 * lanes) {
-    product_tile<kRows, 2, false>(a, a_row, b + j, b_row, c + j, c_row, depth, 0, accumulate);
+    product_tile<kTurned, kRows, 2, false>(a, a_row, b + j, b_row, c + j, c_row, depth, 0, accumulate);
   }
   for (; j + lanes <= cols; j += lanes) {
-    product_tile<kRows, 1, false>(a, a_row, b + j, b_row, c + j, c_row, depth, 0, accumulate);
-  }
-  if (j < cols) {
-    product_tile<kRows, 1, true>(a, a_row, b + j, b_row, c + j, c_row, depth, static_cast<size_t>(cols - j), accumulate);
+    product_tile<kTurned, kRows, 1, false>(a, a_row, b + j, b_row, c + j, c_row, depth, 0, accumulate);
   }
 }
 
+template <bool kTurned>
 void product(const float* a, int64_t a_row, const float* b, int64_t b_row, float* c, int64_t c_row, int64_t rows,
              int64_t cols, int64_t depth, bool accumulate) {
+  constexpr int kMost = kTurned ? kTurnedRows : kTileRows;
+  const int64_t step = kTurned ? 1 : a_row;  // from a row of A to the next
+  const int64_t whole = cols - cols % static_cast<int64_t>(hn::Lanes(F32Tag()));
   int64_t r = 0;
-  for (; r + kTileRows <= rows; r += kTileRows) {
-    product_rows<kTileRows>(a + r * a_row, a_row, b, b_row, c + r * c_row, c_row, cols, depth, accumulate);
-  }
-  for (; r + 4 <= rows; r += 4) {
-    product_rows<4>(a + r * a_row, a_row, b, b_row, c + r * c_row, c_row, cols, depth, accumulate);
-  }
-  for (; r < rows; ++r) product_rows<1>(a + r * a_row, a_row, b, b_row, c + r * c_row, c_row, cols, depth, accumulate);
+  for (; r + kMost <= rows; r += kMost)
+    product_rows<kTurned, kMost>(a + r * step, a_row, b, b_row, c + r * c_row, c_row, whole, depth, accumulate);
+  for (; !kTurned && r + 4 <= rows; r += 4)
+    product_rows<kTurned, kTurned ? 1 : 4>(a + r * step, a_row, b, b_row, c + r * c_row, c_row, whole, depth, accumulate);
+  for (; r < rows; ++r)
+    product_rows<kTurned, 1>(a + r * step, a_row, b, b_row, c + r * c_row, c_row, whole, depth, accumulate);
+  if (whole == cols) return;
+  const auto rest = static_cast<size_t>(cols - whole);
+  for (r = 0; !kTurned && r + 4 <= rows; r += 4)
+    product_tile<kTurned, kTurned ? 1 : 4, 1, true>(a + r * step, a_row, b + whole, b_row, c + r * c_row + whole, c_row, depth, rest, accumulate);
+  for (; r < rows; ++r)
+    product_tile<kTurned, 1, 1, true>(a + r * step, a_row, b + whole, b_row, c + r * c_row + whole, c_row, depth, rest, accumulate);
 }
 
 // scores[r][j] = q[r] . k[j] for few rows: vectors along the head's dimension, four keys at a time.
@@ -134,7 +120,7 @@ void dot_products(const AttentionBlock& b, const float* keys, int64_t count, flo
 }
 
 // Scale, softcap, bias, mask and window of one row of scores for keys [first, first + count).
-HWY_INLINE void adjust_row(const AttentionBlock& b, int64_t r, int64_t first, int64_t count, float* s) {
+void adjust_row(const AttentionBlock& b, int64_t r, int64_t first, int64_t count, float* s) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const AttentionArgs& a = *b.args;
@@ -162,7 +148,7 @@ HWY_INLINE void adjust_row(const AttentionBlock& b, int64_t r, int64_t first, in
 }
 
 // s = e^(s - max) in place; returns the sum.
-HWY_INLINE float exponentials(float* s, int64_t n, float max) {
+float exponentials(float* s, int64_t n, float max) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const F32Vec bias = hn::Set(d, max);
@@ -183,6 +169,8 @@ HWY_INLINE float exponentials(float* s, int64_t n, float max) {
 #endif
   return lanes_sum(d, sum);
 }
+
+float greatest(const float* s, int64_t n) { return reduce_row<AccMax>(s, n); }
 
 HWY_INLINE void scale_row(float* p, int64_t n, float factor) {
   const F32Tag d;
@@ -217,18 +205,13 @@ void attention_block(const AttentionBlock& b) {
     if (b.rows <= kDotRows) {
       dot_products(b, k, count, scores);
     } else {
-      const auto step = 2 * static_cast<int64_t>(hn::Lanes(F32Tag()));
-      const int64_t padded = (count + step - 1) / step * step;
-      b.transpose(k, a.k_strides.row, keys, kKeyBlock, count, a.qk_dim);
-      for (int64_t i = 0; padded > count && i < a.qk_dim; ++i) {
-        for (int64_t j = count; j < padded; ++j) keys[i * kKeyBlock + j] = 0.0f;
-      }
-      product(b.q, b.q_row, keys, kKeyBlock, scores, kKeyBlock, b.rows, padded, a.qk_dim, false);
+      const int64_t padded = transposed_rows(b, k, a.k_strides.row, count, a.qk_dim, keys);
+      product<false>(b.q, b.q_row, keys, kKeyBlock, scores, kKeyBlock, b.rows, padded, a.qk_dim, false);
     }
     for (int64_t r = 0; r < b.rows; ++r) {
       float* s = scores + r * kKeyBlock;
       adjust_row(b, r, first, count, s);
-      const float block_max = reduce_row<AccMax>(s, count);
+      const float block_max = greatest(s, count);
       const float new_max = (block_max > max[r] || block_max != block_max) ? block_max : max[r];
       const float base = new_max == kNone ? 0.0f : new_max;  // nothing to read so far: every term is 0
       const float block_sum = exponentials(s, count, base);
@@ -241,8 +224,8 @@ void attention_block(const AttentionBlock& b) {
       }
       max[r] = new_max;
     }
-    product(scores, kKeyBlock, b.v + first * a.v_strides.row, a.v_strides.row, b.out, b.out_row, b.rows, a.v_dim, count,
-            !first_block);
+    product<false>(scores, kKeyBlock, b.v + first * a.v_strides.row, a.v_strides.row, b.out, b.out_row, b.rows, a.v_dim,
+                   count, !first_block);
     first_block = false;
   }
   for (int64_t r = 0; r < b.rows; ++r) {
@@ -255,7 +238,7 @@ void attention_block(const AttentionBlock& b) {
   }
 }
 
-constexpr AttentionTable kAttentionTable = {attention_block};
+constexpr AttentionTable kAttentionTable = {attention_block, {product<false>, product<true>, adjust_row, greatest, exponentials}};
 
 }  // namespace
 }  // namespace gf::simd::HWY_NAMESPACE
@@ -279,6 +262,37 @@ void set_ranges(const AttentionArgs& a, int64_t batch, int64_t first_row, bool r
 
 }  // namespace
 
+void place_block(const AttentionArgs& a, int64_t batch, int64_t head, int64_t kv_head, int64_t row, bool rows_are_heads,
+                 AttentionBlock& b) {
+  b.args = &a;
+  b.q = a.q + batch * a.q_strides.batch + head * a.q_strides.head + row * a.q_strides.row;
+  b.k = a.k + batch * a.k_strides.batch + kv_head * a.k_strides.head;
+  b.v = a.v + batch * a.v_strides.batch + kv_head * a.v_strides.head;
+  b.out = a.out == nullptr ? nullptr : a.out + batch * a.out_strides.batch + head * a.out_strides.head + row * a.out_strides.row;
+  const auto place = [&](const int64_t (&s)[4]) { return batch * s[0] + head * s[1] + row * s[2]; };
+  b.bias = a.bias == nullptr ? nullptr : a.bias + place(a.bias_strides);
+  b.mask = a.mask == nullptr ? nullptr : a.mask + place(a.mask_strides);
+  b.q_row = rows_are_heads ? a.q_strides.head : a.q_strides.row;
+  b.out_row = rows_are_heads ? a.out_strides.head : a.out_strides.row;
+  b.bias_row = a.bias_strides[rows_are_heads ? 1 : 2];
+  b.mask_row = a.mask_strides[rows_are_heads ? 1 : 2];
+  b.bias_key = a.bias_strides[3];
+  b.mask_key = a.mask_strides[3];
+  set_ranges(a, batch, row, rows_are_heads, b);
+}
+
+int64_t transposed_rows(const AttentionBlock& b, const float* rows, int64_t row, int64_t count, int64_t dim, float* to) {
+  constexpr int64_t kStep = 32;  // the widest vectors have 16 lanes
+  const int64_t padded = (count + kStep - 1) / kStep * kStep;
+  b.transpose(rows, row, to, kKeyBlock, count, dim);
+  for (int64_t i = 0; padded > count && i < dim; ++i) {
+    for (int64_t j = count; j < padded; ++j) to[i * kKeyBlock + j] = 0.0f;
+  }
+  return padded;
+}
+
+const AttentionSteps& attention_steps(Isa isa) { return (GF_SIMD_SELECT(isa, kAttentionTable)).steps; }
+
 size_t attention_scratch_bytes_per_worker(int64_t qk_dim) {
   return sizeof(float) * static_cast<size_t>((kQueryBlock + qk_dim) * kKeyBlock);
 }
@@ -299,24 +313,10 @@ void attention_f32(Isa isa, const AttentionArgs& args, void* scratch, const Para
     const int64_t head = heads ? unit * group + first : unit, row = heads ? 0 : first;
     const int64_t kv_head = heads ? unit : unit / group;
     AttentionBlock b;
-    b.args = &a;
     b.rows = rows - first < kQueryBlock ? rows - first : kQueryBlock;
-    b.q = a.q + n * a.q_strides.batch + head * a.q_strides.head + row * a.q_strides.row;
-    b.k = a.k + n * a.k_strides.batch + kv_head * a.k_strides.head;
-    b.v = a.v + n * a.v_strides.batch + kv_head * a.v_strides.head;
-    b.out = a.out + n * a.out_strides.batch + head * a.out_strides.head + row * a.out_strides.row;
-    const auto place = [&](const int64_t (&s)[4]) { return n * s[0] + head * s[1] + row * s[2]; };
-    b.bias = a.bias == nullptr ? nullptr : a.bias + place(a.bias_strides);
-    b.mask = a.mask == nullptr ? nullptr : a.mask + place(a.mask_strides);
-    b.q_row = heads ? a.q_strides.head : a.q_strides.row;
-    b.out_row = heads ? a.out_strides.head : a.out_strides.row;
-    b.bias_row = a.bias_strides[heads ? 1 : 2];
-    b.mask_row = a.mask_strides[heads ? 1 : 2];
-    b.bias_key = a.bias_strides[3];
-    b.mask_key = a.mask_strides[3];
+    place_block(a, n, head, kv_head, row, heads, b);
     b.transpose = transpose;
     b.scratch = static_cast<float*>(scratch) + static_cast<size_t>(worker) * worker_floats;
-    set_ranges(a, n, row, heads, b);
     table.block(b);
   });
 }

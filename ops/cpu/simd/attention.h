@@ -52,4 +52,20 @@ size_t attention_scratch_bytes_per_worker(int64_t qk_dim);
 /// what f32 scores allow.
 void attention_f32(Isa isa, const AttentionArgs& args, void* scratch, const ParallelFor& parallel);
 
+/// Gradients by q, k and v, the scores computed again in blocks. `forward.out` is not looked at; its strides are those of y and dy.
+struct AttentionGradArgs {
+  AttentionArgs forward;
+  const float* y = nullptr;   ///< what the operation gave
+  const float* dy = nullptr;  ///< the gradient of y
+  float* dq = nullptr;        ///< strides of q; written whole, overlaps nothing, like dk and dv
+  float* dk = nullptr;        ///< strides of k
+  float* dv = nullptr;        ///< strides of v
+};
+
+/// Scratch of one worker, as above.
+size_t attention_grad_scratch_bytes_per_worker(int64_t q_len, int64_t qk_dim, int64_t v_dim);
+
+/// Tasks are (batch, key head): the query heads of a group are added up in order, so the same bits for every number of threads.
+void attention_grad_f32(Isa isa, const AttentionGradArgs& args, void* scratch, const ParallelFor& parallel);
+
 }  // namespace gf::simd

@@ -1,10 +1,10 @@
-// attention in f32 without a score matrix, on the vector function.
+// attention and its gradient in f32 without a score matrix, on the vector functions.
 #include "ops/cpu/simd/attention.h"
 
 #include <cmath>
 
 #include "ops/cpu/simd/wrap.h"
-#include "schema/ops/attention.h"
+#include "schema/ops/attention_grad.h"
 
 namespace gf::simd {
 namespace {
@@ -41,21 +41,18 @@ void set_mask(const TensorView& mask, AttentionArgs& a) {
   for (int d = 0; d < 4; ++d) (logical ? a.mask_strides : a.bias_strides)[d] = strides[d];
 }
 
-Error run_attention(RunContext& c) {
+// Everything but where results go; mask, lengths and offset are the inputs from `rest` on.
+Error describe_attention(RunContext& c, int rest, const Shape& y, AttentionArgs& a) {
   const auto& attrs = c.attributes<op::Attention::Attrs>();
   const Shape &q = c.input(0).shape, &k = c.input(1).shape, &v = c.input(2).shape;
-  TensorView& y = c.output(0);
-  if (y.count() == 0) return Error::Ok;
   const bool heads_first = attrs.layout == AttentionLayout::HeadsFirst;
-  AttentionArgs a;
   a.q = c.input(0).as<const float>();
   a.k = c.input(1).as<const float>();
   a.v = c.input(2).as<const float>();
-  a.out = y.as<float>();
   a.q_strides = strides_of(q, attrs.layout);
   a.k_strides = strides_of(k, attrs.layout);
   a.v_strides = strides_of(v, attrs.layout);
-  a.out_strides = strides_of(y.shape, attrs.layout);
+  a.out_strides = strides_of(y, attrs.layout);
   a.batch = q[0];
   a.q_heads = q[heads_first ? 1 : 2];
   a.kv_heads = k[heads_first ? 1 : 2];
@@ -70,13 +67,45 @@ Error run_attention(RunContext& c) {
   a.softcap = attrs.softcap;
   a.left_window = attrs.left_window;
   a.right_window = attrs.is_causal ? 0 : attrs.right_window;
-  if (c.has_input(3)) set_mask(c.input(3), a);
-  if (c.has_input(4)) {
-    a.kv_lengths = c.input(4).as<const int64_t>();
-    a.offset_from_lengths = !c.has_input(5);
+  if (c.has_input(rest)) set_mask(c.input(rest), a);
+  if (c.has_input(rest + 1)) {
+    a.kv_lengths = c.input(rest + 1).as<const int64_t>();
+    a.offset_from_lengths = !c.has_input(rest + 2);
   }
-  if (c.has_input(5)) a.offset = cpu::load_one<int64_t>(c.input(5), 0);
+  if (c.has_input(rest + 2)) a.offset = cpu::load_one<int64_t>(c.input(rest + 2), 0);
+  return Error::Ok;
+}
+
+Error run_attention(RunContext& c) {
+  TensorView& y = c.output(0);
+  if (y.count() == 0) return Error::Ok;
+  AttentionArgs a;
+  GF_TRY(describe_attention(c, 3, y.shape, a));
+  a.out = y.as<float>();
   attention_f32(*static_cast<const Isa*>(c.data), a, c.scratch, c.parallel);
+  return Error::Ok;
+}
+
+Error prepare_attention_grad(const NodeView& node, KernelPlan& plan) {
+  if (!all_f32(node)) return plan.refuse("element type is not float32");
+  const bool heads_first = node.attributes<op::Attention::Attrs>().layout == AttentionLayout::HeadsFirst;
+  const Shape &q = node.input(0).shape, &v = node.input(2).shape;
+  plan.data_bytes = sizeof(Isa);
+  plan.scratch_bytes =
+      attention_grad_scratch_bytes_per_worker(q[heads_first ? 2 : 1], q[3], v[3]) * static_cast<uint64_t>(node.threads);
+  return Error::Ok;
+}
+
+Error run_attention_grad(RunContext& c) {
+  AttentionGradArgs g;
+  if (c.output(0).count() == 0 && c.output(1).count() == 0 && c.output(2).count() == 0) return Error::Ok;
+  GF_TRY(describe_attention(c, op::AttentionGrad::kMask, c.input(3).shape, g.forward));
+  g.y = c.input(3).as<const float>();
+  g.dy = c.input(4).as<const float>();
+  g.dq = c.output(0).as<float>();
+  g.dk = c.output(1).as<float>();
+  g.dv = c.output(2).as<float>();
+  attention_grad_f32(*static_cast<const Isa*>(c.data), g, c.scratch, c.parallel);
   return Error::Ok;
 }
 
@@ -88,5 +117,11 @@ const Kernel attention_kernel{.op = op::Attention::info.id,
                               .prepare = prepare_attention,
                               .init = init_attention,
                               .run = run_attention};
+const Kernel attention_grad_kernel{.op = op::AttentionGrad::info.id,
+                                   .name = "attention_grad_f32_simd",
+                                   .rank = 20,
+                                   .prepare = prepare_attention_grad,
+                                   .init = init_attention,
+                                   .run = run_attention_grad};
 
 }  // namespace gf::simd

@@ -47,8 +47,10 @@ enum class BinaryKind : uint8_t {
   Pow,                 // <= 1 ulp, special cases as std::pow
   Fmod,                // std::fmod (ONNX Mod with fmod = 1)
   Prelu,               // a < 0 ? a b : a
+  GeluGrad,            // b gelu'(a); see v_gelu_slope
+  GeluTanhGrad,        // the same of the tanh form
 };
-inline constexpr int kBinaryKinds = static_cast<int>(BinaryKind::Prelu) + 1;
+inline constexpr int kBinaryKinds = static_cast<int>(BinaryKind::GeluTanhGrad) + 1;
 
 enum class CompareKind : uint8_t { Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual };
 inline constexpr int kCompareKinds = 6;

@@ -33,6 +33,8 @@ GF_BINARY(Max, max_nan(a, b))
 GF_BINARY(Pow, v_pow(d, a, b))
 GF_BINARY(Fmod, map_lanes(d, a, b, scalar_fmod))
 GF_BINARY(Prelu, hn::IfThenElse(hn::Lt(a, hn::Zero(d)), hn::Mul(a, b), a))
+GF_BINARY(GeluGrad, hn::Mul(b, v_gelu_slope(d, a)))
+GF_BINARY(GeluTanhGrad, hn::Mul(b, v_gelu_tanh_slope(d, a)))
 GF_BINARY(PowHalf, hn::IfThenElse(hn::Eq(hn::Abs(a), hn::Inf(d)), hn::Abs(a), hn::Sqrt(hn::Add(a, hn::Zero(d)))))
 GF_BINARY(PowMinusOne, hn::Div(hn::Set(d, 1.0f), a))
 GF_BINARY(PowTwo, hn::Mul(a, a))
@@ -129,7 +131,8 @@ constexpr BinaryTable kBinaryTable = {
     {GF_OPERANDS(run_binary, Add), GF_OPERANDS(run_binary, Sub), GF_OPERANDS(run_binary, Mul),
      GF_OPERANDS(run_binary, Div), GF_OPERANDS(run_binary, Min), GF_OPERANDS(run_binary, Max),
      {run_binary<Pow, Operands::VectorVector>, run_pow_scalar, run_binary<Pow, Operands::ScalarVector>},
-     GF_OPERANDS(run_binary, Fmod), GF_OPERANDS(run_binary, Prelu)},
+     GF_OPERANDS(run_binary, Fmod), GF_OPERANDS(run_binary, Prelu), GF_OPERANDS(run_binary, GeluGrad),
+     GF_OPERANDS(run_binary, GeluTanhGrad)},
     {GF_OPERANDS(run_compare, CompareKind::Equal), GF_OPERANDS(run_compare, CompareKind::NotEqual),
      GF_OPERANDS(run_compare, CompareKind::Less), GF_OPERANDS(run_compare, CompareKind::LessOrEqual),
      GF_OPERANDS(run_compare, CompareKind::Greater), GF_OPERANDS(run_compare, CompareKind::GreaterOrEqual)},

@@ -24,7 +24,7 @@
 #include "schema/ops/erf.h"
 #include "schema/ops/exp.h"
 #include "schema/ops/floor.h"
-#include "schema/ops/gelu.h"
+#include "schema/ops/gelu_grad.h"
 #include "schema/ops/greater.h"
 #include "schema/ops/greater_or_equal.h"
 #include "schema/ops/hard_sigmoid.h"
@@ -130,6 +130,9 @@ bool find_binary(uint16_t op, const void* attrs, BinaryKind& kind) {
   switch (op) {
     case op::Add::info.id: kind = BinaryKind::Add; return true;
     case op::Div::info.id: kind = BinaryKind::Div; return true;
+    case op::GeluGrad::info.id:
+      kind = as<op::GeluGrad>(attrs).approximate == op::Gelu::Approximate::Tanh ? BinaryKind::GeluTanhGrad : BinaryKind::GeluGrad;
+      return true;
     case op::Max::info.id: kind = BinaryKind::Max; return true;
     case op::Min::info.id: kind = BinaryKind::Min; return true;
     case op::Mod::info.id: kind = BinaryKind::Fmod; return as<op::Mod>(attrs).fmod;
@@ -420,6 +423,7 @@ GF_KERNEL(tanh, Tanh, unary)
 GF_KERNEL(thresholded_relu, ThresholdedRelu, unary)
 GF_KERNEL(add, Add, binary)
 GF_KERNEL(div, Div, binary)
+GF_KERNEL(gelu_grad, GeluGrad, binary)
 GF_KERNEL(max, Max, binary)
 GF_KERNEL(min, Min, binary)
 GF_KERNEL(mod, Mod, binary)

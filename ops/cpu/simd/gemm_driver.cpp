@@ -14,10 +14,11 @@ namespace {
 // Tasks wanted, so that 2 to 16 threads end at about the same time. Smaller tasks read B and copy A more often: they
 // are cut no smaller than this while the work per task is worth a thread's wake-up.
 constexpr int64_t kTasksWanted = 16;
+constexpr int64_t kTasksPerThread = 2;  // the same where B is packed while running; one thread needs one
 constexpr int64_t kMinTiles = 4;
 constexpr int64_t kMinPanels = 4;
 constexpr int64_t kMinWork = int64_t{1} << 18;  // multiply-adds
-constexpr int64_t kMaxTiles = 64;               // most rows per task: more tasks than wanted for tall products
+constexpr int64_t kMaxTiles = 64;               // most per task where B is packed: more tasks than wanted for tall products
 
 constexpr int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
@@ -231,7 +232,7 @@ void run_block(const Block& block) {
 
 }  // namespace
 
-GemmGrid make_grid(const GemmKernels& kernels, int64_t batch, int64_t m, int64_t n, int64_t k, bool packed) {
+GemmGrid make_grid(const GemmKernels& kernels, int64_t batch, int64_t m, int64_t n, int64_t k, bool packed, int threads) {
   GemmGrid g;
   g.k_blocks = std::max<int64_t>(1, div_up(k, kernels.kc_max));
   g.kc = std::min<int64_t>(kernels.kc_max, round_up(div_up(k, g.k_blocks), 8));
@@ -243,11 +244,12 @@ GemmGrid make_grid(const GemmKernels& kernels, int64_t batch, int64_t m, int64_t
   const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::max<int64_t>(k, 1)) *
                       static_cast<double>(batch);
   const auto worth = static_cast<int64_t>(std::min(work / static_cast<double>(kMinWork), 1e6)) + 1;
-  const int64_t wanted = std::min(kTasksWanted, worth);
+  const int64_t most = packed ? kTasksWanted : threads <= 1 ? 1 : std::min(kTasksWanted, kTasksPerThread * threads);
+  const int64_t wanted = std::min(most, worth);
   const auto missing = [&](int64_t other) { return div_up(wanted, std::max<int64_t>(1, batch * other)); };
   // Blocks of whole chunks cost nothing; then blocks of rows, then smaller blocks of panels, then whatever is left.
   g.n_blocks = std::min(chunks, missing(1));
-  g.m_blocks = std::max(div_up(g.tiles, kMaxTiles), std::min(missing(g.n_blocks), div_up(g.tiles, kMinTiles)));
+  g.m_blocks = std::max(packed ? div_up(g.tiles, kMaxTiles) : 1, std::min(missing(g.n_blocks), div_up(g.tiles, kMinTiles)));
   g.n_blocks = std::max(g.n_blocks, std::min(missing(g.m_blocks), div_up(g.panels, kMinPanels)));
   g.m_blocks = std::max(g.m_blocks, std::min(missing(g.n_blocks), g.tiles));
   g.n_blocks = std::max<int64_t>(1, std::max(g.n_blocks, std::min(missing(g.m_blocks), g.panels)));
@@ -259,7 +261,8 @@ GemmGrid make_grid(const GemmKernels& kernels, int64_t batch, int64_t m, int64_t
     g.chunk_k_blocks = g.k_blocks;
   }
   g.a_floats = int64_t{kernels.mr} * kernels.a_stride;
-  g.b_floats = packed ? 0 : g.chunk_k_blocks * g.kc * g.chunk_panels * kernels.nr;
+  const int64_t panel = std::max<int64_t>(g.kc, 1) * kernels.nr;
+  g.b_floats = packed ? 0 : std::min(g.k_blocks * panel * g.panels, std::max<int64_t>(kernels.chunk_floats, panel));
   return g;
 }
 
@@ -277,7 +280,7 @@ uint64_t max_scratch_bytes(const GemmKernels& kernels) {
 void run_gemm(Isa isa, const GemmProblem& problem, void* scratch, const ParallelFor& parallel) {
   if (problem.batch <= 0 || problem.m <= 0 || problem.n <= 0) return;
   const GemmKernels& kernels = gemm_kernels(isa);
-  const GemmGrid grid = make_grid(kernels, problem.batch, problem.m, problem.n, problem.k, problem.packed);
+  const GemmGrid grid = make_grid(kernels, problem.batch, problem.m, problem.n, problem.k, problem.packed, parallel.threads);
   const uint64_t per_worker = grid_scratch_bytes(grid);
   const ActivateBlock activate = needs_activate_pass(problem.activation) ? activate_block(isa) : nullptr;
   const int64_t per_batch = grid.m_blocks * grid.n_blocks;

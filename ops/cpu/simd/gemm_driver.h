@@ -42,7 +42,8 @@ struct GemmProblem {
   bool packed = true;  ///< operands().b is set
 };
 
-/// How a problem is cut; a function of the shape only, so every number of threads computes the same tiles.
+/// How a problem is cut. Tiles and blocks of k are a function of the shape only, so every number of threads computes the same sums;
+/// how many tiles a task takes may depend on it.
 struct GemmGrid {
   int64_t tiles = 0;     ///< tiles of rows; tile t holds rows [t * m / tiles, (t + 1) * m / tiles)
   int64_t m_blocks = 0;  ///< blocks of tiles, cut the same way
@@ -55,7 +56,9 @@ struct GemmGrid {
   int64_t a_floats = 0;  ///< scratch of one worker
   int64_t b_floats = 0;  ///< the same, for B packed while running
 };
-GemmGrid make_grid(const GemmKernels& kernels, int64_t batch, int64_t m, int64_t n, int64_t k, bool packed);
+/// `threads` counts where B is packed while running: every task packs what it reads, so that few are better. Scratch is that of any
+/// number.
+GemmGrid make_grid(const GemmKernels& kernels, int64_t batch, int64_t m, int64_t n, int64_t k, bool packed, int threads = 1);
 
 /// Bytes of scratch per worker for a grid, and their maximum over all grids.
 uint64_t grid_scratch_bytes(const GemmGrid& grid);

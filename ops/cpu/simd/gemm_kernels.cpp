@@ -77,6 +77,32 @@ HWY_INLINE void transpose4x4(const float* src, int64_t ld_src, float* dst, int64
 }
 #endif
 
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+HWY_INLINE void transpose8x8(const float* src, int64_t ld_src, float* dst, int64_t ld_dst) {
+  const hn::FixedTag<float, 8> d8;
+  const hn::RepartitionToWide<decltype(d8)> d4;
+  using Q = hn::Vec<decltype(d4)>;
+  Q quads[8];
+  GF_UNROLL(2)
+  for (int h = 0; h < 2; ++h) {
+    const float* p = src + h * 4 * ld_src;
+    const auto r0 = hn::LoadU(d8, p), r1 = hn::LoadU(d8, p + ld_src);
+    const auto r2 = hn::LoadU(d8, p + 2 * ld_src), r3 = hn::LoadU(d8, p + 3 * ld_src);
+    const Q lo01 = hn::BitCast(d4, hn::InterleaveLower(d8, r0, r1)), hi01 = hn::BitCast(d4, hn::InterleaveUpper(d8, r0, r1));
+    const Q lo23 = hn::BitCast(d4, hn::InterleaveLower(d8, r2, r3)), hi23 = hn::BitCast(d4, hn::InterleaveUpper(d8, r2, r3));
+    quads[h * 4 + 0] = hn::InterleaveLower(d4, lo01, lo23);  // columns 0 and 4
+    quads[h * 4 + 1] = hn::InterleaveUpper(d4, lo01, lo23);  // 1 and 5
+    quads[h * 4 + 2] = hn::InterleaveLower(d4, hi01, hi23);
+    quads[h * 4 + 3] = hn::InterleaveUpper(d4, hi01, hi23);
+  }
+  GF_UNROLL(4)
+  for (int k = 0; k < 4; ++k) {
+    hn::StoreU(hn::BitCast(d8, hn::ConcatLowerLower(d4, quads[4 + k], quads[k])), d8, dst + k * ld_dst);
+    hn::StoreU(hn::BitCast(d8, hn::ConcatUpperUpper(d4, quads[4 + k], quads[k])), d8, dst + (k + 4) * ld_dst);
+  }
+}
+#endif
+
 // --- tile shapes ---
 // AVX-512: 14 x 2 accumulators + 2 of B + 1 broadcast of 32 registers: 16 loads for 28 multiply-adds.
 // AVX2: 6 x 2 + 2 + 1..2 of 16. NEON: 8 x 2 + 8 vectors of A (4 k each) + 2 of 32. Baseline and wasm: 4 x 2 of 16.
@@ -287,16 +313,27 @@ void copy_rows(const float* src, int64_t ld_src, int64_t rows, int64_t cols, flo
   }
 }
 
+// Blocks of kBlock x kBlock; the last one of either axis overlaps what is written already.
 void transpose(const float* src, int64_t ld_src, int64_t rows, int64_t cols, float* dst, int64_t ld_dst) {
-  int64_t j = 0;
-  for (; j + 4 <= cols; j += 4) {
-    int64_t i = 0;
-    for (; i + 4 <= rows; i += 4) transpose4x4(src + j * ld_src + i, ld_src, dst + i * ld_dst + j, ld_dst);
-    for (; i < rows; ++i)
-      for (int64_t jj = j; jj < j + 4; ++jj) dst[i * ld_dst + jj] = src[jj * ld_src + i];
+  if (rows < 4 || cols < 4) {
+    for (int64_t j = 0; j < cols; ++j)
+      for (int64_t i = 0; i < rows; ++i) dst[i * ld_dst + j] = src[j * ld_src + i];
+    return;
   }
-  for (; j < cols; ++j)
-    for (int64_t i = 0; i < rows; ++i) dst[i * ld_dst + j] = src[j * ld_src + i];
+  const auto all = [&](auto block, int64_t size) HWY_ATTR {
+    for (int64_t jj = 0; jj < cols; jj += size) {
+      const int64_t j = jj + size <= cols ? jj : cols - size;
+      for (int64_t ii = 0; ii < rows; ii += size) {
+        const int64_t i = ii + size <= rows ? ii : rows - size;
+        block(src + j * ld_src + i, ld_src, dst + i * ld_dst + j, ld_dst);
+      }
+    }
+  };
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  if (rows >= 8 && cols >= 8)
+    return all([](const float* s, int64_t ls, float* d, int64_t ld) HWY_ATTR { transpose8x8(s, ls, d, ld); }, 8);
+#endif
+  all([](const float* s, int64_t ls, float* d, int64_t ld) HWY_ATTR { transpose4x4(s, ls, d, ld); }, 4);
 }
 
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL

@@ -243,22 +243,27 @@ HWY_INLINE V erf_small(D d, V z) {
                 7.853862e-05f);
 }
 
-/// factor Phi(-v), the lower tail of the normal distribution: Phi(-v) = exp(-v^2/2) t Q(t), t = 1/(1 + 0.3 v), for v in
-/// [0.98, 14.5]. v^2 is formed from a 12-bit head and the rest, so that its rounding (times up to 100) does not reach
+/// Phi(-v) exp(v^2/2) for v >= 0.98, Phi being the normal distribution: t Q(t), t = 1/(1 + 0.3 v).
+template <class D, class V>
+HWY_INLINE V scaled_normal_tail(D d, V v) {
+  const V one = hn::Set(d, 1.0f);
+  const V t = hn::Div(one, hn::MulAdd(v, hn::Set(d, 0.3f), one));
+  return hn::Mul(t, v_poly(d, t, 0.11967846f, 0.1197729f, 0.108125344f, 0.09087511f, 0.050218761f, 0.029690222f, 0.024231011f,
+                           -0.06754738f, 0.024984371f));
+}
+
+/// factor Phi(-v), the lower tail of the normal distribution, for v in [0.98, 14.5]. v^2 is formed from a 12-bit head and the rest, so that its rounding (times up to 100) does not reach
 /// the result; the factor comes in before the power of two, which may make denormals.
 template <class D, class V>
 HWY_INLINE V normal_tail(D d, V v, V factor) {
   V n;
   const hn::RebindToUnsigned<D> du;
-  const V one = hn::Set(d, 1.0f), half = hn::Set(d, 0.5f);
+  const V half = hn::Set(d, 0.5f);
   const V head = hn::BitCast(d, hn::And(hn::BitCast(du, v), hn::Set(du, 0xfffff000U)));
   const V square = hn::Mul(hn::Mul(head, half), head);
   const V rest = hn::Mul(hn::Mul(hn::Sub(v, head), half), hn::Add(v, head));
   const V e = exp_reduced(d, hn::Neg(square), hn::Neg(rest), n);
-  const V t = hn::Div(one, hn::MulAdd(v, hn::Set(d, 0.3f), one));
-  const V q = v_poly(d, t, 0.11967846f, 0.1197729f, 0.108125344f, 0.09087511f, 0.050218761f, 0.029690222f, 0.024231011f,
-                     -0.06754738f, 0.024984371f);
-  const V y = hn::Mul(factor, hn::Mul(t, q));
+  const V y = hn::Mul(factor, scaled_normal_tail(d, v));
   return scale_by_pow2(d, hn::MulAdd(e, y, y), n);
 }
 
@@ -287,6 +292,19 @@ HWY_INLINE V v_gelu(D d, V x) {
   return nan_of(x, hn::IfThenElse(hn::Lt(a, one), middle, outer));
 }
 
+/// GELU's derivative Phi(x) + x phi(x), within 2^-22. +-inf: NaN, as the formula.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V v_gelu_slope(D d, V x) {
+  const V one = hn::Set(d, 1.0f), half = hn::Set(d, 0.5f);
+  const V a = hn::Abs(x), e = v_exp_negative(d, hn::Mul(hn::Mul(x, x), hn::Set(d, -0.5f)));
+  const V u = hn::Mul(x, hn::Set(d, 0.70710678f));
+  const V middle = hn::MulAdd(hn::MulAdd(erf_small(d, hn::Mul(u, u)), u, u), half, half);
+  const V tail = hn::Mul(e, scaled_normal_tail(d, hn::Max(a, one)));
+  const V outer = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(one, tail));
+  const V phi = hn::IfThenElse(hn::Lt(a, one), middle, outer);
+  return nan_of(x, hn::MulAdd(hn::Mul(x, e), hn::Set(d, 0.39894228f), phi));
+}
+
 /// GELU's tanh form, x/2 (1 + tanh(z)) = x sigmoid(2z), z = sqrt(2/pi) (x + 0.044715 x^3). <= 4 ulp for x >= -1; below,
 /// rounding of z is multiplied by it: <= 4 + 2.5 |2z| ulp.
 template <class D, class V = hn::Vec<D>>
@@ -294,6 +312,17 @@ HWY_INLINE V v_gelu_tanh(D d, V x) {
   const V x2 = hn::Mul(x, x);
   const V inner = hn::MulAdd(hn::Mul(x2, hn::Set(d, 0.0713548162726f)), x, hn::Mul(x, hn::Set(d, 1.59576912161f)));
   return hn::Mul(x, v_sigmoid(d, inner));
+}
+
+/// Its derivative s + 2 x s (1 - s) z', s = sigmoid(2z), within 2^-22. +-inf: NaN, as the formula.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V v_gelu_tanh_slope(D d, V x) {
+  const V one = hn::Set(d, 1.0f), x2 = hn::Mul(x, x), k = hn::Set(d, 1.59576912f);
+  const V z = hn::Mul(x, hn::MulAdd(x2, hn::Set(d, 0.0713548163f), k));
+  const V e = v_sigmoid(d, hn::Neg(hn::Abs(z)));  // the smaller of s and 1 - s, which loses nothing
+  const V s = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, hn::Sub(one, e));
+  const V slope = hn::MulAdd(x2, hn::Set(d, 0.214064449f), k);
+  return hn::MulAdd(hn::Mul(x, hn::Mul(e, hn::Sub(one, e))), slope, s);
 }
 
 #if GF_SIMD_F64_VECTORS

@@ -1,12 +1,14 @@
 // Softmax and normalisations in f32 on the vector functions. All of them may work in place.
 #include "ops/cpu/simd/norm.h"
 
+#include "ops/cpu/simd/norm_grad.h"
 #include "ops/cpu/simd/softmax.h"
 #include "ops/cpu/simd/wrap.h"
 #include "schema/ops/batch_norm.h"
 #include "schema/ops/group_norm.h"
 #include "schema/ops/instance_norm.h"
 #include "schema/ops/layer_norm.h"
+#include "schema/ops/layer_norm_grad.h"
 #include "schema/ops/log_softmax.h"
 #include "schema/ops/lp_normalization.h"
 #include "schema/ops/rms_norm.h"
@@ -149,6 +151,32 @@ Error run_instance_norm(RunContext& c) {
   return run_groups(c, x[x.rank - 1], c.attributes<op::InstanceNorm::Attrs>().epsilon);
 }
 
+// --- gradients of rows
+
+Error prepare_row_grad(const NodeView& node, KernelPlan& plan) {
+  if (!all_f32(node)) return plan.refuse("element type is not float32");
+  plan.data_bytes = sizeof(Isa);
+  plan.inplace_inputs = 1U | 1U << 3;
+  plan.scratch_bytes = row_norm_grad_scratch_bytes(node.input(1).shape.count());
+  return Error::Ok;
+}
+
+Error run_row_grad(RunContext& c) {
+  RowNormGrad g;
+  g.x = c.input(0).as<const float>();
+  g.gamma = c.input(1).as<const float>();
+  g.inverse = c.input(2).as<const float>();
+  g.dy = c.input(3).as<const float>();
+  g.mean = optional_f32(c, 4);
+  g.dx = c.output(0).as<float>();
+  g.dgamma = c.has_output(1) ? c.output(1).as<float>() : nullptr;
+  g.dbeta = c.has_output(2) ? c.output(2).as<float>() : nullptr;
+  g.rows = c.input(2).count();
+  g.cols = c.input(1).count();
+  row_norm_grad_f32(isa_of(c), g, c.scratch, c.parallel);
+  return Error::Ok;
+}
+
 }  // namespace
 
 #define GF_NORM(word, Op, prepare_function, run_function) \
@@ -162,6 +190,7 @@ GF_NORM(softmax, Softmax, prepare_plain, (run_axis<op::Softmax, softmax_f32>))
 GF_NORM(log_softmax, LogSoftmax, prepare_plain, (run_axis<op::LogSoftmax, log_softmax_f32>))
 GF_NORM(lp_normalization, LpNormalization, prepare_lp, run_lp)
 GF_NORM(layer_norm, LayerNorm, prepare_rows<op::LayerNorm>, (run_rows<op::LayerNorm, true>))
+GF_NORM(layer_norm_grad, LayerNormGrad, prepare_row_grad, run_row_grad)
 GF_NORM(rms_norm, RmsNorm, prepare_rows<op::RmsNorm>, (run_rows<op::RmsNorm, false>))
 GF_NORM(batch_norm, BatchNorm, prepare_batch_norm, run_batch_norm)
 GF_NORM(group_norm, GroupNorm, prepare_groups, run_group_norm)
