@@ -225,6 +225,14 @@ TEST(Expand, InsideLoopsAndWithVaryingShapes) {
               {"matmul"});
 }
 
+TEST(Expand, GradientOfGelu) {
+  expect_base(expanded([](Net& n) {
+    const auto x = n.input("x", {3, 5}), dy = n.input("dy", {3, 5});
+    n.output("gelu", n.b.add<op::GeluGrad>({x, dy}));
+    n.output("tanh", n.b.add<op::GeluGrad>({x, dy}, {.approximate = op::Gelu::Approximate::Tanh}));
+  }));
+}
+
 TEST(Expand, FailureOfARuleNamesTheNode) {
   Net n;
   const auto x = n.input("x", {3});
