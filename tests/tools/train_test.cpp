@@ -21,25 +21,31 @@ TEST_F(Tools, TrainCheckOfNetworks) {
 }
 
 TEST_F(Tools, TrainCheckNamesTensors) {
-  const ToolResult r = tool("gf-train", "check " + digits_onnx() + " --each --directions 2 --json");
+  const ToolResult r = tool("gf-train", "check " + golden("mlp") + " --each --directions 2 --json");
   ASSERT_EQ(r.code, 0) << r.err;
-  const Json j = r.json();
-  EXPECT_EQ(j["tensors"][0]["name"], "image");
-  EXPECT_EQ(j["tensors"][0]["kind"], "input");
-  EXPECT_EQ(j["tensors"][1]["kind"], "weight");
-  EXPECT_NE(j["tensors"][1]["name"].get<std::string>().find("weight"), std::string::npos) << j["tensors"][1];
-  EXPECT_EQ(tool("gf-train", "check " + digits() + " --directions 2").code, 0);  // a .gf, whose ops are fused
-  const ToolResult text = tool("gf-train", "check " + digits_onnx() + " --directions 2");
+  const Json tensors = r.json()["tensors"];
+  ASSERT_EQ(tensors.size(), 7u);
+  EXPECT_EQ(tensors[0]["name"], "x");
+  EXPECT_EQ(tensors[0]["kind"], "input");
+  EXPECT_EQ(tensors[1]["name"], "w0");
+  EXPECT_EQ(tensors[1]["kind"], "weight");
+  const std::string fused = path("mlp.gf");
+  ASSERT_EQ(tool("gf-convert", golden("mlp") + " -o " + fused).code, 0);
+  EXPECT_EQ(tool("gf-train", "check " + fused + " --directions 2").code, 0);
+  const ToolResult text = tool("gf-train", "check " + golden("mlp") + " --directions 2");
   EXPECT_NE(text.out.find("gradients of 'main' are right: "), std::string::npos) << text.out;
+  expect_error("gf-train", "check " + fused + " --entry other", 2, "no entry 'other'");
 }
 
 // Differences over a step of 1 are wrong by far: the check sees it, and says which tensors.
 TEST_F(Tools, TrainCheckThatFails) {
-  const ToolResult r = tool("gf-train", "check " + digits_onnx() + " --eps 1 --directions 2");
+  const std::string arguments = "check " + golden("mlp") + " --eps 1 --directions 2";
+  const ToolResult r = tool("gf-train", arguments);
   EXPECT_EQ(r.code, 1);
-  EXPECT_NE(r.out.find("DIFFER  input   image"), std::string::npos) << r.out;
+  EXPECT_NE(r.out.find("DIFFER  input   x"), std::string::npos) << r.out;
+  EXPECT_NE(r.out.find("    ok  weight  w5"), std::string::npos) << r.out;  // the last bias: a linear one
   EXPECT_NE(r.out.find("gradients of 'main' DIFFER"), std::string::npos) << r.out;
-  const ToolResult json = tool("gf-train", "check " + digits_onnx() + " --eps 1 --directions 2 --json");
+  const ToolResult json = tool("gf-train", arguments + " --json");
   EXPECT_EQ(json.code, 1);
   EXPECT_EQ(json.json()["ok"], false);
 }
@@ -54,7 +60,6 @@ TEST_F(Tools, TrainUsage) {
   expect_error("gf-train", "check", 2, "give a model");
   expect_error("gf-train", "check nothing.onnx", 1, "nothing.onnx");
   expect_error("gf-train", "check " + digits_onnx() + " --input picture=zeros", 2, "picture");
-  expect_error("gf-train", "check " + digits() + " --entry other", 2, "other");
   expect_error("gf-train", "fit " + digits_onnx() + " --epochs 3", 2, "comes with a later version");
 }
 
