@@ -79,7 +79,7 @@ TEST(SimdConvDirect, RandomShapesAgainstFloat64) {
         test::TestPool pool(threads);
         std::vector<float> y(sums.size(), NAN);
         const uint64_t distance = (plan.worker_bytes() + 63) / 64 * 64;
-        std::vector<float> shared(plan.shared_bytes() / 4 + 1, NAN), worker(static_cast<size_t>(threads) * distance / 4 + 1, NAN);
+        std::vector<float> shared(static_cast<size_t>(plan.shared_bytes() / 4 + 1), NAN), worker(static_cast<size_t>(static_cast<uint64_t>(threads) * distance / 4 + 1), NAN);
         DirectConvArgs args;
         args.in = x.data();
         args.weights = w.data();

@@ -48,7 +48,7 @@ void check(const ConvGradShape& s, uint32_t seed) {
       test::TestPool pool(threads);
       std::vector<float> dw(sums.size(), NAN);
       const uint64_t distance = (plan.worker_bytes() + 63) / 64 * 64;
-      std::vector<float> shared(plan.shared_bytes() / 4 + 1, NAN), worker(static_cast<size_t>(threads) * distance / 4 + 1, NAN);
+      std::vector<float> shared(static_cast<size_t>(plan.shared_bytes() / 4 + 1), NAN), worker(static_cast<size_t>(static_cast<uint64_t>(threads) * distance / 4 + 1), NAN);
       conv_weight_grad(plan, x.data(), dy.data(), dw.data(), shared.data(), worker.data(), distance, pool.parallel());
       if (threads == 1) first = dw;
       ASSERT_TRUE(test::same_bits(first, dw)) << threads << " threads";

@@ -115,7 +115,7 @@ TEST(SimdGradient, AttentionAgainstFloat64) {
     const std::vector<float> bias = filled(a.q_len * a.kv_len, 5);
     std::vector<uint8_t> mask(bias.size());
     for (uint8_t& m : mask) m = engine() % 4 != 0;
-    std::fill(mask.begin(), mask.begin() + a.kv_len, uint8_t{0});  // the first query reads nothing
+    std::fill_n(mask.begin(), at(a.kv_len), uint8_t{0});  // the first query reads nothing
     const int64_t matrix[4] = {0, 0, a.kv_len, 1};
     if (trial % 4 == 1) std::copy(matrix, matrix + 4, a.bias_strides), a.bias = bias.data();
     if (trial % 4 == 2) std::copy(matrix, matrix + 4, a.mask_strides), a.mask = mask.data();
