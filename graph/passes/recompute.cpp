@@ -1,7 +1,7 @@
 // Recomputation: results that wait long for a reader (forward values that the backward part reads) are computed a second time in front
 // of that reader, until what is alive at once meets a budget (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016; here
 // greedy: at the moment of most memory, the result that frees most for the least work). Clones give the same bits: the same op on the
-// same values. Runs before State writes are placed, so that weights are still those of before the step.
+// same values; never behind the node that makes the new value of a State that they read.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -28,6 +28,8 @@ struct Lives {
   std::map<ValueId, std::vector<ValueId>> members;
   std::map<ValueId, std::set<size_t>> reads;      // group -> positions
   std::map<ValueId, size_t> last;                 // group -> its last position
+  std::map<ValueId, size_t> last_read;            // value by itself -> position
+  std::map<int32_t, size_t> replaced;             // State -> position of the node that makes its new value
   std::vector<double> live;
 
   ValueId group(ValueId v) const {
@@ -41,7 +43,7 @@ class Recomputer {
   explicit Recomputer(ir::Entry& entry) : entry_(entry) {}
 
   int run(double budget) {
-    double done = 0;
+    int done = 0;
     for (Lives l = lives(); !l.live.empty(); l = lives()) {
       const auto peak = static_cast<size_t>(std::max_element(l.live.begin(), l.live.end()) - l.live.begin());
       if (before_ == 0) before_ = l.live[peak];
@@ -52,7 +54,7 @@ class Recomputer {
       apply(l, *best);
       ++done;
     }
-    return static_cast<int>(done);
+    return done;
   }
   double before() const { return before_; }
   double after() const { return after_; }
@@ -86,8 +88,13 @@ class Recomputer {
     for (size_t i = 0; i < count; ++i) {
       std::set<ValueId> inputs;
       all_inputs(node(i), inputs);
-      for (const ValueId v : inputs)
+      for (const ValueId v : inputs) {
+        l.last_read[v] = i;
         if (const ValueId g = l.group(v); g != kNoValue) l.reads[g].insert(i);
+      }
+      if (node(i).writes_state < 0) continue;
+      const auto made = l.maker.find(node(i).input(0));
+      l.replaced[node(i).writes_state] = made == l.maker.end() ? i : made->second;  // written once
     }
     for (const ValueId v : entry_.body.outputs)
       if (const ValueId g = l.group(v); g != kNoValue) l.reads[g].insert(count);
@@ -107,23 +114,27 @@ class Recomputer {
     return n.blocks.empty() && n.writes_state < 0 && (n.def->info.flags & kOpRandom) == 0 && !may_stop(entry_, n) && !clones_.contains(&n);
   }
 
+  // Whether every State that n reads is still that of before the run at this position.
+  bool reads_old_state(const Lives& l, const Node& n, size_t position) const {
+    return std::all_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) {
+      const auto replaced = v == kNoValue ? l.replaced.end() : l.replaced.find(state_behind(l, v));
+      return replaced == l.replaced.end() || replaced->second >= position;
+    });
+  }
+  // The State that v is or is a view of, or -1.
+  int32_t state_behind(const Lives& l, ValueId v) const {
+    for (auto made = l.maker.find(v); made != l.maker.end() && (node(made->second).def->info.flags & kOpView) != 0; made = l.maker.find(v))
+      v = node(made->second).inputs[0];
+    return entry_.value(v).state;
+  }
+
   double seconds(const Node& n) const {
     double moved = 0;
-    std::vector<Shape> shapes[2];
-    for (const auto* values : {&n.inputs, &n.outputs})
-      for (const ValueId v : *values) {
-        if (v != kNoValue && (n.def->info.flags & kOpView) == 0) moved += bytes(v);
-        Shape s;
-        if (v != kNoValue)
-          for (int d = 0; d < entry_.value(v).shape.rank; ++d) s.dims[s.rank++] = entry_.value(v).shape[d].hi;
-        shapes[values == &n.outputs ? 1 : 0].push_back(s);
-      }
-    double macs = 0;
-    if (n.def->macs != nullptr) {
-      const ir::DecodedAttrs attrs(n);
-      macs = static_cast<double>(n.def->macs({shapes[0], shapes[1]}, attrs.get()));
-    }
-    return macs / kMacsPerSecond + moved / kBytesPerSecond + 1e-7;
+    if ((n.def->info.flags & kOpView) == 0)
+      for (const auto* values : {&n.inputs, &n.outputs})
+        for (const ValueId v : *values)
+          if (v != kNoValue) moved += bytes(v);
+    return static_cast<double>(macs_of(entry_, n)) / kMacsPerSecond + moved / kBytesPerSecond + 1e-7;
   }
 
   // The nodes to run again so that v is there in front of `reader`: down to values that are alive there anyway.
@@ -134,7 +145,7 @@ class Recomputer {
     const bool there = g == kNoValue || (g != c.group && l.last.at(g) >= c.reader);
     if (there && !forced) return true;
     const Node& n = node(made->second);
-    if (!may_run_again(n) || again.size() >= kMostClones) return false;
+    if (!may_run_again(n) || !reads_old_state(l, n, c.reader) || again.size() >= kMostClones) return false;
     for (const ValueId in : n.inputs)
       if (!need(l, in, c, false, again)) return false;
     again.insert(made->second);
@@ -151,7 +162,7 @@ class Recomputer {
       std::set<size_t> again;
       bool possible = true;
       for (const ValueId v : l.members.at(g))
-        if (read_from(v, c.reader)) possible = possible && need(l, v, c, true, again);
+        if (const auto read = l.last_read.find(v); read != l.last_read.end() && read->second >= c.reader) possible = possible && need(l, v, c, true, again);
       if (!possible) continue;
       double work = 0, beside = 0;
       for (const size_t i : again) {
@@ -165,15 +176,6 @@ class Recomputer {
       if (!best || c.score > best->score) best = std::move(c);
     }
     return best;
-  }
-
-  bool read_from(ValueId v, size_t position) const {
-    for (size_t i = position; i < entry_.body.nodes.size(); ++i) {
-      std::set<ValueId> inputs;
-      all_inputs(node(i), inputs);
-      if (inputs.contains(v)) return true;
-    }
-    return false;
   }
 
   void apply(const Lives& l, const Choice& c) {

@@ -421,6 +421,20 @@ void all_inputs(const ir::Node& n, std::set<ir::ValueId>& all) {
   }
 }
 
+uint64_t macs_of(const ir::Entry& entry, const ir::Node& n) {
+  if (n.def->macs == nullptr) return 0;
+  std::vector<Shape> shapes[2];
+  for (const auto* values : {&n.inputs, &n.outputs})
+    for (const ir::ValueId v : *values) {
+      Shape s;
+      if (v != ir::kNoValue)
+        for (int d = 0; d < entry.value(v).shape.rank; ++d) s.dims[s.rank++] = entry.value(v).shape[d].hi;
+      shapes[values == &n.outputs ? 1 : 0].push_back(s);
+    }
+  const ir::DecodedAttrs attrs(n);
+  return n.def->macs({shapes[0], shapes[1]}, attrs.get());
+}
+
 double estimated_bytes(const ir::Value& v) {
   double n = static_cast<double>(dtype_bits(v.dtype)) / 8;
   for (int d = 0; d < v.shape.rank; ++d) {

@@ -132,6 +132,8 @@ ir::ConstantPtr reshape_constant(const ir::Constant& c, std::vector<int64_t> dim
 bool is_elementwise(const ir::Node& n);
 /// What the node reads; values that its nested blocks read count as its own.
 void all_inputs(const ir::Node& n, std::set<ir::ValueId>& all);
+/// Multiply-accumulates of the node (schema/macs.h), varying dimensions at their upper bounds.
+uint64_t macs_of(const ir::Entry& entry, const ir::Node& n);
 /// Bytes of the value, at a guess of 16 for dimensions without a bound.
 double estimated_bytes(const ir::Value& v);
 bool same_shape(const DimShape& a, const DimShape& b);

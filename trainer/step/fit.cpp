@@ -4,6 +4,7 @@
 
 #include "graph/emit/emit.h"
 #include "graph/ir/copy.h"
+#include "graph/passes/rewrite.h"
 #include "runtime/include/ghostflow/model.h"
 
 namespace gf {
@@ -15,20 +16,6 @@ uint64_t bytes_of(ir::Model& model, const std::string& entry) {
   options.xnnpack = false;
   const MemoryNeeds needs = Model::from_bytes(emit(model), options).needs(entry);
   return needs.activation_bytes + needs.scratch_bytes;
-}
-
-uint64_t macs_of(const ir::Entry& entry, const ir::Node& n) {
-  if (n.def->macs == nullptr) return 0;
-  std::vector<Shape> shapes[2];
-  for (const auto* values : {&n.inputs, &n.outputs})
-    for (const ir::ValueId v : *values) {
-      Shape s;
-      if (v != ir::kNoValue)
-        for (int d = 0; d < entry.value(v).shape.rank; ++d) s.dims[s.rank++] = entry.value(v).shape[d].hi;
-      shapes[values == &n.outputs ? 1 : 0].push_back(s);
-    }
-  const ir::DecodedAttrs attrs(n);
-  return n.def->macs({shapes[0], shapes[1]}, attrs.get());
 }
 
 struct Work {
