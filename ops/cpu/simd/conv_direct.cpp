@@ -16,9 +16,6 @@
 #include "hwy/highway.h"
 #include "ops/cpu/simd/math_util-inl.h"
 
-#define GF_UNROLL(n) _Pragma(GF_UNROLL_TEXT(GCC unroll n))
-#define GF_UNROLL_TEXT(x) #x
-
 #ifndef GF_SIMD_CONV_DIRECT_TABLE
 #define GF_SIMD_CONV_DIRECT_TABLE
 namespace gf::simd {
@@ -52,17 +49,6 @@ namespace {
 constexpr ConvDirectTable kConvDirectTable = {1, 0, {}, nullptr};  // without vectors nothing is gained
 #else
 
-// `count` may be all lanes.
-HWY_INLINE F32Vec load_last(const float* p, size_t count) {
-  const F32Tag d;
-  return !GF_SIMD_MASKED_MEMORY && count == hn::Lanes(d) ? hn::LoadU(d, p) : load_n(d, p, count);
-}
-HWY_INLINE void store_last(F32Vec v, float* p, size_t count) {
-  const F32Tag d;
-  if (!GF_SIMD_MASKED_MEMORY && count == hn::Lanes(d)) hn::StoreU(v, d, p);
-  else store_n(d, v, p, count);
-}
-
 template <int kRows, int kVectors>
 void direct_tile(const DirectTile& t) {
   const F32Tag d;
@@ -72,7 +58,7 @@ void direct_tile(const DirectTile& t) {
   GF_UNROLL(2)
   for (int v = 0; v < kVectors; ++v) {
     F32Vec start = hn::Zero(d);
-    if (t.bias != nullptr) start = v + 1 < kVectors ? hn::LoadU(d, t.bias + v * lanes) : load_last(t.bias + v * lanes, t.last);
+    if (t.bias != nullptr) start = v + 1 < kVectors ? hn::LoadU(d, t.bias + v * lanes) : load_up_to(d, t.bias + v * lanes, t.last);
     GF_UNROLL(16)
     for (int i = 0; i < kRows; ++i) sums[i][v] = start;
   }
@@ -96,7 +82,7 @@ void direct_tile(const DirectTile& t) {
     float* out = t.out + i * t.out_stride;
     GF_UNROLL(2)
     for (int v = 0; v + 1 < kVectors; ++v) hn::StoreU(sums[i][v], d, out + v * lanes);
-    store_last(sums[i][kVectors - 1], out + (kVectors - 1) * lanes, t.last);
+    store_up_to(d, sums[i][kVectors - 1], out + (kVectors - 1) * lanes, t.last);
   }
 }
 

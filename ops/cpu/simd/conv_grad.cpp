@@ -13,9 +13,6 @@
 #include "hwy/highway.h"
 #include "ops/cpu/simd/math_util-inl.h"
 
-#define GF_UNROLL(n) _Pragma(GF_UNROLL_TEXT(GCC unroll n))
-#define GF_UNROLL_TEXT(x) #x
-
 #ifndef GF_SIMD_CONV_GRAD_TABLE
 #define GF_SIMD_CONV_GRAD_TABLE
 namespace gf::simd {
@@ -43,16 +40,6 @@ HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
-// `count` may be all lanes.
-HWY_INLINE F32Vec load_last(const float* p, size_t count) {
-  const F32Tag d;
-#if GF_SIMD_MASKED_MEMORY
-  return load_n(d, p, count);
-#else
-  return count == hn::Lanes(d) ? hn::LoadU(d, p) : load_n(d, p, count);
-#endif
-}
-
 template <int kRows, int kVectors>
 using Sums = F32Vec[kRows][kVectors];
 
@@ -64,7 +51,7 @@ HWY_INLINE void add_pixel(const float* x, const float* g, size_t last, Sums<kRow
   F32Vec gradient[kVectors];
   GF_UNROLL(2)
   for (int v = 0; v + 1 < kVectors; ++v) gradient[v] = hn::LoadU(d, g + v * lanes);
-  gradient[kVectors - 1] = load_last(g + (kVectors - 1) * lanes, last);
+  gradient[kVectors - 1] = load_up_to(d, g + (kVectors - 1) * lanes, last);
   GF_UNROLL(16)
   for (int i = 0; i < kRows; ++i) {
     const F32Vec factor = hn::Set(d, x[i]);
@@ -124,12 +111,12 @@ void grad_depthwise(const GradTile& t) {
     const float* g = t.g[r] + t.g_offset;
     int64_t p = 0;
     for (; p + 4 <= t.pixels; p += 4, x += 4 * x_step, g += 4 * g_step) {
-      s0 = hn::MulAdd(load_last(x, last), load_last(g, last), s0);
-      s1 = hn::MulAdd(load_last(x + x_step, last), load_last(g + g_step, last), s1);
-      s2 = hn::MulAdd(load_last(x + 2 * x_step, last), load_last(g + 2 * g_step, last), s2);
-      s3 = hn::MulAdd(load_last(x + 3 * x_step, last), load_last(g + 3 * g_step, last), s3);
+      s0 = hn::MulAdd(load_up_to(d, x, last), load_up_to(d, g, last), s0);
+      s1 = hn::MulAdd(load_up_to(d, x + x_step, last), load_up_to(d, g + g_step, last), s1);
+      s2 = hn::MulAdd(load_up_to(d, x + 2 * x_step, last), load_up_to(d, g + 2 * g_step, last), s2);
+      s3 = hn::MulAdd(load_up_to(d, x + 3 * x_step, last), load_up_to(d, g + 3 * g_step, last), s3);
     }
-    for (; p < t.pixels; ++p, x += x_step, g += g_step) s0 = hn::MulAdd(load_last(x, last), load_last(g, last), s0);
+    for (; p < t.pixels; ++p, x += x_step, g += g_step) s0 = hn::MulAdd(load_up_to(d, x, last), load_up_to(d, g, last), s0);
   }
   const F32Vec sum = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
   hn::StoreU(hn::Add(hn::LoadU(d, t.out), sum), d, t.out);

@@ -13,9 +13,6 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#define GF_UNROLL(n) _Pragma(GF_UNROLL_TEXT(GCC unroll n))
-#define GF_UNROLL_TEXT(x) #x
-
 HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {

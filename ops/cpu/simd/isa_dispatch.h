@@ -25,6 +25,10 @@
 #define HWY_COMPILE_ONLY_STATIC
 #endif
 
+/// In front of a loop of at most n rounds that must be unrolled, so that an array of vectors stays in registers.
+#define GF_UNROLL(n) _Pragma(GF_UNROLL_TEXT(GCC unroll n))
+#define GF_UNROLL_TEXT(x) #x
+
 namespace gf::simd {
 
 /// The best level that this processor and operating system allow. Asked once, then a plain load. `Amx` only when the

@@ -67,6 +67,17 @@ HWY_INLINE void store_n(D d, hn::Vec<D> v, float* p, size_t n) {
 #endif
 }
 
+/// load_n and store_n where `n` may be all lanes.
+template <class D>
+HWY_INLINE hn::Vec<D> load_up_to(D d, const float* p, size_t n) {
+  return !GF_SIMD_MASKED_MEMORY && n == hn::Lanes(d) ? hn::LoadU(d, p) : load_n(d, p, n);
+}
+template <class D>
+HWY_INLINE void store_up_to(D d, hn::Vec<D> v, float* p, size_t n) {
+  if (!GF_SIMD_MASKED_MEMORY && n == hn::Lanes(d)) hn::StoreU(v, d, p);
+  else store_n(d, v, p, n);
+}
+
 /// Maximum and minimum; NaN when either is NaN (IEEE 754-2019 maximum/minimum without the rule for signed zeros).
 template <class V>
 HWY_INLINE V max_nan(V a, V b) {
