@@ -4,20 +4,14 @@
 
 #include "runtime/core/exception.h"
 #include "trainer/nn/init.h"
-#include "trainer/tensor/functions_creation.h"
-#include "trainer/tensor/functions_maths.h"
 
 namespace gf::models {
 
 ModulePtr as_module(std::function<Tensor(const Tensor&)> f) { return std::make_shared<nn::Lambda>(std::move(f)); }
 
 std::shared_ptr<nn::Conv2d> he_conv(int64_t in, int64_t out, const ConvOptions& o) {
-  std::shared_ptr<nn::Conv2d> conv;
-  {
-    const nn::NoInit off;
-    conv = std::make_shared<nn::Conv2d>(
-        in, out, o.kernel, nn::Conv2dOptions{.stride = o.stride, .padding = o.kernel / 2, .groups = o.groups, .bias = o.bias});
-  }
+  const auto conv = undrawn<nn::Conv2d>(
+      in, out, o.kernel, nn::Conv2dOptions{.stride = o.stride, .padding = o.kernel / 2, .groups = o.groups, .bias = o.bias});
   if (o.bias) conv->bias.assign(io::Array::zeros(DType::F32, {out}));
   const nn::init::Fan fan = nn::init::fan_of(conv->weight.shape());
   conv->weight.follow(nn::init::normal(conv->weight.shape(), 0, std::sqrt(2.0 / static_cast<double>(o.by_inputs ? fan.in : fan.out))));
@@ -32,25 +26,15 @@ void draw_normal(nn::Module& module, double deviation) {
 }
 
 std::shared_ptr<nn::Linear> normal_linear(int64_t in, int64_t out, bool bias, double deviation) {
-  std::shared_ptr<nn::Linear> linear;
-  {
-    const nn::NoInit off;
-    linear = std::make_shared<nn::Linear>(in, out, bias);
-  }
+  auto linear = undrawn<nn::Linear>(in, out, bias);
   draw_normal(*linear, deviation);
   return linear;
 }
 
 std::shared_ptr<nn::Embedding> normal_embedding(int64_t count, int64_t dim, double deviation, std::optional<int64_t> padding) {
-  std::shared_ptr<nn::Embedding> table;
-  {
-    const nn::NoInit off;
-    table = std::make_shared<nn::Embedding>(count, dim, padding);
-  }
+  auto table = undrawn<nn::Embedding>(count, dim, padding);
   draw_normal(*table, deviation);
-  if (!padding) return table;
-  const Tensor drawn = table->weight.detach(), row = unsqueeze(eq(arange(count), static_cast<double>(*padding)), 1);
-  table->weight.follow(where(row, number_like(drawn, 0), drawn));
+  table->clear_padding();
   return table;
 }
 

@@ -1,6 +1,7 @@
 // What several architectures share: layers with the first values that their papers name, functions as modules, heads of attention.
 #pragma once
 
+#include "trainer/nn/init.h"
 #include "trainer/nn/layers.h"
 
 namespace gf::models {
@@ -15,6 +16,12 @@ struct ConvOptions {
   int64_t kernel = 1, stride = 1, groups = 1;
   bool bias = false, by_inputs = false;
 };
+/// A layer whose values are drawn afterwards.
+template <class Layer, class... Arguments>
+std::shared_ptr<Layer> undrawn(Arguments&&... arguments) {
+  const nn::NoInit off;
+  return std::make_shared<Layer>(std::forward<Arguments>(arguments)...);
+}
 /// Padding keeps the size at stride 1.
 std::shared_ptr<nn::Conv2d> he_conv(int64_t in, int64_t out, const ConvOptions& options = {});
 /// Matrices of the module are drawn anew, normal with this deviation; biases become 0.

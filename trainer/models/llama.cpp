@@ -28,11 +28,7 @@ struct Attention final : nn::Module {
 };
 
 std::shared_ptr<nn::SwiGLU> feed_forward(const LlamaOptions& o) {
-  std::shared_ptr<nn::SwiGLU> block;
-  {
-    const nn::NoInit off;
-    block = std::make_shared<nn::SwiGLU>(o.dim, o.hidden);
-  }
+  auto block = undrawn<nn::SwiGLU>(o.dim, o.hidden);
   draw_normal(*block, 0.02);
   return block;
 }

@@ -75,10 +75,7 @@ Vit::Vit(const VitOptions& o) : image_(o.image) {
   if (o.patch < 1 || o.image % o.patch != 0)
     throw Exception(Error::InvalidArgument, "Vit: an image of " + std::to_string(o.image) + " does not divide by patches of " + std::to_string(o.patch));
   class_token_ = register_parameter("class_token", Tensor::zeros({1, 1, o.dim}));
-  {
-    const nn::NoInit off;
-    conv_proj_ = register_module("conv_proj", std::make_shared<nn::Conv2d>(o.channels, o.dim, o.patch, nn::Conv2dOptions{.stride = o.patch}));
-  }
+  conv_proj_ = register_module("conv_proj", undrawn<nn::Conv2d>(o.channels, o.dim, o.patch, nn::Conv2dOptions{.stride = o.patch}));
   conv_proj_->bias.assign(io::Array::zeros(DType::F32, {o.dim}));
   conv_proj_->weight.follow(nn::init::trunc_normal(conv_proj_->weight.shape(), 0, 1 / std::sqrt(static_cast<double>(o.channels * o.patch * o.patch))));
   encoder_ = register_module("encoder", std::make_shared<Encoder>(o));

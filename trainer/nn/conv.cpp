@@ -11,15 +11,6 @@
 namespace gf::nn {
 namespace {
 
-IntList ints(const Shape64& v) { return {v.data(), v.size()}; }
-
-// Befores, then afters, of symmetric padding.
-Shape64 both_ends(const Shape64& padding) {
-  Shape64 pads = padding;
-  pads.insert(pads.end(), padding.begin(), padding.end());
-  return pads;
-}
-
 Tensor convolve(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Shape64& stride, const Shape64& padding,
                 const Shape64& dilation, int64_t groups) {
   const lazy::Call call(name);

@@ -7,11 +7,6 @@
 namespace gf::nn {
 namespace {
 
-Tensor reduced(const Tensor& x, Reduction reduction) {
-  if (reduction == Reduction::None) return x;
-  return reduction == Reduction::Mean ? mean(x) : sum(x);
-}
-
 gf::Reduction op_reduction(Reduction r) {
   return r == Reduction::None ? gf::Reduction::None : r == Reduction::Mean ? gf::Reduction::Mean : gf::Reduction::Sum;
 }
@@ -33,6 +28,11 @@ Tensor soft_cross_entropy(const Tensor& scores, const Tensor& targets, const Ten
 }
 
 }  // namespace
+
+Tensor reduced(const Tensor& x, Reduction reduction) {
+  if (reduction == Reduction::None) return x;
+  return reduction == Reduction::Mean ? mean(x) : sum(x);
+}
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) { return apply<op::MatMul>({x, weight, bias}, {.transpose_b = true}); }
 

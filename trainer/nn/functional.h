@@ -19,9 +19,11 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
                                     double scale = 0);
 
 enum class Reduction : uint8_t { None, Mean, Sum };
+/// What losses end with: x itself, its mean or its sum.
+Tensor reduced(const Tensor& x, Reduction reduction);
 
-/// scores [N, C, ...], targets int64 [N, ...], or probabilities of the scores' shape; class weights [C] or empty. The mean is over the weights of the targets that count; all
-/// of them ignored: NaN, as in PyTorch. A target outside [0, C) that is not ignore_index ends the run with IndexOutOfRange.
+/// scores [N, C, ...], targets int64 [N, ...], or probabilities of the scores' shape; class weights [C] or empty. The mean is over the weights
+/// of the targets that count; all of them ignored: NaN, as in PyTorch. A target outside [0, C) that is not ignore_index ends the run with IndexOutOfRange.
 Tensor cross_entropy(const Tensor& scores, const Tensor& targets, const Tensor& weight = {}, int64_t ignore_index = -100,
                      Reduction reduction = Reduction::Mean, double label_smoothing = 0);
 Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const Tensor& weight = {}, int64_t ignore_index = -100,

@@ -17,9 +17,12 @@ Embedding::Embedding(int64_t count, int64_t dim, std::optional<int64_t> padding)
   if (padding && (*padding < 0 || *padding >= count))
     throw Exception(Error::InvalidArgument, "Embedding: row " + std::to_string(*padding) + " of " + std::to_string(count) + " for padding");
   weight = register_parameter("weight", init::normal({count, dim}));
-  if (!padding) return;
+  clear_padding();
+}
+void Embedding::clear_padding() {
+  if (!padding_) return;
   const no_grad off;
-  weight.follow(where(eq(unsqueeze(arange(count), 1), static_cast<double>(*padding)), number_like(weight, 0), weight));
+  weight.follow(where(eq(unsqueeze(arange(weight.size(0)), 1), static_cast<double>(*padding_)), number_like(weight, 0), weight));
 }
 Tensor Embedding::forward(const Tensor& indices) {
   const lazy::Call call("Embedding");

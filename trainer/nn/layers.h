@@ -22,6 +22,8 @@ class Embedding final : public Module {
  public:
   Embedding(int64_t count, int64_t dim, std::optional<int64_t> padding = {});
   Tensor forward(const Tensor& indices) override;
+  /// Zeros in the row of padding, where there is one: for who draws the table anew.
+  void clear_padding();
   Tensor weight;  ///< [count, dim], normal
 
  private:

@@ -15,11 +15,6 @@ namespace {
 
 using lazy::Call;
 
-Tensor reduced(const Tensor& x, Reduction reduction) {
-  if (reduction == Reduction::None) return x;
-  return reduction == Reduction::Mean ? mean(x) : sum(x);
-}
-
 void expect_rank(const char* function, const Tensor& x, int rank, const char* wanted) {
   if (x.rank() != rank)
     throw Exception(Error::ShapeMismatch, std::string(function) + ": an operand has shape " + io::shape_text(x.shape()) + "; " + wanted + " is needed");

@@ -17,15 +17,11 @@ struct Windows {
 
 template <class Size>
 Windows windows(Size kernel, const PoolOptions<Size>& o) {
-  Shape64 pads = list_of(o.padding);
-  const Shape64 after = pads;
-  pads.insert(pads.end(), after.begin(), after.end());
-  return {list_of(kernel), list_of(o.stride.value_or(kernel)), pads, list_of(o.dilation), o.ceil_mode, o.count_include_pad};
+  return {list_of(kernel), list_of(o.stride.value_or(kernel)), both_ends(list_of(o.padding)), list_of(o.dilation), o.ceil_mode, o.count_include_pad};
 }
 
 template <class Op>
 typename Op::Attrs attrs_of(const Windows& w) {
-  const auto ints = [](const Shape64& v) { return IntList(v.data(), v.size()); };
   typename Op::Attrs a;
   a.kernel = ints(w.kernel);
   a.strides = ints(w.strides);

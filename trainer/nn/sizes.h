@@ -20,6 +20,14 @@ struct Triple {
 inline Shape64 list_of(int64_t v) { return {v}; }
 inline Shape64 list_of(Pair v) { return {v.h, v.w}; }
 inline Shape64 list_of(Triple v) { return {v.d, v.h, v.w}; }
+/// Pads of an op: befores, then afters, of symmetric padding.
+inline Shape64 both_ends(const Shape64& padding) {
+  Shape64 pads = padding;
+  pads.insert(pads.end(), padding.begin(), padding.end());
+  return pads;
+}
+/// A list of attributes; `v` must outlive the call that records the op.
+inline IntList ints(const Shape64& v) { return {v.data(), v.size()}; }
 
 /// [N, C, space...] with `space` axes behind the channels to [N, space..., C], and back. Throws ShapeMismatch with the function's name.
 Tensor channels_last(const char* function, const Tensor& x, size_t space);
