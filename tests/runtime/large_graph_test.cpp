@@ -1,10 +1,10 @@
-// Graphs of hundreds of thousands of nodes: loading and planning grow with their number, not with its square, for legal and
-// hostile files; and plans of that size are right. Times are of this process, compared with each other only.
+// Large graphs, legal and hostile: what loading and planning say of them, and that plans of that size are right. That the
+// work grows with the number of nodes, not with its square, is counted in instructions by large_graph_test.py, which runs the
+// tests named LargeGraph with two sizes (GF_LARGE_GRAPH_NODES).
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 #include <random>
 #include <set>
@@ -55,18 +55,6 @@ FileSpec chain(int32_t nodes) {
   return f;
 }
 
-// Smallest processor time of some runs.
-template <class F>
-double seconds(F&& f) {
-  double best = 1e9;
-  for (int k = 0; k < 3; ++k) {
-    const std::clock_t begin = std::clock();
-    f();
-    best = std::min(best, static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC);
-  }
-  return best;
-}
-
 // Loads and plans; Ok when both went well.
 Error load_and_plan(const std::vector<std::byte>& bytes) {
   const Memory file = aligned(bytes.size());
@@ -80,49 +68,33 @@ Error load_and_plan(const std::vector<std::byte>& bytes) {
   return memory_needs(*program, "main", t, {}, {work.get(), static_cast<size_t>(size)}, needs);
 }
 
-constexpr int32_t kNodes = 60000;
-constexpr double kMostGrowth = 3;  // twice the work: 2 and some; the square would be 4
-
-TEST(LargeGraph, LoadingAndPlanningGrowWithTheNumberOfNodes) {
-  const auto small = SpecWriter::write(chain(kNodes)), large = SpecWriter::write(chain(2 * kNodes));
-  ASSERT_EQ(load_and_plan(small), Error::Ok);
-  const double once = seconds([&] { ASSERT_EQ(load_and_plan(small), Error::Ok); });
-  const double twice = seconds([&] { ASSERT_EQ(load_and_plan(large), Error::Ok); });
-  EXPECT_LT(twice, kMostGrowth * once);
+int32_t nodes() {
+  const char* asked = std::getenv("GF_LARGE_GRAPH_NODES");
+  return asked == nullptr ? 60000 : std::atoi(asked);
 }
 
-TEST(LargeGraph, OutputsNamedTwiceAreFoundInTime) {
-  const auto broken = [](int32_t nodes) {  // the last output is the first one again
-    FileSpec f = chain(nodes);
-    auto& g = f.entries[0].graphs[0];
-    g.outputs.clear();
-    for (int32_t i = 1; i <= nodes; ++i) g.outputs.push_back(i);
-    g.outputs.push_back(1);
-    f.entries[0].output_names.assign(g.outputs.size(), "o");
-    return SpecWriter::write(f);
-  };
-  const auto small = broken(kNodes), large = broken(2 * kNodes);
-  const double once = seconds([&] { ASSERT_EQ(load_and_plan(small), Error::BadGraph); });
-  const double twice = seconds([&] { ASSERT_EQ(load_and_plan(large), Error::BadGraph); });
-  EXPECT_LT(twice, kMostGrowth * once);
+TEST(LargeGraph, LoadsAndIsPlanned) { EXPECT_EQ(load_and_plan(SpecWriter::write(chain(nodes()))), Error::Ok); }
+
+TEST(LargeGraph, OutputNamedTwiceIsFound) {  // the last output is the first one again
+  FileSpec f = chain(nodes());
+  auto& g = f.entries[0].graphs[0];
+  g.outputs.clear();
+  for (int32_t i = 1; i <= nodes(); ++i) g.outputs.push_back(i);
+  g.outputs.push_back(1);
+  f.entries[0].output_names.assign(g.outputs.size(), "o");
+  EXPECT_EQ(load_and_plan(SpecWriter::write(f)), Error::BadGraph);
 }
 
-TEST(LargeGraph, StatesReplacedTwiceAreFoundInTime) {
-  const auto broken = [](int32_t states) {  // each state is replaced, the last one twice
-    FileSpec f = chain(1);
-    auto& e = f.entries[0];
-    for (int32_t i = 0; i <= states; ++i) {
-      const int32_t index = std::min(i, states - 1);
-      if (i < states) f.states.push_back({"s", {2}});
-      e.tensors.push_back({format::kState, static_cast<uint32_t>(index), 0, {{2}}});
-      e.graphs[0].nodes.push_back({0, {1}, {i + 2}});
-    }
-    return SpecWriter::write(f);
-  };
-  const auto small = broken(kNodes), large = broken(2 * kNodes);
-  const double once = seconds([&] { ASSERT_EQ(load_and_plan(small), Error::BadGraph); });
-  const double twice = seconds([&] { ASSERT_EQ(load_and_plan(large), Error::BadGraph); });
-  EXPECT_LT(twice, kMostGrowth * once);
+TEST(LargeGraph, StateReplacedTwiceIsFound) {  // each state is replaced, the last one twice
+  FileSpec f = chain(1);
+  auto& e = f.entries[0];
+  for (int32_t i = 0; i <= nodes(); ++i) {
+    const int32_t index = std::min(i, nodes() - 1);
+    if (i < nodes()) f.states.push_back({"s", {2}});
+    e.tensors.push_back({format::kState, static_cast<uint32_t>(index), 0, {{2}}});
+    e.graphs[0].nodes.push_back({0, {1}, {i + 2}});
+  }
+  EXPECT_EQ(load_and_plan(SpecWriter::write(f)), Error::BadGraph);
 }
 
 std::vector<PlanItem> random_items(size_t count) {
