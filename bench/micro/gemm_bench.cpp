@@ -173,6 +173,20 @@ constexpr GemmShape kGemms[] = {
     {"mobile.1x1 196x384x64", 196, 384, 64},     {"mobile.1x1 49x320x960", 49, 320, 960},
     {"tall 100000x10x16", 100000, 10, 16}};
 
+/// Products of training: nothing is packed beforehand, and gradients read an operand transposed.
+struct TrainShape {
+  const char* name;
+  int64_t m, n, k;
+  bool transpose_a, transpose_b;
+};
+constexpr TrainShape kTrain[] = {
+    {"train gpt forward 2048x1536x384", 2048, 1536, 384, false, false}, {"train gpt by data 2048x384x1536", 2048, 384, 1536, false, true},
+    {"train gpt by weights 384x1536x2048", 384, 1536, 2048, true, false}, {"train gpt by weights 1536x384x2048", 1536, 384, 2048, true, false},
+    {"train gpt by weights 384x384x2048", 384, 384, 2048, true, false},  {"train encoder forward 2048x512x128", 2048, 512, 128, false, false},
+    {"train encoder by data 2048x128x512", 2048, 128, 512, false, true}, {"train encoder by data 2048x512x128", 2048, 512, 128, false, true},
+    {"train encoder by weights 512x128x2048", 512, 128, 2048, true, false}, {"train encoder by weights 128x512x2048", 128, 512, 2048, true, false},
+    {"train lstm by weights 256x1024x2048", 256, 1024, 2048, true, false}, {"train mlp by weights 784x512x128", 784, 512, 128, true, false}};
+
 #ifdef GF_BENCH_XNNPACK
 struct Xnn {
   pthreadpool_t pool;
@@ -267,6 +281,18 @@ int main(int argc, char** argv) {
     other = xnn.gemm(s, a.get(), b.get(), bias.get(), c.get());
 #endif
     report(s.name, threads, 2.0 * static_cast<double>(s.m * s.n * s.k), t, other);
+  }
+  for (const TrainShape& s : kTrain) {
+    if (std::string(s.name).find(filter) == std::string::npos) continue;
+    Memory a = make(static_cast<uint64_t>(s.m * s.k * 4)), b = make(static_cast<uint64_t>(s.n * s.k * 4)), c = make(static_cast<uint64_t>(s.m * s.n * 4));
+    simd::GemmArgs g;
+    g.m = s.m, g.n = s.n, g.k = s.k;
+    g.a = a.get(), g.a_row_stride = s.transpose_a ? 1 : s.k, g.a_col_stride = s.transpose_a ? s.m : 1;
+    g.b = {b.get(), gf::DType::F32, s.transpose_b ? 1 : s.n, s.transpose_b ? s.k : 1};
+    g.c = c.get(), g.ldc = s.n;
+    Memory scratch = make(simd::gemm_scratch_bytes(isa, g, threads));
+    const double t = time_of([&] { simd::gemm(isa, g, scratch.get(), pool.get()); });
+    report(s.name, threads, 2.0 * static_cast<double>(s.m * s.n * s.k), t, 0);
   }
 #ifdef GF_BENCH_CONV
   double total = 0, total_other = 0, flops_all = 0;

@@ -158,6 +158,9 @@ int main(int argc, char** argv) {
   run_passes(graph, passes);
   std::vector<std::byte> file = emit(graph);
   graph = ir::Model{};  // only the model stays while training, as in a program that loads its step from a file
+  net.loss = nullptr;
+  net.net = nullptr;
+  names.clear();
   if (argc > 4) {
     std::FILE* f = std::fopen(argv[4], "wb");
     std::fwrite(file.data(), 1, file.size(), f);

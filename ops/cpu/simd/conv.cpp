@@ -99,9 +99,9 @@ void fill_pixels(const void* context, int64_t group, int64_t row, int64_t rows, 
   gemm_kernels(self.isa).copy_rows(a, self.gather.pixel, rows, kc, out, stride);
 }
 
-const float* peek_pixels(const void* context, int64_t group, int64_t row) {
+ViewOfA view_pixels(const void* context, int64_t group) {
   const Context& self = *static_cast<const Context*>(context);
-  return self.gather.input + group * self.channels + row * self.gather.pixel;
+  return {self.gather.input + group * self.channels, self.gather.pixel, 1};
 }
 
 Operands operands(const void* context, int64_t group) {
@@ -193,7 +193,7 @@ void conv(const ConvPlan& plan, const ConvArgs& args, void* scratch, const Paral
   p.k = s.kernel[0] * s.kernel[1] * s.kernel[2] * context.channels;
   if (reads_pixels_in_order(s)) {
     p.fill = fill_pixels;
-    p.peek = s.groups == 1 ? peek_pixels : nullptr;
+    p.view = view_pixels;
   }
   run_gemm(plan.isa, p, scratch, parallel);
 }

@@ -45,9 +45,9 @@ void fill(const void* context, int64_t batch, int64_t row, int64_t rows, int64_t
   }
 }
 
-const float* peek(const void* context, int64_t batch, int64_t row) {
+ViewOfA view(const void* context, int64_t batch) {
   const GemmArgs& g = *static_cast<const Context*>(context)->args;
-  return g.a + batch_offset(g.batch, g.batch.a, batch) + row * g.a_row_stride;
+  return {g.a + batch_offset(g.batch, g.batch.a, batch), g.a_row_stride, g.a_col_stride};
 }
 
 Operands operands(const void* context, int64_t batch) {
@@ -89,7 +89,7 @@ void gemm(Isa isa, const GemmArgs& args, void* scratch, const ParallelFor& paral
   p.n = args.n;
   p.k = args.k;
   p.fill = fill;
-  p.peek = args.a_col_stride == 1 && args.a_row_stride == args.k ? peek : nullptr;
+  p.view = args.a_col_stride == 1 || args.a_row_stride == 1 ? view : nullptr;
   p.operands = operands;
   p.context = &context;
   p.ldc = args.ldc;

@@ -32,6 +32,7 @@ struct Block {
   const GemmGrid* grid;
   ActivateBlock activate;
   int64_t batch;
+  ViewOfA a_view;  ///< no data: A is not in memory as a matrix
   int64_t tile_begin, tile_end, panel_begin, panel_end;
   float* a;
   float* b;
@@ -116,29 +117,6 @@ const float* packed_at(const Block& block, const float* b, int64_t panel, int64_
   return b + panel * block.kernels->nr * block.problem->k + k * panel_width(block, panel);
 }
 
-/// What this call prefetches: its share of the next chunk of B (the same panel, the part that falls to this tile), or,
-/// when all of B stays in cache, its share of the next tile's rows of A.
-void look_ahead(const Block& block, const Chunk& chunk, const Chunk& next, int64_t tile, int64_t k_block, int64_t panel,
-                const Operands& operands, TileArgs& t) {
-  const GemmProblem& p = *block.problem;
-  t.ahead = t.b;
-  t.ahead_step = 0;
-  if (t.kc == 0) return;
-  const int64_t calls = chunk.k_end - chunk.k_begin, call = k_block - chunk.k_begin;  // per panel and tile
-  if (!(next == chunk) && p.packed) {
-    const int64_t ahead = std::min(next.begin + (panel - chunk.begin), next.end - 1);
-    const int64_t k = k_start(block, next.k_begin), kc = k_start(block, next.k_end) - k;
-    const int64_t share = kc * panel_width(block, ahead) / ((block.tile_end - block.tile_begin) * calls);
-    t.ahead = packed_at(block, operands.b, ahead, k) + ((tile - block.tile_begin) * calls + call) * share;
-    t.ahead_step = div_up(share, t.kc);
-  } else if (next == chunk && p.peek != nullptr && calls == block.grid->k_blocks && tile + 1 < block.tile_end) {
-    const int64_t row = part_begin(tile + 1, p.m, block.grid->tiles), panels = chunk.end - chunk.begin;
-    const int64_t share = block.kernels->mr * p.k / (panels * calls);
-    t.ahead = p.peek(p.context, block.batch, row) + (call * panels + panel - chunk.begin) * share;
-    t.ahead_step = div_up(share, t.kc);
-  }
-}
-
 /// Rows of one tile, and those of its kernel: a small tile among larger ones takes the larger ones' order of additions, so
 /// that equal rows of one product are equal to the last bit. The rows that it lacks are computed and dropped.
 struct Tile {
@@ -148,6 +126,56 @@ Tile tile_at(const Block& block, int64_t index) {
   const int64_t m = block.problem->m, tiles = block.grid->tiles, plain = block.kernels->plain_rows;
   const int64_t row = part_begin(index, m, tiles), rows = part_begin(index + 1, m, tiles) - row;
   return {row, rows, div_up(m, tiles) >= plain ? std::max(rows, plain) : rows};
+}
+
+/// What fill copies after this tile and block of k: the next block of k of the chunk, the next tile, or the first one of the next
+/// chunk. False when nothing comes.
+bool next_fill(const Block& block, const Chunk& chunk, const Chunk& next, int64_t& tile, int64_t& k_block) {
+  if (++k_block < chunk.k_end) return true;
+  k_block = chunk.k_begin;
+  if (++tile < block.tile_end) return true;
+  tile = block.tile_begin;
+  k_block = next.k_begin;
+  return !(next == chunk);
+}
+
+/// Part of A that is copied next: `rows` rows of kc elements from `from`; nullptr: nothing is known of it.
+struct NextA {
+  const float* from = nullptr;
+  int64_t rows = 0, kc = 0, row_stride = 0, col_stride = 0;
+};
+NextA next_of_a(const Block& block, const Chunk& chunk, const Chunk& next, int64_t tile, int64_t k_block) {
+  if (block.a_view.data == nullptr || !next_fill(block, chunk, next, tile, k_block)) return {};
+  const ViewOfA& a = block.a_view;
+  const Tile to = tile_at(block, tile);
+  const int64_t k = k_start(block, k_block);
+  return {a.data + to.row * a.row_stride + k * a.col_stride, to.rows, k_start(block, k_block + 1) - k, a.row_stride, a.col_stride};
+}
+
+/// Prefetches the share of call `call` of `calls` of what is copied next, while B stays in cache.
+void look_ahead_a(const NextA& a, int64_t call, int64_t calls, TileArgs& t) {
+  if (a.col_stride != 1) {  // a piece of a row of memory per k, of two cache lines at most
+    if (call > 1) return;
+    t.ahead = a.from + (call == 0 ? 0 : a.rows - 1);
+    t.ahead_step = a.col_stride;
+  } else if (a.row_stride == a.kc) {  // one piece of memory
+    const int64_t share = a.rows * a.kc / calls;
+    t.ahead = a.from + call * share;
+    t.ahead_step = div_up(share, t.kc);
+  } else {  // one row per call
+    t.ahead = a.from + (calls < a.rows ? call * a.rows / calls : std::min(call, a.rows - 1)) * a.row_stride;
+    t.ahead_step = div_up(a.kc, t.kc);
+  }
+}
+
+/// Prefetches this call's share of the next chunk of packed B: the same panel, the part that falls to this tile.
+void look_ahead_b(const Block& block, const Chunk& chunk, const Chunk& next, int64_t tile, int64_t k_block, int64_t panel, const float* b, TileArgs& t) {
+  const int64_t calls = chunk.k_end - chunk.k_begin, call = k_block - chunk.k_begin;  // per panel and tile
+  const int64_t ahead = std::min(next.begin + (panel - chunk.begin), next.end - 1);
+  const int64_t k = k_start(block, next.k_begin), kc = k_start(block, next.k_end) - k;
+  const int64_t share = kc * panel_width(block, ahead) / ((block.tile_end - block.tile_begin) * calls);
+  t.ahead = packed_at(block, b, ahead, k) + ((tile - block.tile_begin) * calls + call) * share;
+  t.ahead_step = div_up(share, t.kc);
 }
 
 /// One kernel call: tile x panel x block of k. `t` holds what does not change from panel to panel.
@@ -192,10 +220,15 @@ void run_tile(const Block& block, const Chunk& chunk, const Chunk& next, int64_t
     t.a = block.a;
     t.kc = k_start(block, k_block + 1) - k;
     if (t.kc > 0) p.fill(p.context, block.batch, tile.row, tile.rows, k, t.kc, block.a, kernels.a_stride);
+    const bool b_comes = p.packed && !(next == chunk) && t.kc > 0;
+    const NextA next_a = b_comes || t.kc == 0 ? NextA{} : next_of_a(block, chunk, next, index, k_block);
     for (int64_t panel = chunk.begin; panel < chunk.end; ++panel) {
       t.b = p.packed ? packed_at(block, operands.b, panel, k) : packed;
       packed += t.kc * panel_width(block, panel);
-      look_ahead(block, chunk, next, index, k_block, panel, operands, t);
+      t.ahead = t.b;
+      t.ahead_step = 0;
+      if (b_comes) look_ahead_b(block, chunk, next, index, k_block, panel, operands.b, t);
+      if (next_a.from != nullptr) look_ahead_a(next_a, panel - chunk.begin, chunk.end - chunk.begin, t);
       run_panel(block, tile, panel, k_block, t, operands);
     }
   }
@@ -293,6 +326,7 @@ void run_gemm(Isa isa, const GemmProblem& problem, void* scratch, const Parallel
                     .grid = &grid,
                     .activate = activate,
                     .batch = task / per_batch,
+                    .a_view = problem.view == nullptr ? ViewOfA{} : problem.view(problem.context, task / per_batch),
                     .tile_begin = part_begin(m_block, grid.tiles, grid.m_blocks),
                     .tile_end = part_begin(m_block + 1, grid.tiles, grid.m_blocks),
                     .panel_begin = part_begin(n_block, grid.panels, grid.n_blocks),

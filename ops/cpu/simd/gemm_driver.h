@@ -16,8 +16,12 @@ using FillA = void (*)(const void* context, int64_t batch, int64_t row, int64_t 
 /// Row of C (in units of ldc from c) that GEMM row `row` belongs to.
 using MapRow = int64_t (*)(const void* context, int64_t row);
 
-/// Where row `row` of A begins in memory, for prefetching; rows lie one after another, k elements each.
-using PeekA = const float* (*)(const void* context, int64_t batch, int64_t row);
+/// Where A lies in memory, for prefetching: element (row, k) is at data[row * row_stride + k * col_stride], and one of the two is 1.
+struct ViewOfA {
+  const float* data;
+  int64_t row_stride, col_stride;
+};
+using ViewA = ViewOfA (*)(const void* context, int64_t batch);
 
 /// Operands of one product of a batch.
 struct Operands {
@@ -32,7 +36,7 @@ using FindOperands = Operands (*)(const void* context, int64_t batch);
 struct GemmProblem {
   int64_t batch = 1, m = 0, n = 0, k = 0;
   FillA fill = nullptr;
-  PeekA peek = nullptr;  ///< nullptr: rows of A are not contiguous
+  ViewA view = nullptr;  ///< nullptr: A is not in memory as a matrix
   FindOperands operands = nullptr;
   MapRow map_row = nullptr;  ///< nullptr: row i of the product is row i of C
   const void* context = nullptr;

@@ -104,7 +104,7 @@ HWY_INLINE void transpose8x8(const float* src, int64_t ld_src, float* dst, int64
 // AVX-512: 14 x 2 accumulators + 2 of B + 1 broadcast of 32 registers: 16 loads for 28 multiply-adds.
 // AVX2: 6 x 2 + 2 + 1..2 of 16. NEON: 8 x 2 + 8 vectors of A (4 k each) + 2 of 32. Baseline and wasm: 4 x 2 of 16.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-constexpr int kRows = 14, kBlockK = 384, kChunk = 512 * 1024 / 4;
+constexpr int kRows = 14, kBlockK = 384, kChunk = 640 * 1024 / 4;
 #elif HWY_TARGET == HWY_AVX2
 constexpr int kRows = 6, kBlockK = 384, kChunk = 192 * 1024 / 4;
 #elif HWY_TARGET == HWY_NEON
