@@ -205,8 +205,8 @@ void attention_block(const AttentionBlock& b) {
     if (b.rows <= kDotRows) {
       dot_products(b, k, count, scores);
     } else {
-      const int64_t padded = transposed_rows(b, k, a.k_strides.row, count, a.qk_dim, keys);
-      product<false>(b.q, b.q_row, keys, kKeyBlock, scores, kKeyBlock, b.rows, padded, a.qk_dim, false);
+      transposed_rows(b, k, a.k_strides.row, count, a.qk_dim, keys, kKeyBlock);
+      product<false>(b.q, b.q_row, keys, kKeyBlock, scores, kKeyBlock, b.rows, padded_keys(count), a.qk_dim, false);
     }
     for (int64_t r = 0; r < b.rows; ++r) {
       float* s = scores + r * kKeyBlock;
@@ -281,14 +281,12 @@ void place_block(const AttentionArgs& a, int64_t batch, int64_t head, int64_t kv
   set_ranges(a, batch, row, rows_are_heads, b);
 }
 
-int64_t transposed_rows(const AttentionBlock& b, const float* rows, int64_t row, int64_t count, int64_t dim, float* to) {
-  constexpr int64_t kStep = 32;  // the widest vectors have 16 lanes
-  const int64_t padded = (count + kStep - 1) / kStep * kStep;
-  b.transpose(rows, row, to, kKeyBlock, count, dim);
+void transposed_rows(const AttentionBlock& b, const float* rows, int64_t row, int64_t count, int64_t dim, float* to, int64_t width) {
+  const int64_t padded = padded_keys(count);
+  b.transpose(rows, row, to, width, count, dim);
   for (int64_t i = 0; padded > count && i < dim; ++i) {
-    for (int64_t j = count; j < padded; ++j) to[i * kKeyBlock + j] = 0.0f;
+    for (int64_t j = count; j < padded; ++j) to[i * width + j] = 0.0f;
   }
-  return padded;
 }
 
 const AttentionSteps& attention_steps(Isa isa) { return (GF_SIMD_SELECT(isa, kAttentionTable)).steps; }

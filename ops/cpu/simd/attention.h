@@ -63,7 +63,7 @@ struct AttentionGradArgs {
 };
 
 /// Scratch of one worker, as above.
-size_t attention_grad_scratch_bytes_per_worker(int64_t q_len, int64_t qk_dim, int64_t v_dim);
+size_t attention_grad_scratch_bytes_per_worker(int64_t q_len, int64_t kv_len, int64_t qk_dim, int64_t v_dim);
 
 /// Tasks are (batch, key head): the query heads of a group are added up in order, so the same bits for every number of threads.
 void attention_grad_f32(Isa isa, const AttentionGradArgs& args, void* scratch, const ParallelFor& parallel);

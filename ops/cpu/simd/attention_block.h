@@ -30,8 +30,11 @@ struct AttentionBlock {
 void place_block(const AttentionArgs& a, int64_t batch, int64_t head, int64_t kv_head, int64_t row, bool rows_are_heads,
                  AttentionBlock& b);
 
-/// to[i][j] = rows[j][i] for `count` rows of `dim`, kKeyBlock apart, zeros up to whole pairs of vectors; gives that width.
-int64_t transposed_rows(const AttentionBlock& b, const float* rows, int64_t row, int64_t count, int64_t dim, float* to);
+/// Columns that products compute for `count` keys: whole pairs of vectors (the widest have 16 lanes).
+constexpr int64_t padded_keys(int64_t count) { return (count + 31) / 32 * 32; }
+
+/// to[i][j] = rows[j][i] for `count` rows of `dim`, `width` apart, zeros up to padded_keys(count).
+void transposed_rows(const AttentionBlock& b, const float* rows, int64_t row, int64_t count, int64_t dim, float* to, int64_t width);
 
 /// What attention does to blocks and its gradient does too; compiled once per target.
 struct AttentionSteps {

@@ -90,9 +90,10 @@ Error prepare_attention_grad(const NodeView& node, KernelPlan& plan) {
   if (!all_f32(node)) return plan.refuse("element type is not float32");
   const bool heads_first = node.attributes<op::Attention::Attrs>().layout == AttentionLayout::HeadsFirst;
   const Shape &q = node.input(0).shape, &v = node.input(2).shape;
+  const int axis = heads_first ? 2 : 1;
   plan.data_bytes = sizeof(Isa);
   plan.scratch_bytes =
-      attention_grad_scratch_bytes_per_worker(q[heads_first ? 2 : 1], q[3], v[3]) * static_cast<uint64_t>(node.threads);
+      attention_grad_scratch_bytes_per_worker(q[axis], v[axis], q[3], v[3]) * static_cast<uint64_t>(node.threads);
   return Error::Ok;
 }
 

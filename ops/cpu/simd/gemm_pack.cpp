@@ -39,8 +39,7 @@ void pack_panel(const GemmKernels& kernels, const PackSource& b, int64_t k, int6
   const bool is_f32 = b.type == DType::F32;
   const auto* source = static_cast<const float*>(b.data);
   if (is_f32 && b.col_stride == 1) {
-    const auto bytes = static_cast<size_t>(columns) * sizeof(float);
-    for (int64_t row = 0; row < k; ++row) std::memcpy(out + row * width, source + row * b.row_stride, bytes);
+    kernels.copy_rows(source, b.row_stride, k, columns, out, width);
   } else if (is_f32 && b.row_stride == 1) {
     kernels.transpose(source, b.col_stride, k, columns, out, width);
   } else {
