@@ -114,6 +114,7 @@ struct __attribute__((visibility("hidden"))) Model::Impl {
       auto made = State::create(*program, state_memory.span(), &detail);
       if (!made.ok()) fail(made.error(), detail);
       state = *made;
+      file.evict(file.bytes());  // first values were copied: training should not hold them twice
     }
   }
 

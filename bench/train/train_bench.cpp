@@ -1,6 +1,9 @@
 // One task of bench/train: builds the net with lazy tensors, traces it into a train step, runs it and prints one line of JSON with
-// milliseconds per step (median), of the first step, of compiling, and peak memory. Usage: train_bench TASK THREADS STEPS
+// milliseconds per step (median), of the first step, of compiling, and peak memory. Usage: train_bench TASK THREADS STEPS [FILE [MB]]:
+// FILE keeps the step, MB is a budget for its activations and scratch
+#include <malloc.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -8,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <random>
 #include <string>
@@ -21,6 +25,7 @@
 #include "trainer/models/resnet.h"
 #include "trainer/models/small.h"
 #include "trainer/optim/optimizers.h"
+#include "trainer/step/fit.h"
 #include "trainer/step/train_step.h"
 
 namespace {
@@ -141,7 +146,7 @@ Net make(const std::string& task) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "usage: train_bench TASK THREADS STEPS [FILE]\n");
+    std::fprintf(stderr, "usage: train_bench TASK THREADS STEPS [FILE [MB]]\n");
     return 2;
   }
   const long base = peak_kb();
@@ -155,21 +160,31 @@ int main(int argc, char** argv) {
   PassOptions passes;
   passes.exact = true;
   passes.evaluator = make_evaluator(default_tables(false));
-  run_passes(graph, passes);
+  if (argc > 5) {
+    const FitReport fit = fit_memory(graph, "main", static_cast<uint64_t>(std::atof(argv[5]) * 1e6), passes);
+    std::fprintf(stderr, "%.1f MB of activations and scratch instead of %.1f for %.1f %% more products, %d nodes\n", static_cast<double>(fit.bytes) / 1e6,
+                 static_cast<double>(fit.bytes_before) / 1e6, 100.0 * static_cast<double>(fit.macs_again) / static_cast<double>(fit.macs), fit.nodes_again);
+  } else {
+    run_passes(graph, passes);
+  }
   std::vector<std::byte> file = emit(graph);
   graph = ir::Model{};  // only the model stays while training, as in a program that loads its step from a file
   net.loss = nullptr;
   net.net = nullptr;
   names.clear();
-  if (argc > 4) {
-    std::FILE* f = std::fopen(argv[4], "wb");
-    std::fwrite(file.data(), 1, file.size(), f);
-    std::fclose(f);
+  const bool keep = argc > 4 && *argv[4] != 0;
+  const std::string path = keep ? argv[4] : (std::filesystem::temp_directory_path() / ("train_bench." + std::to_string(getpid()) + ".gf")).string();
+  std::FILE* f = std::fopen(path.c_str(), "wb");
+  if (f == nullptr || std::fwrite(file.data(), 1, file.size(), f) != file.size() || std::fclose(f) != 0) {
+    std::perror(path.c_str());
+    return 1;
   }
+  file = {};
+  malloc_trim(0);  // what compiling took goes back to the system
   ModelOptions options;
   options.threads = std::atoi(argv[2]);
-  Model model = Model::from_bytes(file, options);
-  file = {};
+  Model model = Model::load(path, options);
+  if (!keep) std::remove(path.c_str());
   (void)model.session();
   const double compile = ms_since(compile_start);
   std::mt19937 random(7);  // NOLINT

@@ -66,5 +66,41 @@ TEST(PackedHook, ModelDropsThePagesOfWhatItPacked) {
   EXPECT_EQ(run_named(kept, {{"x", x}})[0].second, first[0].second);
 }
 
+TEST(PackedHook, ModelDropsThePagesOfFirstValues) {
+  const TempFolder folder;
+  const std::string path = (folder.path() / "state.gf").string();
+  ir::Model model;
+  model.entries.push_back(std::make_unique<ir::Entry>());
+  ir::Entry& entry = *model.entries.back();
+  const auto numbers = random_vector<float>(kRows * kCols, 1, -1, 1);
+  model.states.push_back({.name = "w", .dtype = DType::F32, .dims = {kRows, kCols}, .initial = ir::make_floats(numbers, {kRows, kCols})});
+  DimShape shape;
+  shape.push(kRows);
+  shape.push(kCols);
+  ir::Value held;
+  held.name = "w";
+  held.dtype = DType::F32;
+  held.shape = shape;
+  held.shape_known = true;
+  held.state = 0;
+  const ir::ValueId w = entry.add_value(std::move(held));
+  ir::Builder builder(entry, entry.body);
+  entry.body.outputs = {builder.add<op::Add>({w, w})};
+  entry.value(entry.body.outputs[0]).name = "y";
+  std::ofstream out(path, std::ios::binary);
+  const std::vector<std::byte> bytes = emit(model);
+  out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  out.close();
+  Model loaded = Model::load(path, {});
+  const auto resident = resident_bytes(path);
+  if (!resident) GTEST_SKIP() << "this system has no /proc/self/smaps";
+  EXPECT_LE(*resident, kBytes / 8);
+  loaded.run();
+  EXPECT_EQ(loaded.output<float>("y")[5], 2 * numbers[5]);
+  loaded.state()->reset();  // read from the file again
+  loaded.run();
+  EXPECT_EQ(loaded.output<float>("y")[kRows * kCols - 1], numbers[kRows * kCols - 1] * 2);
+}
+
 }  // namespace
 }  // namespace gf::test
