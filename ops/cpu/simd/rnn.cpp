@@ -216,12 +216,12 @@ GemmArgs state_product(const RnnDims& d, int64_t columns) {
   return g;
 }
 
-ScratchLayout scratch_layout(Isa isa, const RnnDims& d, int threads) {
+ScratchLayout scratch_layout(Isa isa, const RnnDims& d, bool in_place, int threads) {
   const int64_t rows = rnn_gates(d.kind) * d.hidden, state = d.batch * d.hidden;
   ScratchLayout l;
   l.x_gates = 0;
-  l.gates = float_bytes(d.steps * d.batch * rows);
-  l.h = l.gates + float_bytes(d.batch * rows);
+  l.gates = in_place ? 0 : float_bytes(d.steps * d.batch * rows);
+  l.h = l.gates + (in_place && !d.linear_before_reset ? 0 : float_bytes(d.batch * rows));
   l.c = l.h + float_bytes(state);
   l.reset_h = l.c + float_bytes(state);
   l.gemm = l.reset_h + float_bytes(state);
@@ -241,6 +241,7 @@ struct Runner {
   const RnnArgs& a;
   const RnnTable& table;
   const PackedLayout packed;
+  const bool in_place;  // the gates' inputs lie where their values go: sequences of one length whose gates are kept
   const ScratchLayout layout;
   void* scratch;
   const ParallelFor& parallel;
@@ -250,6 +251,8 @@ struct Runner {
   float* h() const { return at<float>(scratch, layout.h); }
   float* c() const { return at<float>(scratch, layout.c); }
   float* gates() const { return at<float>(scratch, layout.gates); }
+  /// Where a step's sums go, [batch, rows].
+  float* step_gates(int64_t s) const { return in_place ? x_gates(0, time(0, s)) : gates(); }
   int64_t length(int64_t b) const {
     if (a.lengths == nullptr) return d.steps;
     const int64_t n = a.lengths[b];
@@ -258,18 +261,13 @@ struct Runner {
   /// The time that sequence b is at in step s (s < length).
   int64_t time(int64_t b, int64_t s) const { return a.reverse ? length(b) - 1 - s : s; }
   /// The input's part of the gates of sequence b at time t.
-  const float* x_gates(int64_t b, int64_t t) const {
-    const int64_t row = d.batch_major ? b * d.steps + t : t * d.batch + b;
-    return at<float>(scratch, layout.x_gates) + row * rows();
+  float* x_gates(int64_t b, int64_t t) const {
+    return (in_place ? a.gates : at<float>(scratch, layout.x_gates)) + (t * d.batch + b) * rows();
   }
-  /// Input parts as the residual of this step's state product: straight from the big product when all sequences are at
-  /// the same time, else gathered into `gates`.
-  const float* step_residual(int64_t s, int64_t& stride) const {
-    if (a.lengths == nullptr) {
-      stride = (d.batch_major ? d.steps : 1) * rows();
-      return x_gates(0, time(0, s));
-    }
-    stride = rows();
+  /// Input parts as the residual of this step's state product, [batch, rows]: straight from the big product when all sequences are
+  /// at the same time, else gathered into `gates`.
+  const float* step_residual(int64_t s) const {
+    if (a.lengths == nullptr) return x_gates(0, time(0, s));
     for (int64_t b = 0; b < d.batch; ++b) {
       const int64_t t = s < length(b) ? time(b, s) : 0;
       std::memcpy(gates() + b * rows(), x_gates(b, t), static_cast<size_t>(rows()) * sizeof(float));
@@ -287,7 +285,7 @@ struct Runner {
   void all_inputs() const {
     GemmArgs g = input_product(d);
     g.epilogue.bias = at<float>(a.packed, packed.input_bias);
-    product(g, a.x, packed.w, at<float>(scratch, layout.x_gates));
+    product(g, a.x, packed.w, x_gates(0, 0));
   }
 
   /// Where the values of this step's gates go; null: nowhere.
@@ -317,12 +315,14 @@ struct Runner {
 
   void step_summed(int64_t s) const {  // LSTM and plain: one product on top of the input's part
     GemmArgs g = state_product(d, rows());
-    g.epilogue.residual = step_residual(s, g.epilogue.residual_stride);
-    product(g, h(), packed.r, gates());
+    g.epilogue.residual = step_residual(s);
+    g.epilogue.residual_stride = rows();
+    float* sums = step_gates(s);
+    product(g, h(), packed.r, sums);
     const float* p = at<float>(a.packed, packed.peepholes);
     const float* peepholes = p[3 * d.hidden] != 0.0f ? p : nullptr;
     each_row(s, [&](int64_t b) {
-      const float* row = gates() + b * rows();
+      const float* row = sums + b * rows();
       if (d.kind == RnnKind::Lstm) {
         table.lstm(row, peepholes, limits, d.hidden, c() + b * d.hidden, h() + b * d.hidden, values(b, s));
         keep(b, s, c() + b * d.hidden);
@@ -343,22 +343,22 @@ struct Runner {
   }
 
   void step_gru(int64_t s) const {
-    int64_t stride = 0;
-    const float* input = step_residual(s, stride);
+    const float* input = step_residual(s);
+    float* sums = step_gates(s);
     float* reset = at<float>(scratch, layout.reset_h);
     GemmArgs zr = state_product(d, 2 * d.hidden);
     zr.epilogue.residual = input;
-    zr.epilogue.residual_stride = stride;
-    product(zr, h(), packed.r, gates());
+    zr.epilogue.residual_stride = rows();
+    product(zr, h(), packed.r, sums);
     for (int64_t b = 0; b < d.batch; ++b) {
-      table.gru_reset(gates() + b * rows(), limits, d.hidden, h() + b * d.hidden, reset + b * d.hidden, values(b, s));
+      table.gru_reset(sums + b * rows(), limits, d.hidden, h() + b * d.hidden, reset + b * d.hidden, values(b, s));
     }
     GemmArgs candidate = state_product(d, d.hidden);
     candidate.epilogue.residual = input + 2 * d.hidden;
-    candidate.epilogue.residual_stride = stride;
-    product(candidate, reset, packed.r_candidate, gates() + 2 * d.hidden);
+    candidate.epilogue.residual_stride = rows();
+    product(candidate, reset, packed.r_candidate, sums + 2 * d.hidden);
     each_row(s, [&](int64_t b) {
-      const float* row = gates() + b * rows();
+      const float* row = sums + b * rows();
       table.gru_update(row, row + 2 * d.hidden, limits, d.hidden, h() + b * d.hidden, values(b, s));
       keep(b, s, reset + b * d.hidden);
     });
@@ -411,15 +411,16 @@ void rnn_pack(Isa isa, const RnnDims& dims, const RnnWeights& weights, void* pac
   peepholes[3 * hidden] = weights.p == nullptr ? 0.0f : 1.0f;  // says whether there are any
 }
 
-uint64_t rnn_scratch_bytes(Isa isa, const RnnDims& dims, int threads) {
-  return scratch_layout(isa, dims, threads).total;
+uint64_t rnn_scratch_bytes(Isa isa, const RnnDims& dims, bool in_place, int threads) {
+  return scratch_layout(isa, dims, in_place, threads).total;
 }
 
 void rnn_f32(Isa isa, const RnnDims& dims, const RnnArgs& args, void* scratch, const ParallelFor& parallel) {
   const int64_t state = dims.batch * dims.hidden;
   const float clip = args.clip > 0 ? args.clip : __builtin_inff();
-  const Runner run{isa,     dims,     args, GF_SIMD_SELECT(isa, kRnnTable), packed_layout(isa, dims),
-                   scratch_layout(isa, dims, parallel.threads), scratch, parallel, {clip, args.input_forget}};
+  const bool in_place = args.gates != nullptr && args.lengths == nullptr;
+  const Runner run{isa,      dims,     args,    GF_SIMD_SELECT(isa, kRnnTable), packed_layout(isa, dims), in_place, scratch_layout(isa, dims, in_place, parallel.threads),
+                   scratch, parallel, {clip, args.input_forget}};
   if (state == 0) return;
   copy_state(args.initial_h, run.h(), state);
   copy_state(args.initial_c, run.c(), state);

@@ -17,7 +17,6 @@ struct RnnDims {
   RnnKind kind = RnnKind::Lstm;
   int64_t steps = 0, batch = 0, input = 0, hidden = 0;
   bool linear_before_reset = false;  ///< GRU: h~ = tanh(Xh + r (R h + Rb)) instead of tanh(Xh + R (r h) + Rb)
-  bool batch_major = false;          ///< x is [batch, steps, input] (ONNX layout = 1) instead of [steps, batch, input]
 };
 /// Gates of a kind: 1, 3 or 4.
 int64_t rnn_gates(RnnKind kind);
@@ -54,8 +53,9 @@ struct RnnArgs {
   float* last_c = nullptr;                 ///< LSTM: [batch, hidden] or null; may be initial_c's memory, as last_h
 };
 
-/// Scratch in bytes: the gates of all steps (steps * batch * gates * hidden floats), states and the products' own.
-uint64_t rnn_scratch_bytes(Isa isa, const RnnDims& dims, int threads);
+/// Scratch in bytes: the gates of all steps (steps * batch * gates * hidden floats), states and the products' own. `in_place`: gates
+/// are asked for and lengths are not given, so that those of all steps stand where they are kept.
+uint64_t rnn_scratch_bytes(Isa isa, const RnnDims& dims, bool in_place, int threads);
 /// Runs one direction. `scratch`: rnn_scratch_bytes bytes, aligned to 64.
 void rnn_f32(Isa isa, const RnnDims& dims, const RnnArgs& args, void* scratch, const ParallelFor& parallel);
 

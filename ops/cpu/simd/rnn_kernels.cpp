@@ -85,7 +85,8 @@ Error prepare_recurrent(const NodeView& node, KernelPlan& plan) {
   if (!kind_of(gates_of(node.def->info.id), a, kind)) return plan.refuse("other activations than the usual ones");
   const RnnDims d = dims_of(kind, a, node.input(0).shape);
   plan.data_bytes = sizeof(RecurrentData);
-  plan.scratch_bytes = rnn_scratch_bytes(node.isa, d, node.threads);
+  const bool gates_are_kept = (kind == RnnKind::Lstm && node.has_output(3)) || (kind == RnnKind::Gru && node.has_output(2));
+  plan.scratch_bytes = rnn_scratch_bytes(node.isa, d, gates_are_kept && !node.has_input(4), node.threads);
   if (weights_are_constant(node)) {
     PackKey key(node.def->info.id, node.isa);
     key.add(static_cast<int64_t>(kind)).add(a.option);
