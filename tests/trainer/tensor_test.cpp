@@ -96,6 +96,161 @@ TEST(Tensor, HundredStepsOneProgram) {
   }
 }
 
+// The loss looked at in each place, and other things done between backward() and step(): one program per structure, and the weights and
+// losses of the steps without any look, bit for bit. Adam on a layer with batch statistics beside it, so that slots, several groups and
+// running State are in it.
+enum class Look { Never, Before, Between, After, Gradient, Everywhere };
+
+struct Trained {
+  std::vector<double> losses;
+  std::vector<std::byte> weights, momentum;
+  int64_t programs = 0, late_programs = 0;  // all; of those after three steps
+};
+
+Trained train(Look look, const std::function<void(std::vector<Tensor>&, const Tensor& loss, int step)>& meddle = {}) {
+  Tensor w = Tensor::from<float>({0.5f, -0.25f, 0.125f, 1, -1, 0.75f}, {2, 3}), b = Tensor::zeros({3}), v = Tensor::ones({3, 1});
+  Tensor running = Tensor::zeros({3});
+  std::vector<Tensor> all = {w, b, v};
+  for (Tensor& p : all) p.set_requires_grad();
+  Trainable optimizer(std::vector<TensorGroup>{{{w, b}, std::make_shared<optim::Adam>(optim::AdamSettings{.lr = 0.01})},
+                                               {{v}, std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.05, .momentum = 0.5})}});
+  Trained t;
+  const int64_t before = lazy::compiled_programs();
+  int64_t early = before;
+  for (int step = 0; step < 100; ++step) {
+    std::vector<float> xs;
+    for (int i = 0; i < 8; ++i) xs.push_back(std::sin(static_cast<float>(8 * step + i)));
+    const Tensor x = Tensor::from(xs, {4, 2}), h = tanh(matmul(x, w) + b);
+    {
+      const no_grad off;
+      running.follow(running * 0.9 + mean(h, {0}) * 0.1);
+    }
+    const Tensor e = matmul(h, v) - sum(x * x, {1}, true), loss = mean(e * e);
+    double seen = 0;
+    if (look == Look::Before || look == Look::Everywhere) seen = loss.item();
+    loss.backward();
+    if (look == Look::Between || look == Look::Everywhere) seen = loss.item();
+    if (look == Look::Gradient) seen = sum(w.grad()).item() * 0 + loss.item();
+    if (meddle) meddle(all, loss, step);
+    optimizer.set_learning_rate(0.1 / (1 + step));
+    optimizer.step();
+    if (look == Look::After || look == Look::Never) seen = loss.item();
+    t.losses.push_back(seen);
+    if (step == 2) early = lazy::compiled_programs();
+  }
+  t.programs = lazy::compiled_programs() - before;
+  t.late_programs = lazy::compiled_programs() - early;
+  for (const Tensor& p : {w, b, v, running}) {
+    const io::Array a = p.array();
+    t.weights.insert(t.weights.end(), a.data.begin(), a.data.end());
+  }
+  return t;
+}
+
+TEST(Tensor, HundredStepsOneProgramWithALookBetween) {
+  const Trained plain = train(Look::Never);
+  EXPECT_EQ(plain.programs, 1);
+  EXPECT_LT(plain.losses.back(), 0.5 * plain.losses.front());
+  for (const auto& [look, programs] : {std::pair{Look::Between, 1}, {Look::Before, 2}, {Look::After, 1}, {Look::Gradient, 2}, {Look::Everywhere, 2}}) {
+    SCOPED_TRACE(static_cast<int>(look));
+    const Trained t = train(look);
+    EXPECT_EQ(t.losses, plain.losses);
+    EXPECT_EQ(t.weights, plain.weights);
+    EXPECT_LE(t.programs, programs);
+    EXPECT_EQ(t.late_programs, 0);
+  }
+}
+
+// What is foreseen at a look need not come: hooks are part of the recording, and whatever else is done to gradients is recorded and right.
+TEST(Tensor, AfterALookAnythingMayFollow) {
+  const auto both = [](const std::function<void(std::vector<Tensor>&, const Tensor&, int)>& meddle) {
+    const Trained plain = train(Look::Never, meddle), looked = train(Look::Between, meddle);
+    EXPECT_EQ(looked.weights, plain.weights);
+    EXPECT_EQ(looked.losses, plain.losses);
+    EXPECT_EQ(looked.late_programs, 0);
+    return looked;
+  };
+  const Trained none = train(Look::Never);
+  // gradients add up over a second backward() of the same loss, and of another
+  EXPECT_NE(both([](auto&, const Tensor& loss, int) { loss.backward(); }).weights, none.weights);
+  EXPECT_NE(both([](auto& p, const Tensor&, int) { sum(p[0] * p[0]).backward(); }).weights, none.weights);
+  // begun again; and a parameter that gets no gradient this time
+  EXPECT_NE(both([](auto& p, const Tensor&, int) {
+              for (Tensor& t : p) t.zero_grad();
+              sum(p[0] * p[0] + 2).backward();
+            }).weights, none.weights);
+  // clipped by hand
+  EXPECT_NE(both([](auto& p, const Tensor&, int) { p[2].grad().follow(p[2].grad() * 0.5); }).weights, none.weights);
+  // other steps only now and then
+  both([](auto& p, const Tensor&, int step) {
+    if (step % 3 == 1) p[1].grad().follow(p[1].grad() * 2);
+  });
+  // weights loaded between
+  both([](auto& p, const Tensor&, int step) {
+    if (step == 5) p[1].assign(io::Array::from<float>({1, 2, 3}, {3}));
+  });
+  // a step that is dropped: two looks, one step
+  both([](auto& p, const Tensor& loss, int step) {
+    if (step % 4 == 0) {
+      for (Tensor& t : p) t.zero_grad();
+      const Tensor again = loss * 2;
+      again.backward();
+      (void)again.item();
+    }
+  });
+}
+
+// Old weights and gradients that somebody holds outlive the step that was foreseen.
+TEST(Tensor, OldValuesSurviveAForeseenStep) {
+  Tensor w = Tensor::scalar(1);
+  w.set_requires_grad();
+  Trainable optimizer({w}, std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.5}));
+  const Tensor before = w.detach(), twice = w * 2;
+  std::vector<Tensor> gradients, losses;
+  for (int i = 0; i < 3; ++i) {
+    const Tensor loss = w * w * 0.5;
+    loss.backward();
+    EXPECT_EQ(loss.item(), std::pow(0.25, i) * 0.5);
+    gradients.push_back(w.grad().detach());
+    losses.push_back(loss);
+    optimizer.step();
+  }
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(gradients[static_cast<size_t>(i)].item(), std::pow(0.5, i));
+    EXPECT_EQ(losses[static_cast<size_t>(i)].item(), std::pow(0.25, i) * 0.5);
+  }
+  EXPECT_EQ(before.item(), 1);
+  EXPECT_EQ(twice.item(), 2);
+  EXPECT_EQ(w.item(), 0.125);
+}
+
+// A step that data stop, looked at or not, leaves everything as it was, also what only an output of the program held.
+TEST(Tensor, AStoppedStepChangesNothing) {
+  for (const bool look : {false, true}) {
+    Tensor w = Tensor::from<float>({1, 2, 3, 4}, {4, 1}), running = Tensor::zeros({1});
+    w.set_requires_grad();
+    Trainable optimizer({w}, std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.5, .momentum = 0.5}));
+    const auto step = [&](int64_t row) {
+      const Tensor x = embedding(Tensor::from<int64_t>({row}), w), loss = sum(x * x);
+      {
+        const no_grad off;
+        running.follow(running * 0.5 + reshape(sum(w), {1}));
+      }
+      loss.backward();
+      if (look) (void)loss.item();
+      optimizer.step();
+    };
+    step(3);
+    step(1);
+    for (int k = 0; k < 2; ++k) {
+      expect_refused(Error::IndexOutOfRange, "", [&] { step(9); });
+      w.zero_grad();
+    }
+    EXPECT_EQ(w.to_vector<float>(), (std::vector<float>{1, 0, 3, -2}));  // momentum: the row of before goes on by half of its 4
+    EXPECT_EQ(running.item(), 5.75);  // 10; 5 + 6; 5.5 + 2; 3.75 + 2
+  }
+}
+
 // PyTorch's loop without zero_grad() trains too: the first backward() after a step() starts afresh.
 TEST(Tensor, GradientsStartAfreshAfterAStep) {
   Tensor w = Tensor::scalar(1);

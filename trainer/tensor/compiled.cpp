@@ -1,28 +1,15 @@
+// Running: what is needed moves into the program, what somebody else still holds moves out of it before a run replaces it.
 #include "trainer/tensor/compiled.h"
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <unordered_map>
 
-#include "graph/emit/emit.h"
-#include "graph/ir/builder.h"
-#include "graph/passes/pipeline.h"
-#include "schema/ops/identity.h"
-#include "trainer/autodiff/autodiff.h"
-#include "trainer/optim/graph_update.h"
+#include "runtime/core/checked.h"
+#include "trainer/tensor/structure.h"
 
 namespace gf::lazy {
 namespace {
-
-// A copy that gradients do not pass; an identity once they have been derived.
-const OpDef kDetach = [] {
-  OpDef d = op_def<op::Identity>;
-  d.gradient = "it was recorded under no_grad";
-  return d;
-}();
-
-int64_t compiled_count = 0;
 
 // Programs by the structure of what they were compiled from.
 std::unordered_map<std::string, std::shared_ptr<Compiled>>& programs() {
@@ -30,315 +17,207 @@ std::unordered_map<std::string, std::shared_ptr<Compiled>>& programs() {
   return all;
 }
 
-// What a plan is made of, numbered in the order of the nodes: equal plans have equal keys.
-class Structure {
- public:
-  enum class Role : uint8_t { Fixed, Input, State };
-  struct Leaf {
-    ContentPtr content;
-    Role role = Role::Input;
-    size_t index = 0;  // among its kind
-  };
-  struct Result {
-    size_t node = 0, output = 0;
-    ContentPtr content;  // null: nobody waits for it
-  };
-
-  Structure(const Plan& plan, const std::vector<ContentPtr>& wanted) : plan_(plan) {
-    for (size_t i = 0; i < plan.nodes.size(); ++i) place_[plan.nodes[i].get()] = i;
-    for (const auto& n : plan.nodes)
-      if (n->kind == Node::Kind::Update)
-        for (size_t k = 0; k < n->inputs.size(); ++k)
-          if (k == 0 || k >= kFirstSlot) leaf(n->inputs[k], Role::State);
-    for (const auto& n : plan.nodes) add(*n);
-    find_results(wanted);
-  }
-
-  const std::string& key() const { return key_; }
-  const std::vector<Leaf>& leaves() const { return leaves_; }
-  const std::vector<Result>& results() const { return results_; }
-  size_t count(Role role) const { return counts_[static_cast<size_t>(role)]; }
-  /// Leaf number of a content, or -1 when a node of the plan computes it.
-  int64_t leaf_of(const Content* c) const {
-    const auto it = leaf_index_.find(c);
-    return it == leaf_index_.end() ? -1 : static_cast<int64_t>(it->second);
-  }
-  /// Position in the plan of a node that is in it.
-  size_t place_of(const Node& n) const { return place_.at(&n); }
-  /// Whether a leaf is held by others than the plan. One reference is the leaf's own, one the caller's.
-  bool held_outside(const Leaf& leaf) const {
-    const auto uses = uses_.find(leaf.content.get());
-    return leaf.content.use_count() > 2 + (uses == uses_.end() ? 0 : uses->second);
-  }
-
- private:
-  template <class T>
-  void put(const T& v) {
-    key_.append(reinterpret_cast<const char*>(&v), sizeof v);
-  }
-  void put(const std::string& text) {
-    put(text.size());
-    key_ += text;
-  }
-
-  size_t leaf(const ContentPtr& c, Role role) {
-    const auto [it, is_new] = leaf_index_.try_emplace(c.get(), leaves_.size());
-    if (!is_new) return it->second;
-    leaves_.push_back({c, role, counts_[static_cast<size_t>(role)]++});
-    key_ += 'L';
-    put(role);
-    put(c->dtype);
-    put(c->shape.size());
-    for (const int64_t d : c->shape) put(d);
-    if (role == Role::Fixed) key_.append(reinterpret_cast<const char*>(c->data->data.data()), c->data->data.size());
-    return it->second;
-  }
-
-  void refer(const ContentPtr& c) {
-    if (c == nullptr) {
-      key_ += '-';
-      return;
-    }
-    ++uses_[c.get()];
-    const auto node = c->node == nullptr ? place_.end() : place_.find(c->node.get());
-    if (node != place_.end()) {
-      key_ += 'N';
-      put(node->second);
-      put(c->output);
-      return;
-    }
-    const size_t k = leaf(c, c->fixed ? Role::Fixed : Role::Input);
-    key_ += 'l';
-    put(k);
-  }
-
-  void add(const Node& n) {
-    key_ += 'n';
-    put(n.kind);
-    put(n.def);
-    put(n.cut);
-    put(n.rule.get());
-    put(n.outputs.size());
-    put(n.attrs.size());
-    for (const ir::Attr& a : n.attrs) {
-      put(a.number);
-      put(a.i);
-      put(a.f);
-      put(a.s);
-      put(a.ints.size());
-      for (const int64_t v : a.ints) put(v);
-      put(a.floats.size());
-      for (const float v : a.floats) put(v);
-    }
-    put(n.inputs.size());
-    for (const ContentPtr& c : n.inputs) refer(c);
-  }
-
-  // Contents that somebody outside the plan holds, or that are asked for.
-  void find_results(const std::vector<ContentPtr>& wanted) {
-    for (size_t i = 0; i < plan_.nodes.size(); ++i)
-      for (size_t k = 0; k < plan_.nodes[i]->outputs.size(); ++k) {
-        const ContentPtr c = plan_.nodes[i]->outputs[k].lock();
-        const bool update = plan_.nodes[i]->kind == Node::Kind::Update;
-        if (c == nullptr || c->known()) {
-          if (update) results_.push_back({i, k, nullptr});
-          continue;
-        }
-        const auto asked = std::count(wanted.begin(), wanted.end(), c);
-        if (!update && asked == 0 && c.use_count() == 1 + uses_[c.get()]) continue;
-        results_.push_back({i, k, c});
-      }
-    for (const Result& r : results_) {
-      key_ += 'r';
-      put(r.node);
-      put(r.output);
-    }
-  }
-
-  const Plan& plan_;
-  std::map<const Node*, size_t> place_;
-  std::vector<Leaf> leaves_;
-  std::map<const Content*, size_t> leaf_index_;
-  std::map<const Content*, long> uses_;
-  size_t counts_[3] = {};
-  std::vector<Result> results_;
-  std::string key_;
-};
-
-// --- the graph of a plan
-
-class Compiler {
- public:
-  Compiler(const Plan& plan, const Structure& structure)
-      : plan_(plan), structure_(structure), entry_(*model_.entries.emplace_back(std::make_unique<ir::Entry>())) {}
-
-  std::shared_ptr<Compiled> run() {
-    for (const Structure::Leaf& leaf : structure_.leaves()) add(leaf);
-    for (const auto& n : plan_.nodes) {
-      switch (n->kind) {
-        case Node::Kind::Op: add_op(*n); break;
-        case Node::Kind::Gradient: add_gradient(*n); break;
-        case Node::Kind::Update: add_update(*n); break;
-      }
-    }
-    ir::Builder b(entry_, entry_.body);
-    for (const Structure::Result& r : structure_.results()) {
-      if (plan_.nodes[r.node]->kind == Node::Kind::Update) continue;
-      const ir::ValueId out = b.add<op::Identity>({results_[r.node][r.output]});
-      entry_.value(out).name = "o" + std::to_string(entry_.body.outputs.size());
-      entry_.body.outputs.push_back(out);
-    }
-    for (const auto& [state, value] : writes_) b.node<op::Identity>({value}).writes_state = state;
-    for (const auto& n : entry_.body.nodes)
-      if (n->def == &kDetach) n->def = &op_def<op::Identity>;
-    ir::check(model_);
-    PassOptions options;
-    options.exact = true;
-    run_passes(model_, options);
-    ModelOptions how;
-    how.xnnpack = false;  // it hides NaN and denormals
-    std::vector<std::shared_ptr<const optim::Optimizer>> rules;
-    for (const auto& n : plan_.nodes)
-      if (n->rule != nullptr) rules.push_back(n->rule);
-    ++compiled_count;
-    return std::make_shared<Compiled>(Model::from_bytes(emit(model_), how), structure_.count(Structure::Role::Input),
-                                      structure_.count(Structure::Role::State), std::move(rules));
-  }
-
- private:
-  void add(const Structure::Leaf& leaf) {
-    const Content& c = *leaf.content;
-    if (leaf.role != Structure::Role::State) {
-      leaf_values_.push_back(add_leaf(entry_, c, "i" + std::to_string(leaf.index)));
-      return;
-    }
-    ir::Value v;
-    v.name = "s" + std::to_string(leaf.index);
-    v.dtype = c.dtype;
-    for (const int64_t d : c.shape) v.shape.push(d);
-    v.shape_known = true;
-    v.state = static_cast<int32_t>(leaf.index);
-    model_.states.push_back({v.name, c.dtype, c.shape, nullptr});
-    leaf_values_.push_back(entry_.add_value(std::move(v)));
-  }
-
-  ir::ValueId value_of(const ContentPtr& c) const {
-    if (c == nullptr) return ir::kNoValue;
-    if (const int64_t k = structure_.leaf_of(c.get()); k >= 0) return leaf_values_[static_cast<size_t>(k)];
-    return results_.at(structure_.place_of(*c->node))[c->output];
-  }
-  std::vector<ir::ValueId> values_of(const std::vector<ContentPtr>& contents) const {
-    std::vector<ir::ValueId> ids;
-    for (const ContentPtr& c : contents) ids.push_back(value_of(c));
-    return ids;
-  }
-
-  void add_op(const Node& n) {
-    auto node = std::make_unique<ir::Node>();
-    node->def = n.def;
-    node->attrs = n.attrs;
-    node->inputs = values_of(n.inputs);
-    node->origin = node->name = n.def->info.name;
-    for (size_t k = 0; k < n.outputs.size(); ++k) node->outputs.push_back(entry_.add_value({}));
-    ir::infer_node(entry_, *node);
-    results_.push_back(node->outputs);
-    entry_.body.nodes.push_back(std::move(node));
-    if (!n.cut) return;
-    const int none = 0;
-    for (ir::ValueId& v : results_.back()) v = ir::Builder(entry_, entry_.body).add_node(kDetach, {v}, &none).outputs[0];
-  }
-
-  void add_gradient(const Node& n) {
-    const std::vector<ir::ValueId> ids = values_of(n.inputs);
-    results_.push_back(gradients(entry_, {{ids[0]}}, {}, std::span(ids).subspan(1)));
-    for (const ir::ValueId g : results_.back())
-      if (g == ir::kNoValue) throw Exception(Error::Internal, "a recorded gradient does not exist");
-  }
-
-  void add_update(const Node& n) {
-    const std::vector<ir::ValueId> ids = values_of(n.inputs);
-    optim::UpdateValues values{ids[0], ids[1], {ids.begin() + kFirstSlot, ids.end()}, ids[2], ids[3]};
-    optim::GraphUpdate u(entry_, entry_.body, AutodiffOptions().ops, entry_.value(ids[0]).name, values);
-    u.apply(*n.rule);
-    std::vector<ir::ValueId> out = {u.new_parameter()};
-    for (size_t k = kFirstSlot; k < ids.size(); ++k) out.push_back(u.new_slot(k - kFirstSlot));
-    for (size_t k = 0; k < out.size(); ++k) {
-      const ir::ValueId old = ids[k == 0 ? 0 : kFirstSlot + k - 1];
-      if (out[k] != old) writes_.emplace_back(entry_.value(old).state, out[k]);
-    }
-    results_.push_back(std::move(out));
-  }
-
-  const Plan& plan_;
-  const Structure& structure_;
-  ir::Model model_;
-  ir::Entry& entry_;
-  std::vector<ir::ValueId> leaf_values_;
-  std::vector<std::vector<ir::ValueId>> results_;  // by node
-  std::vector<std::pair<int32_t, ir::ValueId>> writes_;
-};
-
-// --- running
+bool overlap(std::span<const std::byte> a, std::span<const std::byte> b) {
+  return a.data() < b.data() + b.size() && b.data() < a.data() + a.size();
+}
 
 void copy_to(std::span<std::byte> to, const ContentPtr& from) {
-  const io::Array& a = host(from);
-  if (!to.empty()) std::memcpy(to.data(), a.data.data(), to.size());
+  const std::span<const std::byte> bytes = from->data != nullptr ? std::span<const std::byte>(from->data->data) : from->home->place(from->slot);
+  if (!to.empty()) std::memmove(to.data(), bytes.data(), to.size());
 }
+
+// Whether a content is held by others than nodes of the plan and `own` references here.
+bool held_outside(const ContentPtr& c, long own) { return c.use_count() > own + notes_of(*c).uses; }
+
+bool lives_in(const Content& c, const std::shared_ptr<Compiled>& p, size_t place) { return c.home == p && c.slot == place; }
+
+// One run of an entry.
+class Run {
+ public:
+  explicit Run(const std::shared_ptr<Compiled>& program) : p_(program) {}
+
+  void set_input(size_t i, const ContentPtr& c) {
+    copy_to(p_->input(i), c);
+    if (c->data != nullptr || c->home != p_ || !p_->is_output(c->slot)) return;
+    copy_to(p_->rescue(i), c);
+    rescued_.emplace_back(i, c);
+  }
+  void set_state(size_t place, const ContentPtr& c) {
+    const ContentPtr old = p_->resident(place);
+    if (old == c) return;
+    if (old != nullptr && lives_in(*old, p_, place)) {
+      if (old->data == nullptr) fetch_from_home(*old);
+      old->home = nullptr;
+    }
+    copy_to(p_->place(place), c);
+    p_->set_resident(place, c);
+    c->home = p_;
+    c->slot = place;
+  }
+  // Before the run: what lies where it writes, if anybody else wants it.
+  void save(size_t place, long own) const {
+    const ContentPtr old = p_->resident(place);
+    if (old != nullptr && old->data == nullptr && lives_in(*old, p_, place) && held_outside(old, own + 1)) fetch_from_home(*old);
+  }
+  // Outputs are lost as soon as it runs, State only when it succeeds.
+  void run(const std::string& entry) {
+    try {
+      p_->run(entry);
+    } catch (...) {
+      for (const auto& [i, c] : rescued_) c->data = std::make_shared<const io::Array>(io::Array::from_bytes(c->dtype, c->shape, p_->rescue(i)));
+      rescued_.clear();
+      throw;
+    }
+    rescued_.clear();
+  }
+  void release(size_t place) const {
+    if (const ContentPtr old = p_->resident(place); old != nullptr && lives_in(*old, p_, place)) old->home = nullptr;
+    p_->set_resident(place, nullptr);
+  }
+  // After the run: a place holds the value of `next`, or of nobody.
+  void replace(size_t place, const ContentPtr& next) const {
+    const ContentPtr old = p_->resident(place);
+    if (old != nullptr && old != next && lives_in(*old, p_, place)) old->home = nullptr;
+    p_->set_resident(place, next);
+    if (next == nullptr) return;
+    next->home = p_;
+    next->slot = place;
+    if (p_->keeps(place)) return;
+    fetch_from_home(*next);
+    next->home = nullptr;
+  }
+
+ private:
+  const std::shared_ptr<Compiled>& p_;
+  static inline std::vector<std::pair<size_t, ContentPtr>> rescued_;  // inputs that only an output of the last run holds
+};
+
+void run_main(const std::shared_ptr<Compiled>& program, const Plan& plan, const Structure& s) {
+  Run run(program);
+  for (const Structure::Result& r : s.results()) {
+    const ContentPtr old = program->resident(r.place);
+    if (old != nullptr) run.save(r.place, notes_of(*old).leaf >= 0 ? 2 : 1);
+  }
+  for (const Structure::Leaf& leaf : s.leaves())
+    if (leaf.role == Structure::Role::Input && leaf.part == 0) run.set_input(leaf.index, leaf.content);
+  for (const Structure::Leaf& leaf : s.leaves())
+    if (leaf.role == Structure::Role::State) run.set_state(leaf.index, leaf.content);
+  for (const Structure::Result& r : s.results())
+    if (program->is_output(r.place)) run.release(r.place);
+  program->looked_at.clear();
+  run.run(program->main_entry());
+  program->find_outputs();
+  for (const Structure::Result& r : s.results()) {
+    run.replace(r.place, r.content);
+    if (r.content != nullptr && !r.content->history) r.content->node = nullptr;
+  }
+  if (plan.part_count() == 1) return;
+  for (size_t i = 0; i < plan.main_count(); ++i) program->looked_at.push_back(plan.nodes[i]);
+}
+
+// The step that a program foresaw, or null: the same updates by the gradients that wait there.
+const Compiled::Step* foreseen_step(const std::shared_ptr<Compiled>& program, const Plan& plan) {
+  const auto same = [&](const Compiled::Step& step) {
+    if (step.updates.size() != plan.nodes.size()) return false;
+    for (size_t i = 0; i < plan.nodes.size(); ++i) {
+      const Node& n = *plan.nodes[i];
+      const Compiled::Update& u = step.updates[i];
+      if (n.kind != Node::Kind::Update || n.rule != u.rule || n.inputs.size() != kFirstSlot + u.states.size() - 1) return false;
+      if (program->resident(u.gradient) != n.inputs[1]) return false;
+      if (i == 0) continue;
+      const Node& before = *plan.nodes[i - 1];
+      const Compiled::Update& v = step.updates[i - 1];
+      if (n.inputs[3] != before.inputs[3] || (u.rate == v.rate && n.inputs[2] != before.inputs[2])) return false;
+    }
+    return true;
+  };
+  const auto at = std::find_if(program->steps().begin(), program->steps().end(), same);
+  return at == program->steps().end() ? nullptr : &*at;
+}
+
+void run_foreseen(const std::shared_ptr<Compiled>& program, const Compiled::Step& step, const Plan& plan) {
+  const auto input_of = [](size_t k) { return k == 0 ? 0 : kFirstSlot + k - 1; };
+  // what was recorded before the look is no reason to keep old values, as in a step without one
+  const auto count = [](const Node& n) {
+    for (const ContentPtr& c : n.inputs)
+      if (c != nullptr) ++notes_of(*c).uses;
+  };
+  for (const auto& n : plan.nodes) count(*n);
+  for (const auto& w : program->looked_at)
+    if (const auto n = w.lock(); n != nullptr) count(*n);
+  program->looked_at.clear();
+  Run run(program);
+  for (size_t i = 0; i < plan.nodes.size(); ++i) {
+    const Compiled::Update& u = step.updates[i];
+    const Node& n = *plan.nodes[i];
+    for (size_t k = 0; k < u.states.size(); ++k) {
+      run.set_state(u.states[k], n.inputs[input_of(k)]);
+      run.save(u.states[k], 0);
+    }
+    run.set_input(u.rate, n.inputs[2]);
+    run.set_input(u.number, n.inputs[3]);
+  }
+  run.run(step.entry);
+  for (size_t i = 0; i < plan.nodes.size(); ++i)
+    for (size_t k = 0; k < step.updates[i].states.size(); ++k) {
+      const ContentPtr next = plan.nodes[i]->outputs[k].lock();
+      run.replace(step.updates[i].states[k], next);
+      if (next != nullptr) next->node = nullptr;
+    }
+}
+
+// Clears what a plan was read into, however its run ends.
+struct Reading {
+  Structure& s;
+  ~Reading() { s.clear(); }
+};
 
 }  // namespace
 
-Compiled::Compiled(Model model, size_t inputs, size_t states, std::vector<std::shared_ptr<const optim::Optimizer>> rules)
-    : model_(std::move(model)), rules_(std::move(rules)), residents_(states) {
-  for (size_t i = 0; i < inputs; ++i) inputs_.push_back(model_.input<std::byte>("i" + std::to_string(i)));
-  for (size_t k = 0; k < states; ++k) states_.push_back(model_.state()->bytes(static_cast<int>(k)));
+Compiled::Compiled(Model model, const std::vector<std::string>& input_entries, size_t states, size_t outputs, std::vector<Step> steps,
+                   std::vector<std::shared_ptr<const optim::Optimizer>> rules)
+    : model_(std::move(model)), states_(states), steps_(std::move(steps)), rules_(std::move(rules)) {
+  for (size_t i = 0; i < input_entries.size(); ++i) inputs_.push_back(model_.input<std::byte>("i" + std::to_string(i), input_entries[i]));
+  for (size_t k = 0; k < states; ++k) places_.push_back({model_.state()->bytes(static_cast<int>(k)), {}, true});
+  places_.resize(states + outputs);
 }
 
-int64_t compiled_programs() { return compiled_count; }
+void Compiled::find_outputs() {
+  Session& session = model_.session(main_entry_);
+  for (size_t k = states_; k < places_.size(); ++k) {
+    const TensorView v = session.output(static_cast<int>(k - states_));
+    Place& place = places_[k];
+    if (place.bytes.data() == v.data && v.data != nullptr) continue;
+    uint64_t bytes = 0;
+    if (!bytes_checked(v.count(), v.dtype, bytes)) throw Exception(Error::Internal, "an output has no size");
+    place.bytes = {static_cast<std::byte*>(v.data), static_cast<size_t>(bytes)};
+    place.keeps = true;
+    for (const auto& in : inputs_) place.keeps = place.keeps && !overlap(in, place.bytes);
+    for (size_t s = 0; s < states_; ++s) place.keeps = place.keeps && !overlap(places_[s].bytes, place.bytes);
+  }
+}
 
-ir::ValueId add_leaf(ir::Entry& entry, const Content& c, const std::string& name) {
-  if (c.fixed) return entry.add_constant(ir::make_constant(c.dtype, c.shape, c.data->data));
-  DimShape shape;
-  for (const int64_t d : c.shape) shape.push(d);
-  return entry.add_input(name, c.dtype, shape);
+std::span<std::byte> Compiled::rescue(size_t i) {
+  rescues_.resize(inputs_.size());
+  rescues_[i].resize(inputs_[i].size());
+  return rescues_[i];
 }
 
 void fetch_from_home(Content& c) {
-  const auto bytes = c.home->state(c.slot);
-  c.data = std::make_shared<const io::Array>(io::Array::from_bytes(c.dtype, c.shape, bytes));
+  c.data = std::make_shared<const io::Array>(io::Array::from_bytes(c.dtype, c.shape, c.home->place(c.slot)));
 }
 
-void run_plan(Plan& plan, const std::vector<ContentPtr>& wanted) {
-  const Structure s(plan, wanted);
-  std::shared_ptr<Compiled>& program = programs()[s.key()];
-  if (program == nullptr) program = Compiler(plan, s).run();
-  for (const Structure::Leaf& leaf : s.leaves()) {
-    if (leaf.role == Structure::Role::Input) copy_to(program->input(leaf.index), leaf.content);
-    if (leaf.role != Structure::Role::State) continue;
-    const ContentPtr old = program->resident(leaf.index);
-    // what somebody else still holds moves to the host before the run replaces it
-    if (old != nullptr && old->data == nullptr && (old != leaf.content || s.held_outside(leaf))) fetch_from_home(*old);
-    if (old != leaf.content) copy_to(program->state(leaf.index), leaf.content);
+void run_plan(const Plan& plan, std::span<const ContentPtr> wanted) {
+  if (const Node& first = *plan.nodes[0]; first.kind == Node::Kind::Update && first.inputs[1]->home != nullptr) {
+    const std::shared_ptr<Compiled> program = first.inputs[1]->home;
+    if (const Compiled::Step* step = foreseen_step(program, plan); step != nullptr) return run_foreseen(program, *step, plan);
   }
-  program->run();
-  size_t output = 0;
-  for (const Structure::Result& r : s.results()) {
-    Node& n = *plan.nodes[r.node];
-    if (n.kind == Node::Kind::Update) {
-      const ContentPtr& old = n.inputs[r.output == 0 ? 0 : kFirstSlot + r.output - 1];
-      const size_t slot = s.leaves()[static_cast<size_t>(s.leaf_of(old.get()))].index;
-      old->home = nullptr;  // replaced; known on the host if anybody else wanted it
-      program->set_resident(slot, r.content);
-      if (r.content == nullptr) continue;
-      r.content->home = program;
-      r.content->slot = slot;
-      r.content->node = nullptr;
-      continue;
-    }
-    const TensorView v = program->output(output++);
-    const auto* bytes = static_cast<const std::byte*>(v.data);
-    r.content->data = std::make_shared<const io::Array>(io::Array::from_bytes(r.content->dtype, r.content->shape, {bytes, static_cast<size_t>(io::byte_size(r.content->dtype, r.content->shape, "an output"))}));
-    if (!r.content->history) r.content->node = nullptr;
-  }
+  static Structure s;
+  const Reading reading{s};
+  s.read(plan, wanted);
+  const auto known = programs().find(s.key());
+  const std::shared_ptr<Compiled> program = known != programs().end() ? known->second : programs().emplace(s.key(), compile(plan, s)).first->second;
+  run_main(program, plan, s);
 }
 
 }  // namespace gf::lazy

@@ -1,4 +1,5 @@
-// A recording compiled into one program: leaves that are updated are State, other leaves inputs, what somebody holds outputs.
+// A recording compiled into one program: leaves that are updated are State, other leaves inputs, what somebody holds outputs. Where a step
+// is foreseen, the program has an entry for it, and the gradients that it waits for are State too.
 #pragma once
 
 #include <memory>
@@ -11,35 +12,71 @@
 
 namespace gf::lazy {
 
-/// Nodes to run, in the order of recording.
-struct Plan {
-  std::vector<std::shared_ptr<Node>> nodes;
-};
+struct Plan;
+class Structure;
 
+inline constexpr const char* kMainEntry = "main";
+
+/// Values lie in places: State, then the outputs of the main entry. A place is known by whose value it holds.
 class Compiled {
  public:
-  /// `rules`: the update rules inside. Held, because programs are looked up by their addresses.
-  Compiled(Model model, size_t inputs, size_t states, std::vector<std::shared_ptr<const optim::Optimizer>> rules);
+  /// A foreseen step, by places and inputs of the program.
+  struct Update {
+    std::shared_ptr<const optim::Optimizer> rule;
+    size_t gradient = 0;
+    size_t rate = 0, number = 0;              ///< inputs
+    std::vector<size_t> states;               ///< parameter, then slots
+  };
+  struct Step {
+    std::string entry;
+    std::vector<Update> updates;
+  };
+
+  /// `input_entries`: the entry of each input. `rules`: those of the updates inside; held, because programs are looked up by their addresses.
+  Compiled(Model model, const std::vector<std::string>& input_entries, size_t states, size_t outputs, std::vector<Step> steps,
+           std::vector<std::shared_ptr<const optim::Optimizer>> rules);
 
   std::span<std::byte> input(size_t i) const { return inputs_[i]; }
-  std::span<std::byte> state(size_t k) const { return states_[k]; }
-  TensorView output(size_t i) { return model_.output_view("o" + std::to_string(i)); }
-  void run() { model_.run(); }
+  std::span<std::byte> place(size_t k) const { return places_[k].bytes; }
+  /// A buffer beside an input, for a value that a run could lose.
+  std::span<std::byte> rescue(size_t i);
+  /// False for an output that shares memory with what the next run replaces early: it is copied at once.
+  bool keeps(size_t k) const { return places_[k].keeps; }
+  bool is_output(size_t k) const { return k >= states_; }
+  void run(const std::string& entry) { model_.run(entry); }
+  const std::string& main_entry() const { return main_entry_; }
+  /// Where the outputs of the last run lie.
+  void find_outputs();
+  const std::vector<Step>& steps() const { return steps_; }
 
-  /// Whose value State k holds; null when nobody's is left.
-  ContentPtr resident(size_t k) const { return residents_[k].lock(); }
-  void set_resident(size_t k, const ContentPtr& content) { residents_[k] = content; }
+  /// Whose value a place holds; null when nobody's is left.
+  ContentPtr resident(size_t k) const { return places_[k].resident.lock(); }
+  void set_resident(size_t k, const ContentPtr& content) { places_[k].resident = content; }
+
+  /// Nodes of the last run of the main entry, while a foreseen step may follow.
+  std::vector<std::weak_ptr<Node>> looked_at;
 
  private:
+  struct Place {
+    std::span<std::byte> bytes;
+    std::weak_ptr<Content> resident;
+    bool keeps = true;
+  };
   Model model_;
-  std::vector<std::span<std::byte>> inputs_, states_;
+  const std::string main_entry_ = kMainEntry;
+  size_t states_;
+  std::vector<std::span<std::byte>> inputs_;
+  std::vector<std::vector<std::byte>> rescues_;
+  std::vector<Place> places_;
+  std::vector<Step> steps_;
   std::vector<std::shared_ptr<const optim::Optimizer>> rules_;
-  std::vector<std::weak_ptr<Content>> residents_;
 };
 
+/// The program of a plan, compiled.
+std::shared_ptr<Compiled> compile(const Plan& plan, const Structure& structure);
 /// Runs a plan: what `wanted` names and whatever else somebody still holds is known afterwards.
-void run_plan(Plan& plan, const std::vector<ContentPtr>& wanted);
-/// Copies a value that lies in a program's State to the host.
+void run_plan(const Plan& plan, std::span<const ContentPtr> wanted);
+/// Copies a value that lies in a program to the host.
 void fetch_from_home(Content& content);
 /// The content as a constant (fixed) or an input of a graph.
 ir::ValueId add_leaf(ir::Entry& entry, const Content& content, const std::string& name = {});

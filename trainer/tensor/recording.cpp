@@ -6,6 +6,7 @@
 #include "graph/ir/builder.h"
 #include "schema/ops/add.h"
 #include "trainer/tensor/compiled.h"
+#include "trainer/tensor/structure.h"
 
 namespace gf::lazy {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 int no_grad_depth = 0;
 const char* current_call = nullptr;
 uint64_t recorded = 0;
+int64_t live = 0;
 
 /// Gradient and update nodes that have not run; the dead are dropped when the list is walked.
 std::vector<std::weak_ptr<Node>>& waiting() {
@@ -24,6 +26,11 @@ std::vector<std::weak_ptr<Node>>& waiting() {
 std::vector<std::weak_ptr<Content>>& following() {
   static std::vector<std::weak_ptr<Content>> contents;
   return contents;
+}
+
+std::vector<std::weak_ptr<Stepper>>& steppers() {
+  static std::vector<std::weak_ptr<Stepper>> all;
+  return all;
 }
 
 std::shared_ptr<Node> new_node(Node::Kind kind, std::vector<ContentPtr> inputs) {
@@ -51,6 +58,12 @@ bool leads_to_leaf(const ContentPtr& c) {
 }
 
 }  // namespace
+
+Node::Node() { ++live; }
+Node::~Node() { --live; }
+int64_t live_nodes() { return live; }
+
+void foresee(const std::shared_ptr<Stepper>& stepper) { steppers().push_back(stepper); }
 
 Call::Call(const char* name) : before_(current_call) {
   if (current_call == nullptr) current_call = name;
@@ -186,38 +199,50 @@ std::vector<ContentPtr> record_gradients(const ContentPtr& loss, const std::vect
   return gradients;
 }
 
-std::shared_ptr<Node> record_update(Variable& parameter, std::shared_ptr<const optim::Optimizer> rule, ContentPtr learning_rate, ContentPtr step,
-                                    std::vector<ContentPtr>& slots) {
-  std::vector<ContentPtr> inputs = {parameter.content, parameter.grad->content, std::move(learning_rate), std::move(step)};
-  inputs.insert(inputs.end(), slots.begin(), slots.end());
+std::shared_ptr<Node> record_update(const UpdateOf& update, ContentPtr learning_rate, ContentPtr step) {
+  ContentPtr& parameter = update.parameter->content;
+  std::vector<ContentPtr> inputs = {parameter, update.parameter->grad->content, std::move(learning_rate), std::move(step)};
+  for (const VariablePtr& slot : update.slots) inputs.push_back(slot->content);
   const auto n = new_node(Node::Kind::Update, std::move(inputs));
-  n->rule = std::move(rule);
-  const std::weak_ptr<Variable> leaf = parameter.content->leaf;
-  parameter.content = result_of(n, parameter.content->dtype, parameter.content->shape);
-  parameter.content->leaf = leaf;
-  for (ContentPtr& slot : slots) slot = result_of(n, slot->dtype, slot->shape);
+  n->rule = update.rule;
+  const std::weak_ptr<Variable> leaf = parameter->leaf;
+  parameter = result_of(n, parameter->dtype, parameter->shape);
+  parameter->leaf = leaf;
+  for (const VariablePtr& slot : update.slots) slot->content = result_of(n, slot->content->dtype, slot->content->shape);
   waiting().push_back(n);
   return n;
 }
 
 namespace {
 
+// The step as it would be recorded now, in nodes that are used again each time.
+void write_foreseen(Stepper& s) {
+  const auto number = [] { return known_content(io::Array::from<double>({0}, {})); };
+  if (s.number == nullptr) s.number = number();
+  size_t used = 0;
+  for (const UpdateOf& u : s.updates) {
+    if (u.parameter->grad == nullptr || u.parameter->grad->content == nullptr) continue;
+    while (s.rates.size() <= u.group) s.rates.push_back(number());
+    if (s.nodes.size() <= used) s.nodes.push_back(std::make_shared<Node>());
+    Node& n = *s.nodes[used++];
+    n.kind = Node::Kind::Update;
+    n.number = ++recorded;
+    n.rule = u.rule;
+    n.inputs.assign({u.parameter->content, u.parameter->grad->content, s.rates[u.group], s.number});
+    for (const VariablePtr& slot : u.slots) n.inputs.push_back(slot->content);
+    n.outputs.resize(1 + u.slots.size());
+  }
+  s.nodes.resize(used);
+}
+
 // What has to run so that the wanted contents are known.
 class Gathering {
  public:
+  explicit Gathering(Plan& plan) : plan_(plan) {}
+
   void need(const ContentPtr& c, bool as_history) {
     if (c == nullptr || c->fixed) return;
     if (c->node != nullptr && (as_history || !c->known())) add(c->node, as_history);
-  }
-  void add(const std::shared_ptr<Node>& n, bool as_history) {
-    const bool again = as_history && !history_.contains(n.get());
-    if (!nodes_.insert(n).second && !again) return;
-    if (as_history) history_.insert(n.get());
-    if (n->kind == Node::Kind::Gradient) {
-      need(n->inputs[0], true);  // the forward part must be there to be differentiated
-      return;
-    }
-    for (const ContentPtr& in : n->inputs) need(in, as_history && in != nullptr && in->history);
   }
   // Gradients of values that are computed anyway, while the forward part's results are at hand; then updates by them.
   void add_waiting() {
@@ -226,68 +251,158 @@ class Gathering {
     for (const auto& w : list) {
       const auto n = w.lock();
       const bool touches = std::any_of(n->inputs.begin(), n->inputs.end(), [&](const ContentPtr& in) {
-        return in != nullptr && in->node != nullptr && nodes_.contains(in->node);
+        return in != nullptr && in->node != nullptr && notes_of(*in->node).in_plan;
       });
       if (touches) add(n, false);
     }
   }
-  // State that follows what is computed or read anyway.
-  void add_following() {
-    std::set<const Content*> read;
-    for (const auto& n : nodes_)
-      for (const ContentPtr& in : n->inputs)
-        if (in != nullptr && !in->fixed) read.insert(in.get());
-    std::vector<ContentPtr> pending;
-    std::erase_if(following(), [&](const auto& w) {
-      const ContentPtr c = w.lock();
-      if (c == nullptr || c->known()) return true;
-      pending.push_back(c);
-      return false;
-    });
-    for (const ContentPtr& c : pending) {
-      std::set<const Content*> seen;
-      if (meets(c, read, seen)) need(c, false);
+  // Steps that will follow because their gradients are computed now.
+  void add_foreseen() {
+    const auto updates = [](const auto& n) { return n->kind == Node::Kind::Update; };
+    if (std::any_of(plan_.nodes.begin(), plan_.nodes.end(), updates)) return;
+    std::erase_if(steppers(), [](const auto& w) { return w.expired(); });
+    for (const auto& w : steppers()) {
+      std::shared_ptr<Stepper> s = w.lock();
+      if (!is_foreseen(*s)) continue;
+      for (const UpdateOf& u : s->updates)
+        if (u.parameter->grad != nullptr) need(u.parameter->grad->content, false);
+      plan_.steppers.push_back(std::move(s));
     }
   }
-  Plan plan() const {
-    Plan p;
-    p.nodes.assign(nodes_.begin(), nodes_.end());
-    std::sort(p.nodes.begin(), p.nodes.end(), [](const auto& a, const auto& b) { return a->number < b->number; });
-    return p;
+  // State that follows what is computed or read anyway.
+  void add_following() {
+    for (const auto& n : plan_.nodes)
+      for (const ContentPtr& in : n->inputs)
+        if (in != nullptr && !in->fixed) notes_of(*in).read = true;
+    pending_.clear();
+    std::erase_if(following(), [&](const auto& w) {
+      ContentPtr c = w.lock();
+      if (c == nullptr || c->known()) return true;
+      pending_.push_back(std::move(c));
+      return false;
+    });
+    for (const ContentPtr& c : pending_) {
+      ++walk;
+      if (meets(c, true)) need(c, false);
+    }
+    pending_.clear();
+  }
+  void finish() {
+    std::sort(plan_.nodes.begin(), plan_.nodes.end(), [](const auto& a, const auto& b) { return a->number < b->number; });
+    for (const auto& s : plan_.steppers) {
+      plan_.parts.push_back(plan_.nodes.size());
+      write_foreseen(*s);
+      plan_.nodes.insert(plan_.nodes.end(), s->nodes.begin(), s->nodes.end());
+    }
+    for (size_t i = 0; i < plan_.nodes.size(); ++i) {
+      notes_of(*plan_.nodes[i]).in_plan = true;
+      notes_of(*plan_.nodes[i]).place = i;
+    }
   }
 
  private:
-  // Whether what c was computed from has a value in common with `read` or is computed by nodes that are here.
-  bool meets(const ContentPtr& c, const std::set<const Content*>& read, std::set<const Content*>& seen) const {
-    if (c == nullptr || c->fixed || !seen.insert(c.get()).second) return false;
-    if (read.contains(c.get()) || (c->node != nullptr && nodes_.contains(c->node))) return true;
+  void add(const std::shared_ptr<Node>& n, bool as_history) {
+    NodeNotes& notes = notes_of(*n);
+    const bool again = as_history && !notes.history;
+    if (notes.in_plan && !again) return;
+    if (!notes.in_plan) plan_.nodes.push_back(n);
+    notes.in_plan = true;
+    notes.history = notes.history || as_history;
+    if (n->kind == Node::Kind::Gradient) {
+      need(n->inputs[0], true);  // the forward part must be there to be differentiated
+      return;
+    }
+    for (const ContentPtr& in : n->inputs) need(in, as_history && in != nullptr && in->history);
+  }
+  // Whether every gradient of the step is still to be computed, and one hangs on what is computed now.
+  bool is_foreseen(const Stepper& s) {
+    bool hangs = false;
+    for (const UpdateOf& u : s.updates) {
+      const Variable& p = *u.parameter;
+      if (p.grad == nullptr || p.grad->content == nullptr) continue;
+      if (p.grad->content->known() || p.grad->content->node == nullptr || !p.content->known()) return false;
+      if (std::any_of(u.slots.begin(), u.slots.end(), [](const VariablePtr& v) { return !v->content->known(); })) return false;
+      if (hangs) continue;
+      ++walk;
+      hangs = meets(p.grad->content, false);
+    }
+    return hangs;
+  }
+  // Whether what c is computed from is computed by nodes that are here or, when asked, has a value in common with what is read.
+  bool meets(const ContentPtr& c, bool reads) {
+    if (c == nullptr || c->fixed) return false;
+    ContentNotes& notes = notes_of(*c);
+    if (notes.walk == walk) return false;
+    notes.walk = walk;
+    if ((reads && notes.read) || (c->node != nullptr && notes_of(*c->node).in_plan)) return true;
     if (c->known() || c->node == nullptr) return false;
-    return std::any_of(c->node->inputs.begin(), c->node->inputs.end(), [&](const ContentPtr& in) { return meets(in, read, seen); });
+    return std::any_of(c->node->inputs.begin(), c->node->inputs.end(), [&](const ContentPtr& in) { return meets(in, reads); });
   }
 
-  std::set<std::shared_ptr<Node>> nodes_;
-  std::set<const Node*> history_;
+  static inline uint64_t walk = 0;
+  static inline std::vector<ContentPtr> pending_;
+  Plan& plan_;
+};
+
+// One at a time, with memory that is kept.
+class Work {
+ public:
+  Work() {
+    if (watch != nullptr) watch(true);
+    begin_epoch();
+  }
+  ~Work() {
+    for (const auto& s : plan.steppers)
+      for (const auto& n : s->nodes) n->inputs.clear();
+    plan.nodes.clear();
+    plan.parts.clear();
+    plan.steppers.clear();
+    if (watch != nullptr) watch(false);
+  }
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
+
+  static inline Plan plan;
+  static inline void (*watch)(bool begins) = nullptr;
 };
 
 }  // namespace
 
-void materialise(const std::vector<ContentPtr>& wanted) {
-  Gathering g;
+void watch_engine(void (*watch)(bool begins)) { Work::watch = watch; }
+
+void materialise(std::span<const ContentPtr> wanted) {
+  const Work work;
+  Gathering g(Work::plan);
   for (const ContentPtr& c : wanted)
     if (!c->known()) g.need(c, false);
   g.add_waiting();
+  g.add_foreseen();
+  if (!Work::plan.steppers.empty()) g.add_waiting();
   g.add_following();
-  Plan plan = g.plan();
-  if (plan.nodes.empty()) return;
-  run_plan(plan, wanted);
+  g.finish();
+  if (!Work::plan.nodes.empty()) run_plan(Work::plan, wanted);
 }
 
-const io::Array& host(const ContentPtr& content) {
+namespace {
+
+void make_known(const ContentPtr& content) {
   if (!content->known() && content->node == nullptr)
     throw Exception(Error::InvalidArgument, "a tensor is needed whose value an optimizer's step() has replaced since it was recorded");
-  if (!content->known()) materialise({content});
+  if (!content->known()) materialise({&content, 1});
+}
+
+}  // namespace
+
+const io::Array& host(const ContentPtr& content) {
+  make_known(content);
   if (content->data == nullptr) fetch_from_home(*content);
   return *content->data;
+}
+
+std::span<const std::byte> bytes_of(const ContentPtr& content) {
+  make_known(content);
+  if (content->data != nullptr) return content->data->data;
+  return content->home->place(content->slot);
 }
 
 }  // namespace gf::lazy

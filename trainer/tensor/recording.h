@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,17 +21,32 @@ struct Node;
 struct Variable;
 class Compiled;
 
+/// What the engine notes down on contents and nodes, so that it needs no memory for it: of no meaning once `epoch` has passed.
+struct ContentNotes {
+  uint64_t epoch = 0;
+  int64_t leaf = -1, kept = -1;               ///< numbers in the Structure
+  long uses = 0;                              ///< references by nodes of the plan
+  bool read = false;
+  uint64_t walk = 0;
+};
+struct NodeNotes {
+  uint64_t epoch = 0;
+  bool in_plan = false, history = false;
+  size_t place = 0;                           ///< in the plan
+};
+
 struct Content {
   DType dtype = DType::Invalid;
   std::vector<int64_t> shape;
   std::shared_ptr<Node> node;                 ///< what computes it; kept beside the value while somebody may want gradients
   size_t output = 0;                          ///< of node
   std::shared_ptr<const io::Array> data;      ///< the value, once known on the host
-  std::shared_ptr<Compiled> home;             ///< the value lies in State `slot` of this program (updated weights)
+  std::shared_ptr<Compiled> home;             ///< the value lies in place `slot` of this program: State (weights), or an output of its last run
   size_t slot = 0;
   std::weak_ptr<Variable> leaf;               ///< the variable to which gradients go
   bool fixed = false;                         ///< part of the structure: a small constant (axes, shapes, numbers of a formula)
   bool history = false;                       ///< leads back to a leaf that requires gradients
+  ContentNotes notes;
 
   bool known() const { return data != nullptr || home != nullptr; }
 };
@@ -58,7 +74,32 @@ struct Node {
   std::vector<ContentPtr> inputs;
   /// Op: its outputs. Gradient: one per leaf. Update: the parameter, then the slots. Whoever is gone is not computed for himself.
   std::vector<std::weak_ptr<Content>> outputs;
+  NodeNotes notes;
+
+  Node();
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
 };
+
+/// One parameter of an optimizer at work.
+struct UpdateOf {
+  VariablePtr parameter;
+  std::shared_ptr<const optim::Optimizer> rule;
+  std::vector<VariablePtr> slots;
+  size_t group = 0;                           ///< of one learning rate
+};
+/// The updates of one step(), in its order. The engine foresees it: who looks at a loss between backward() and step() gets a program whose
+/// second entry is the step that will come, and gradients wait for that in State.
+struct Stepper {
+  std::vector<UpdateOf> updates;
+  // the engine's: the step as it would be recorded now
+  std::vector<std::shared_ptr<Node>> nodes;
+  std::vector<ContentPtr> rates;
+  ContentPtr number;
+};
+/// Foreseen while it lives.
+void foresee(const std::shared_ptr<Stepper>& stepper);
 
 /// The user's function while one lives: errors of the ops that it records begin with its name. Of several the outermost counts.
 class Call {
@@ -82,8 +123,7 @@ void record_backward(const ContentPtr& loss);
 /// depend on one of them, or only through what leads no gradients back.
 std::vector<ContentPtr> record_gradients(const ContentPtr& loss, const std::vector<ContentPtr>& wrt, bool create_graph);
 /// One update of a parameter by its gradient; slots and the variable get their new contents. The node's inputs are the old ones.
-std::shared_ptr<Node> record_update(Variable& parameter, std::shared_ptr<const optim::Optimizer> rule, ContentPtr learning_rate, ContentPtr step,
-                                    std::vector<ContentPtr>& slots);
+std::shared_ptr<Node> record_update(const UpdateOf& update, ContentPtr learning_rate, ContentPtr step);
 /// Inputs of an update node in front of the slots: parameter, gradient, learning rate, step.
 inline constexpr size_t kFirstSlot = 4;
 
@@ -95,11 +135,16 @@ ContentPtr known_content(io::Array array, bool fixed = false);
 
 /// Computes what is needed for the given contents, and every gradient and update that hangs on the same values. Throws what
 /// compiling and running throw; nothing changes then.
-void materialise(const std::vector<ContentPtr>& wanted);
+void materialise(std::span<const ContentPtr> wanted);
 /// The value on the host.
 const io::Array& host(const ContentPtr& content);
+/// The bytes of the value, wherever it lies; until something runs.
+std::span<const std::byte> bytes_of(const ContentPtr& content);
 
-/// For tests: programs compiled so far.
+/// For tests: programs compiled so far; nodes that are recorded and live; what is called when the engine begins and ends its work
+/// (gathering, looking up, compiling, running).
 int64_t compiled_programs();
+int64_t live_nodes();
+void watch_engine(void (*watch)(bool begins));
 
 }  // namespace gf::lazy

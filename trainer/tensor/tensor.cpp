@@ -56,7 +56,13 @@ io::Array Tensor::array() const { return lazy::host(variable().content); }
 
 double Tensor::item() const {
   if (numel() != 1) throw Exception(Error::ShapeMismatch, "item(): the tensor has " + std::to_string(numel()) + " elements");
-  return lazy::host(variable().content).as<double>()[0];
+  const ContentPtr& c = variable().content;
+  if (c->dtype != DType::F32 && c->dtype != DType::F64) return lazy::host(c).as<double>()[0];
+  const auto* bytes = lazy::bytes_of(c).data();  // no copy on the host is made for a number
+  float f = 0;
+  double d = 0;
+  std::memcpy(c->dtype == DType::F32 ? static_cast<void*>(&f) : &d, bytes, c->dtype == DType::F32 ? sizeof f : sizeof d);
+  return c->dtype == DType::F32 ? static_cast<double>(f) : d;
 }
 
 namespace {

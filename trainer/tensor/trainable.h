@@ -9,6 +9,9 @@
 #include "trainer/tensor/tensor.h"
 
 namespace gf {
+namespace lazy {
+struct Stepper;
+}
 
 /// Parameters with a rule of their own (PyTorch's parameter groups).
 struct TensorGroup {
@@ -34,16 +37,12 @@ class Trainable {
   int64_t steps() const { return steps_; }
 
  private:
-  struct Item {
-    Tensor parameter;
-    std::vector<Tensor> slots;
-  };
   struct Group {
     std::shared_ptr<const optim::Optimizer> rule;
     double learning_rate = 0;
-    std::vector<Item> items;
   };
   std::vector<Group> groups_;
+  std::shared_ptr<lazy::Stepper> stepper_;  ///< parameters and what their rules keep
   int64_t steps_ = 0;
 };
 

@@ -1,0 +1,205 @@
+// From a plan to a program: an entry for what is looked at, one more for each step that is foreseen.
+#include <map>
+
+#include "graph/emit/emit.h"
+#include "graph/ir/builder.h"
+#include "graph/passes/pipeline.h"
+#include "schema/ops/identity.h"
+#include "trainer/autodiff/autodiff.h"
+#include "trainer/optim/graph_update.h"
+#include "trainer/tensor/compiled.h"
+#include "trainer/tensor/structure.h"
+
+namespace gf::lazy {
+namespace {
+
+// A copy that gradients do not pass; an identity once they have been derived.
+const OpDef kDetach = [] {
+  OpDef d = op_def<op::Identity>;
+  d.gradient = "it was recorded under no_grad";
+  return d;
+}();
+
+int64_t compiled_count = 0;
+
+// One entry.
+class Part {
+ public:
+  Part(const Plan& plan, const Structure& structure, ir::Model& model, size_t part)
+      : plan_(plan), structure_(structure), part_(part), entry_(*model.entries.emplace_back(std::make_unique<ir::Entry>())) {
+    entry_.name = part == 0 ? kMainEntry : "update" + std::to_string(part - 1);
+  }
+
+  void run() {
+    if (part_ == 0)
+      for (const Structure::Leaf& leaf : structure_.leaves())
+        if (leaf.part == 0 && leaf.role != Structure::Role::State) value_of(leaf.content);
+    for (size_t i = plan_.part_begin(part_); i < plan_.part_end(part_); ++i) {
+      const Node& n = *plan_.nodes[i];
+      switch (n.kind) {
+        case Node::Kind::Op: add_op(n); break;
+        case Node::Kind::Gradient: add_gradient(n); break;
+        case Node::Kind::Update: add_update(n); break;
+      }
+    }
+    if (part_ == 0) add_results();
+    ir::Builder b(entry_, entry_.body);
+    for (const auto& [state, value] : writes_) b.node<op::Identity>({value}).writes_state = state;
+    for (const auto& n : entry_.body.nodes)
+      if (n->def == &kDetach) n->def = &op_def<op::Identity>;
+  }
+
+ private:
+  void add_results() {
+    ir::Builder b(entry_, entry_.body);
+    for (const Structure::Result& r : structure_.results()) {
+      if (plan_.nodes[r.node]->kind == Node::Kind::Update) continue;
+      const ir::ValueId v = results_.at({r.node, r.output});
+      if (r.place < structure_.states()) {
+        writes_.emplace_back(static_cast<int32_t>(r.place), v);
+        continue;
+      }
+      const ir::ValueId out = b.add<op::Identity>({v});
+      entry_.value(out).name = "o" + std::to_string(entry_.body.outputs.size());
+      entry_.body.outputs.push_back(out);
+    }
+  }
+
+  ir::ValueId state(size_t place, const Content& c) {
+    const auto [it, is_new] = states_.try_emplace(place, ir::kNoValue);
+    if (!is_new) return it->second;
+    ir::Value v;
+    v.name = "s" + std::to_string(place);
+    v.dtype = c.dtype;
+    for (const int64_t d : c.shape) v.shape.push(d);
+    v.shape_known = true;
+    v.state = static_cast<int32_t>(place);
+    return it->second = entry_.add_value(std::move(v));
+  }
+
+  ir::ValueId value_of(const ContentPtr& c) {
+    if (c == nullptr) return ir::kNoValue;
+    const ContentNotes& notes = notes_of(*c);
+    if (notes.leaf < 0) {
+      const size_t place = notes_of(*c->node).place;
+      const bool here = place >= plan_.part_begin(part_) && place < plan_.part_end(part_);
+      return here ? results_.at({place, c->output}) : state(structure_.state_place(*c), *c);
+    }
+    const Structure::Leaf& leaf = structure_.leaves()[static_cast<size_t>(notes.leaf)];
+    if (leaf.role == Structure::Role::State) return state(leaf.index, *c);
+    const auto [it, is_new] = leaves_.try_emplace(c.get(), ir::kNoValue);
+    if (is_new) it->second = add_leaf(entry_, *c, "i" + std::to_string(leaf.index));
+    return it->second;
+  }
+  std::vector<ir::ValueId> values_of(const std::vector<ContentPtr>& contents) {
+    std::vector<ir::ValueId> ids;
+    for (const ContentPtr& c : contents) ids.push_back(value_of(c));
+    return ids;
+  }
+  void set_results(const Node& n, const std::vector<ir::ValueId>& values) {
+    for (size_t k = 0; k < values.size(); ++k) results_[{notes_of(const_cast<Node&>(n)).place, k}] = values[k];
+  }
+
+  void add_op(const Node& n) {
+    auto node = std::make_unique<ir::Node>();
+    node->def = n.def;
+    node->attrs = n.attrs;
+    node->inputs = values_of(n.inputs);
+    node->origin = node->name = n.def->info.name;
+    for (size_t k = 0; k < n.outputs.size(); ++k) node->outputs.push_back(entry_.add_value({}));
+    ir::infer_node(entry_, *node);
+    std::vector<ir::ValueId> out = node->outputs;
+    entry_.body.nodes.push_back(std::move(node));
+    const int none = 0;
+    if (n.cut)
+      for (ir::ValueId& v : out) v = ir::Builder(entry_, entry_.body).add_node(kDetach, {v}, &none).outputs[0];
+    set_results(n, out);
+  }
+
+  void add_gradient(const Node& n) {
+    const std::vector<ir::ValueId> ids = values_of(n.inputs), out = gradients(entry_, {{ids[0]}}, {}, std::span(ids).subspan(1));
+    for (const ir::ValueId g : out)
+      if (g == ir::kNoValue) throw Exception(Error::Internal, "a recorded gradient does not exist");
+    set_results(n, out);
+  }
+
+  void add_update(const Node& n) {
+    const std::vector<ir::ValueId> ids = values_of(n.inputs);
+    optim::UpdateValues values{ids[0], ids[1], {ids.begin() + kFirstSlot, ids.end()}, ids[2], ids[3]};
+    optim::GraphUpdate u(entry_, entry_.body, AutodiffOptions().ops, entry_.value(ids[0]).name, values);
+    u.apply(*n.rule);
+    std::vector<ir::ValueId> out = {u.new_parameter()};
+    for (size_t k = kFirstSlot; k < ids.size(); ++k) out.push_back(u.new_slot(k - kFirstSlot));
+    for (size_t k = 0; k < out.size(); ++k) {
+      const ir::ValueId old = ids[k == 0 ? 0 : kFirstSlot + k - 1];
+      if (out[k] != old) writes_.emplace_back(entry_.value(old).state, out[k]);
+    }
+    set_results(n, out);
+  }
+
+  const Plan& plan_;
+  const Structure& structure_;
+  size_t part_;
+  ir::Entry& entry_;
+  std::map<size_t, ir::ValueId> states_;                               // by place
+  std::map<const Content*, ir::ValueId> leaves_;                       // inputs and constants
+  std::map<std::pair<size_t, size_t>, ir::ValueId> results_;           // by node and output
+  std::vector<std::pair<int32_t, ir::ValueId>> writes_;
+};
+
+void add_states(ir::Model& model, const Structure& s) {
+  const auto add = [&](const Content& c) { model.states.push_back({"s" + std::to_string(model.states.size()), c.dtype, c.shape, nullptr}); };
+  for (const Structure::Leaf& leaf : s.leaves())
+    if (leaf.role == Structure::Role::State) add(*leaf.content);
+  for (size_t k = 0; k < s.kept(); ++k) add(*s.results()[k].content);
+}
+
+std::vector<Compiled::Step> foreseen_steps(const Plan& plan, const Structure& s) {
+  const auto input = [&](Content& c) { return s.leaves()[static_cast<size_t>(notes_of(c).leaf)].index; };
+  std::vector<Compiled::Step> steps;
+  for (size_t part = 1; part < plan.part_count(); ++part) {
+    Compiled::Step step{"update" + std::to_string(part - 1), {}};
+    for (size_t i = plan.part_begin(part); i < plan.part_end(part); ++i) {
+      const Node& n = *plan.nodes[i];
+      Compiled::Update u{n.rule, s.state_place(*n.inputs[1]), input(*n.inputs[2]), input(*n.inputs[3]), {s.state_place(*n.inputs[0])}};
+      for (size_t k = kFirstSlot; k < n.inputs.size(); ++k) u.states.push_back(s.state_place(*n.inputs[k]));
+      step.updates.push_back(std::move(u));
+    }
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+}  // namespace
+
+int64_t compiled_programs() { return compiled_count; }
+
+ir::ValueId add_leaf(ir::Entry& entry, const Content& c, const std::string& name) {
+  if (c.fixed) return entry.add_constant(ir::make_constant(c.dtype, c.shape, c.data->data));
+  DimShape shape;
+  for (const int64_t d : c.shape) shape.push(d);
+  return entry.add_input(name, c.dtype, shape);
+}
+
+std::shared_ptr<Compiled> compile(const Plan& plan, const Structure& structure) {
+  ir::Model model;
+  add_states(model, structure);
+  for (size_t part = 0; part < plan.part_count(); ++part) Part(plan, structure, model, part).run();
+  ir::check(model);
+  PassOptions options;
+  options.exact = true;
+  run_passes(model, options);
+  ModelOptions how;
+  how.xnnpack = false;  // it hides NaN and denormals
+  std::vector<std::shared_ptr<const optim::Optimizer>> rules;
+  for (const auto& n : plan.nodes)
+    if (n->rule != nullptr) rules.push_back(n->rule);
+  std::vector<std::string> input_entries(structure.inputs());
+  for (const Structure::Leaf& leaf : structure.leaves())
+    if (leaf.role == Structure::Role::Input) input_entries[leaf.index] = model.entries[leaf.part]->name;
+  ++compiled_count;
+  return std::make_shared<Compiled>(Model::from_bytes(emit(model), how), input_entries, structure.states(), structure.outputs(),
+                                    foreseen_steps(plan, structure), std::move(rules));
+}
+
+}  // namespace gf::lazy
