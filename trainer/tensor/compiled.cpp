@@ -34,13 +34,11 @@ bool lives_in(const Content& c, const std::shared_ptr<Compiled>& p, size_t place
 // One run of an entry.
 class Run {
  public:
-  explicit Run(const std::shared_ptr<Compiled>& program) : p_(program) {}
+  explicit Run(const std::shared_ptr<Compiled>& program) : p_(program) { lent_.reserve(program->input_count()); }
 
   void set_input(size_t i, const ContentPtr& c) {
     copy_to(p_->input(i), c);
-    if (c->data != nullptr || c->home != p_ || !p_->is_output(c->slot)) return;
-    copy_to(p_->rescue(i), c);
-    rescued_.emplace_back(i, c);
+    if (c->data == nullptr && c->home == p_ && p_->is_output(c->slot)) lent_.emplace_back(i, c);
   }
   void set_state(size_t place, const ContentPtr& c) {
     const ContentPtr old = p_->resident(place);
@@ -64,11 +62,11 @@ class Run {
     try {
       p_->run(entry);
     } catch (...) {
-      for (const auto& [i, c] : rescued_) c->data = std::make_shared<const io::Array>(io::Array::from_bytes(c->dtype, c->shape, p_->rescue(i)));
-      rescued_.clear();
+      for (const auto& [i, c] : lent_) c->data = std::make_shared<const io::Array>(io::Array::from_bytes(c->dtype, c->shape, p_->input(i)));
+      lent_.clear();
       throw;
     }
-    rescued_.clear();
+    lent_.clear();
   }
   void release(size_t place) const {
     if (const ContentPtr old = p_->resident(place); old != nullptr && lives_in(*old, p_, place)) old->home = nullptr;
@@ -89,7 +87,7 @@ class Run {
 
  private:
   const std::shared_ptr<Compiled>& p_;
-  static inline std::vector<std::pair<size_t, ContentPtr>> rescued_;  // inputs that only an output of the last run holds
+  static inline std::vector<std::pair<size_t, ContentPtr>> lent_;  // inputs whose values only an output of the last run held; runs keep inputs
 };
 
 void run_main(const std::shared_ptr<Compiled>& program, const Plan& plan, const Structure& s) {
@@ -195,12 +193,6 @@ void Compiled::find_outputs() {
     for (const auto& in : inputs_) place.keeps = place.keeps && !overlap(in, place.bytes);
     for (size_t s = 0; s < states_; ++s) place.keeps = place.keeps && !overlap(places_[s].bytes, place.bytes);
   }
-}
-
-std::span<std::byte> Compiled::rescue(size_t i) {
-  rescues_.resize(inputs_.size());
-  rescues_[i].resize(inputs_[i].size());
-  return rescues_[i];
 }
 
 void fetch_from_home(Content& c) {

@@ -36,10 +36,9 @@ class Compiled {
   Compiled(Model model, const std::vector<std::string>& input_entries, size_t states, size_t outputs, std::vector<Step> steps,
            std::vector<std::shared_ptr<const optim::Optimizer>> rules);
 
+  size_t input_count() const { return inputs_.size(); }
   std::span<std::byte> input(size_t i) const { return inputs_[i]; }
   std::span<std::byte> place(size_t k) const { return places_[k].bytes; }
-  /// A buffer beside an input, for a value that a run could lose.
-  std::span<std::byte> rescue(size_t i);
   /// False for an output that shares memory with what the next run replaces early: it is copied at once.
   bool keeps(size_t k) const { return places_[k].keeps; }
   bool is_output(size_t k) const { return k >= states_; }
@@ -66,7 +65,6 @@ class Compiled {
   const std::string main_entry_ = kMainEntry;
   size_t states_;
   std::vector<std::span<std::byte>> inputs_;
-  std::vector<std::vector<std::byte>> rescues_;
   std::vector<Place> places_;
   std::vector<Step> steps_;
   std::vector<std::shared_ptr<const optim::Optimizer>> rules_;
