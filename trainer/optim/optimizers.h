@@ -1,7 +1,7 @@
 // The optimizers. Settings have PyTorch 2.13's names, meanings, ranges and defaults, where it has the optimizer:
 //   Adam({.lr = 3e-4, .betas = {0.9, 0.98}})
 // Constructors throw gf::Exception (InvalidArgument) with the name of a setting that is out of range. A state slot has the name
-// and shape of PyTorch's. LBFGS is none of these: it evaluates the loss several times in a step.
+// and shape of PyTorch's. LBFGS is none of these (lbfgs.h): it evaluates the loss several times in a step.
 #pragma once
 
 #include <array>

@@ -7,6 +7,7 @@
 #include "schema/ops/add.h"
 #include "schema/ops/clip.h"
 #include "schema/ops/div.h"
+#include "schema/ops/floor.h"
 #include "schema/ops/global_norm.h"
 #include "schema/ops/identity.h"
 #include "schema/ops/min.h"
@@ -26,6 +27,17 @@ int state_index(const ir::Model& model, const std::string& name) {
   return -1;
 }
 
+// Words of a formula as nodes of the entry.
+class Words final : public ir::GraphFormula<Formula> {
+ public:
+  Words(ir::Entry& entry, const OpTable& ops, const std::string& name) : GraphFormula(entry, entry.body, ops, name, "'" + name + "'") {}
+  using GraphFormula::var;
+  ValueId done(Var v) const {
+    if (error() != Error::Ok) throw Exception(error(), reason());
+    return v.id;
+  }
+};
+
 class TrainStep {
  public:
   TrainStep(ir::Model& model, ir::Entry& entry, const TrainStepOptions& options)
@@ -42,6 +54,7 @@ class TrainStep {
     clip(loss);
     const int step_state = add_state(kStepState, DType::F64, {}, 0);
     const ValueId step = add(kStepState, read(step_state), 1);
+    if (options_.averages) share(step);
     for (size_t g = 0; g < groups.size(); ++g) {
       const int rate_state = add_state(learning_rate_state(g), DType::F64, {}, groups[g].optimizer->learning_rate());
       const ValueId rate = read(rate_state);
@@ -67,6 +80,11 @@ class TrainStep {
   };
 
   void collect(const std::vector<ParameterGroup>& groups) {
+    if (options_.averages) {
+      optim::check(*options_.averages);
+      if (options_.average_from < 1 || options_.average_every < 1)
+        throw Exception(Error::InvalidArgument, "average_from and average_every count steps: they are 1 or more");
+    }
     std::set<std::string> seen;
     for (size_t g = 0; g < groups.size(); ++g) {
       if (groups[g].optimizer == nullptr)
@@ -151,6 +169,27 @@ class TrainStep {
     for (size_t i = 0; i < states.size(); ++i)
       if (u.new_slot(i) != values.slots[i]) writes_.push_back({states[i], u.new_slot(i), slot_state(p.name, rule.slots(static_cast<int>(dims.size()))[i].name)});
     if (u.new_parameter() != p.value) writes_.push_back({p.state, u.new_parameter(), p.name});
+    if (share_ != kNoValue) average(p, u.new_parameter(), dims);
+  }
+
+  // What this step gives to the averages: 0 where it is not one of those that count.
+  void share(ValueId step) {
+    const auto as_double = [](int64_t v) { return static_cast<double>(v); };
+    const int count_state = add_state(kAveragedState, DType::F64, {}, 0);
+    Words f(entry_, options_.autodiff.ops, kAveragedState);
+    const Var n = f.var(read(count_state)), zero = f.scalar(DType::F64, 0);
+    const Var since = (f.var(step) - as_double(options_.average_from)) / as_double(options_.average_every);
+    const Var counts = f.logical_and(f.less_or_equal(zero, since), f.equal(since, f.node<op::Floor>({since})));
+    const Var share = f.where(counts, optim::average_share(*options_.averages, n), zero), next = n + f.cast(counts, DType::F64);
+    share_ = f.done(share);
+    writes_.push_back({count_state, f.done(next), kAveragedState});
+  }
+
+  void average(const Parameter& p, ValueId weight, const std::vector<int64_t>& dims) {
+    const std::string name = slot_state(p.name, kAverageSlot);
+    const int state = add_state(name, b_.dtype(weight), dims, 0);
+    Words f(entry_, options_.autodiff.ops, name);
+    writes_.push_back({state, f.done(optim::averaged(f.var(read(state)), f.var(weight), f.var(share_))), name});
   }
 
   // State of that name: one that the model has (from another train step of it) serves again.
@@ -202,6 +241,7 @@ class TrainStep {
   ir::Builder b_;
   std::vector<Parameter> parameters_;
   std::vector<Write> writes_;
+  ValueId share_ = kNoValue;  // of this step in the averages
 };
 
 }  // namespace

@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "graph/ir/graph.h"
 #include "trainer/autodiff/autodiff.h"
+#include "trainer/optim/averages.h"
 #include "trainer/optim/optimizer.h"
 
 namespace gf {
@@ -28,12 +30,19 @@ struct TrainStepOptions {
   /// As clip_norm: costs a pass over the gradients, and every gradient stays alive until the last one is known.
   bool stop_if_not_finite = false;
   bool allow_unused = false;   ///< parameters that the loss does not depend on stay as they are; else they are an error
+  /// Keeps an average of every parameter as State `<parameter>.average`, which an evaluation may read in the parameter's place: taken after
+  /// the update of steps average_from, average_from + average_every, ... (1 is the first step).
+  std::optional<optim::AverageSettings> averages = {};
+  int64_t average_from = 1;
+  int64_t average_every = 1;
   AutodiffOptions autodiff;
 };
 
 inline constexpr const char* kGradientNorm = "gradient_norm";
 /// Names of the State that a train step adds.
 inline constexpr const char* kStepState = "optimizer.step";                 ///< float64 scalar: steps done
+inline constexpr const char* kAveragedState = "optimizer.averaged";         ///< float64 scalar: moments in the averages
+inline constexpr const char* kAverageSlot = "average";                     ///< as slot_state(): "fc1.weight.average"
 std::string learning_rate_state(size_t group);                             ///< float64 scalar: "optimizer.lr.0"
 std::string slot_state(const std::string& parameter, const char* slot);    ///< "fc1.weight.exp_avg"
 

@@ -35,6 +35,8 @@
 #include "trainer/nn/positions.h"
 #include "trainer/nn/recurrent.h"
 #include "trainer/nn/resample.h"
+#include "trainer/optim/averages.h"
+#include "trainer/optim/lbfgs.h"
 #include "trainer/optim/optimizer.h"
 #include "trainer/optim/optimizers.h"
 #include "trainer/optim/schedule.h"
