@@ -1,4 +1,4 @@
-"""One task in PyTorch eager: python torch_bench.py TASK THREADS STEPS; one line of JSON as train_bench prints it."""
+"""One task in PyTorch, eager or compiled: python torch_bench.py TASK THREADS STEPS [compile]; one line of JSON as train_bench prints it."""
 import json
 import resource
 import statistics
@@ -113,6 +113,8 @@ def encoder():
 
 net, optimizer, x, t = {"mlp": mlp, "lenet": lenet, "resnet18": resnet18, "char_lstm": char_lstm, "char_gpt": lambda: gpt(65, 12, 64, 128, 4, 4), "encoder": encoder,
                         "gpt": lambda: gpt(65, 8, 256, 384, 6, 6)}[task]()
+if sys.argv[4:] == ["compile"]:
+    net = torch.compile(net)
 times = []
 for _ in range(steps):
     start = time.perf_counter()
