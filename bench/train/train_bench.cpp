@@ -167,19 +167,19 @@ int main(int argc, char** argv) {
   } else {
     run_passes(graph, passes);
   }
-  std::vector<std::byte> file = emit(graph);
+  const bool keep = argc > 4 && *argv[4] != 0;
+  const std::string path = keep ? argv[4] : (std::filesystem::temp_directory_path() / ("train_bench." + std::to_string(getpid()) + ".gf")).string();
+  std::FILE* f = std::fopen(path.c_str(), "wb");
+  bool written = f != nullptr;
+  if (written) emit(graph, {}, [&](std::span<const std::byte> part) { written = std::fwrite(part.data(), 1, part.size(), f) == part.size() && written; });
+  if (!written || std::fclose(f) != 0) {
+    std::perror(path.c_str());
+    return 1;
+  }
   graph = ir::Model{};  // only the model stays while training, as in a program that loads its step from a file
   net.loss = nullptr;
   net.net = nullptr;
   names.clear();
-  const bool keep = argc > 4 && *argv[4] != 0;
-  const std::string path = keep ? argv[4] : (std::filesystem::temp_directory_path() / ("train_bench." + std::to_string(getpid()) + ".gf")).string();
-  std::FILE* f = std::fopen(path.c_str(), "wb");
-  if (f == nullptr || std::fwrite(file.data(), 1, file.size(), f) != file.size() || std::fclose(f) != 0) {
-    std::perror(path.c_str());
-    return 1;
-  }
-  file = {};
   malloc_trim(0);  // what compiling took goes back to the system
   ModelOptions options;
   options.threads = std::atoi(argv[2]);
