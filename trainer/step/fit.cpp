@@ -1,20 +1,46 @@
 #include "trainer/step/fit.h"
 
 #include <algorithm>
+#include <memory>
+#include <new>
 
 #include "graph/emit/emit.h"
 #include "graph/ir/copy.h"
 #include "graph/passes/rewrite.h"
-#include "runtime/include/ghostflow/model.h"
+#include "runtime/core/exception.h"
+#include "runtime/include/ghostflow/session.h"
+#include "runtime/include/ghostflow/tables.h"
 
 namespace gf {
 namespace {
 
-uint64_t bytes_of(ir::Model& model, const std::string& entry) {
-  ModelOptions options;
-  options.threads = 1;
-  options.xnnpack = false;
-  const MemoryNeeds needs = Model::from_bytes(emit(model), options).needs(entry);
+struct AlignedDelete {
+  void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{kAlignment}); }
+};
+using Memory = std::unique_ptr<std::byte, AlignedDelete>;
+Memory aligned(uint64_t bytes) { return Memory(static_cast<std::byte*>(::operator new(static_cast<size_t>(bytes), std::align_val_t{kAlignment}))); }
+
+void check(Error error, const ErrorDetail& detail) {
+  if (error != Error::Ok) throw Exception(error, std::string("fit_memory: ") + detail.text);
+}
+
+// Of a session of `entry` on one thread. First values of State do not matter to it: they are left out, which makes the file small.
+uint64_t bytes_of(const ir::Model& model, const std::string& entry) {
+  ir::Model measured = ir::copy(model);
+  for (ir::StateVar& s : measured.states) s.initial = nullptr;
+  const std::vector<std::byte> bytes = emit(measured);
+  const Memory file = aligned(bytes.size());
+  std::copy(bytes.begin(), bytes.end(), file.get());
+  const Tables tables = default_tables(false);
+  SessionOptions options;
+  options.isa = machine_isa();
+  ErrorDetail detail;
+  const auto program = Program::load({file.get(), bytes.size()}, tables.ops, {}, &detail);
+  if (!program.ok()) check(program.error(), detail);
+  const uint64_t work_size = work_bytes(*program, tables);
+  const Memory work = aligned(work_size);
+  MemoryNeeds needs;
+  check(memory_needs(*program, entry, tables, options, {work.get(), static_cast<size_t>(work_size)}, needs, &detail), detail);
   return needs.activation_bytes + needs.scratch_bytes;
 }
 
