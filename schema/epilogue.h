@@ -48,14 +48,19 @@ C activate(Activation f, C x, C a, C b) {
   return x;
 }
 
-/// Checks of an op whose inputs `bias` (one value per output channel) and `residual` (shaped like the output) are
-/// optional and whose activation works on floats.
-inline Error check_epilogue(InferContext& c, Activation activation, float a, float b, int bias, int residual, Dim channels,
-                            const DimShape& out) {
+inline Error check_activation(InferContext& c, Activation activation, float a, float b) {
   if (activation != Activation::None && !kFloats.contains(c.dtype(0)))
     return c.fail(Error::TypeMismatch, "an activation needs a float type, not %s", dtype_name(c.dtype(0)));
   if (activation == Activation::Clamp && !(a <= b))
     return c.fail(Error::BadAttribute, "clamp from %g to %g is empty", static_cast<double>(a), static_cast<double>(b));
+  return Error::Ok;
+}
+
+/// Checks of an op whose inputs `bias` (one value per output channel) and `residual` (shaped like the output) are
+/// optional and whose activation works on floats.
+inline Error check_epilogue(InferContext& c, Activation activation, float a, float b, int bias, int residual, Dim channels,
+                            const DimShape& out) {
+  GF_TRY(check_activation(c, activation, a, b));
   if (c.has_input(bias)) {
     GF_TRY(c.expect_same_type(0, bias));
     GF_TRY(c.expect_rank(bias, 1));

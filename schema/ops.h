@@ -17,6 +17,7 @@
 #include "schema/ops/attention_grad.h"
 #include "schema/ops/average_pool.h"
 #include "schema/ops/batch_norm.h"
+#include "schema/ops/batch_norm_grad.h"
 #include "schema/ops/bernoulli.h"
 #include "schema/ops/bit_cast.h"
 #include "schema/ops/bit_shift.h"
@@ -205,7 +206,7 @@ using AllOps = OpList<  //
     op::Softmax, op::LogSoftmax, op::Hardmax, op::ReduceSum, op::ReduceMean, op::ReduceMax, op::ReduceMin,
     op::ReduceProd, op::ReduceL1, op::ReduceL2, op::ReduceLogSum, op::ReduceLogSumExp, op::ReduceSumSquare, op::GlobalNorm, op::ArgMax,
     op::ArgMin, op::CumSum, op::CumProd, op::LpNormalization, op::MeanVarianceNormalization, op::NllLoss,
-    op::SoftmaxCrossEntropyLoss, op::CrossEntropyGrad, op::LayerNorm, op::LayerNormGrad, op::RmsNorm, op::GroupNorm, op::InstanceNorm, op::BatchNorm,
+    op::SoftmaxCrossEntropyLoss, op::CrossEntropyGrad, op::LayerNorm, op::LayerNormGrad, op::RmsNorm, op::GroupNorm, op::InstanceNorm, op::BatchNorm, op::BatchNormGrad,
     op::Lrn, op::TopK,
     // matrix products, convolutions, pools, recurrent cells, attention
     op::MatMul, op::Conv, op::ConvTranspose, op::ConvWeightGrad, op::DeformConv, op::MaxPool, op::MaxPoolGrad, op::AveragePool, op::LpPool, op::MaxUnpool,

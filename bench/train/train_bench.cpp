@@ -21,6 +21,7 @@
 #include "graph/passes/pipeline.h"
 #include "runtime/include/ghostflow/model.h"
 #include "trainer/nn/attention.h"
+#include "trainer/models/mobilenet.h"
 #include "trainer/models/recurrent_lm.h"
 #include "trainer/models/resnet.h"
 #include "trainer/models/small.h"
@@ -134,6 +135,7 @@ Net make(const std::string& task) {
   if (task == "mlp") return classifier(std::make_shared<models::Mlp>(), {128, 784}, std::make_shared<optim::Adam>(optim::AdamSettings{.lr = 1e-3}));
   if (task == "lenet") return classifier(std::make_shared<models::LeNet>(), {64, 1, 28, 28}, momentum());
   if (task == "resnet18") return classifier(std::make_shared<models::ResNet>(models::ResNetOptions{.classes = 10, .small_images = true}), {32, 3, 32, 32}, momentum());
+  if (task == "mobilenet") return classifier(std::make_shared<models::MobileNetV2>(models::MobileNetV2Options{.width = 0.35, .classes = 10, .dropout = 0}), {1, 3, 128, 128}, std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.01}));
   if (task == "char_gpt") return gpt(65, 12, 64, 128, 4, 4);
   if (task == "char_lstm") return language_model(std::make_shared<models::RecurrentLm>(models::RecurrentLmOptions{.words = 65, .dim = 256, .hidden = 256, .dropout = 0}), 65, 32, 64, adamw());
   if (task == "encoder") return encoder();

@@ -1,7 +1,5 @@
 // Importer rows of softmax, normalisations and losses on class indices. Channels move to the end for operators that see
 // images (the passes cancel the transposes).
-#include <numeric>
-
 #include "converter/onnx/import_util.h"
 #include "converter/onnx/lowering.h"
 
@@ -104,22 +102,21 @@ void instance_norm(Lowering& l) {
 
 // Training form: statistics of the batch, and running ones as further outputs (var is the biased one, as ONNX has it).
 void batch_norm_training(Lowering& l, ValueId x, float epsilon) {
-  std::vector<int64_t> axes(static_cast<size_t>(l.b.rank(x) - 1));
-  std::iota(axes.begin(), axes.end(), int64_t{0});
-  const ValueId mean = l.b.add<op::ReduceMean>({x}, {.axes = axes, .keepdims = false});
-  const ValueId centred = l.b.add<op::Sub>({x, mean});
-  const ValueId var = l.b.add<op::ReduceMean>({l.b.add<op::Mul>({centred, centred})}, {.axes = axes, .keepdims = false});
-  l.output(0, l.b.to_channels_first(l.b.add<op::BatchNorm>({x, l.input(1), l.input(2), mean, var}, {.epsilon = epsilon})));
+  const bool running_too = l.wants_output(1) || l.wants_output(2);
+  const std::vector<ValueId> now =
+      l.b.node<op::BatchNorm>({x, l.input(1), l.input(2)}, {.epsilon = epsilon}, running_too ? 3 : 1).outputs;
+  l.output(0, l.b.to_channels_first(now[0]));
+  if (!running_too) return;
   const float momentum = l.float_attr("momentum", 0.9f);
-  const auto running = [&](size_t output, ValueId old, ValueId now) {
+  const auto running = [&](size_t output, ValueId old, ValueId fresh) {
     if (!l.wants_output(output)) return;
     const DType type = l.b.dtype(old);
     const ValueId kept = l.b.add<op::Mul>({old, l.b.scalar(type, static_cast<double>(momentum))});
-    const ValueId added = l.b.add<op::Mul>({l.b.cast(now, type), l.b.scalar(type, 1.0 - static_cast<double>(momentum))});
+    const ValueId added = l.b.add<op::Mul>({l.b.cast(fresh, type), l.b.scalar(type, 1.0 - static_cast<double>(momentum))});
     l.output(output, l.b.add<op::Add>({kept, added}));
   };
-  running(1, l.input(3), mean);
-  running(2, l.input(4), var);
+  running(1, l.input(3), now[1]);
+  running(2, l.input(4), now[2]);
 }
 
 void batch_norm(Lowering& l) {

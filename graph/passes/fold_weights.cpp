@@ -21,6 +21,7 @@ struct Affine {
 
 // Inference form of batch norm (Ioffe & Szegedy 2015) as an affine map, in double.
 std::optional<Affine> affine_of_batch_norm(const Rewriter& r, const Node& n) {
+  if (n.input(4) == ir::kNoValue || ir::attrs_of<op::BatchNorm>(n).activation != Activation::None) return std::nullopt;
   std::vector<std::vector<float>> p;
   for (size_t i = 1; i < 5; ++i) {
     auto values = r.floats(n.inputs[i]);

@@ -26,6 +26,8 @@ int match_activations(ir::Model& model,
 int match_norms(ir::Model& model, const PassOptions& options);  // norm_patterns.cpp: layer norm, RMS norm, softmax
 int match_attention(ir::Model& model, const PassOptions& options);    // attention_patterns.cpp
 int absorb_transposes(ir::Model& model, const PassOptions& options);  // attention_patterns.cpp: into matmul attributes
+int fuse_norm_activations(ir::Model& model, const PassOptions& options);  // batch_norms.cpp: relu and clip into batch norms of training
+int remake_normalised(ir::Model& model, const PassOptions& options);      // batch_norms.cpp: their results twice instead of kept
 int recompute_for_memory(ir::Model& model, const PassOptions& options);  // recompute.cpp: results made twice, for a memory budget
 int place_state_writes(ir::Model& model, const PassOptions& options);  // state_writes.cpp: updates as early as is right
 int fuse_pointwise(ir::Model& model, const PassOptions& options);     // pointwise_chains.cpp

@@ -1,39 +1,13 @@
-// Normalisations with other shapes of groups: batch_norm (given statistics), lrn (a window of channels), mean_variance and
-// lp normalisation (any axes). All in f64.
+// Normalisations with other shapes of groups: lrn (a window of channels), mean_variance and lp normalisation (any axes). All in f64.
 #include <cmath>
 
 #include "ops/cpu/op_util.h"
-#include "schema/ops/batch_norm.h"
 #include "schema/ops/lp_normalization.h"
 #include "schema/ops/lrn.h"
 #include "schema/ops/mean_variance_normalization.h"
 
 namespace gf::cpu {
 namespace {
-
-constexpr int64_t kTile = 128;
-
-Error run_batch_norm(RunContext& context) {
-  const auto& a = context.attributes<op::BatchNorm::Attrs>();
-  const TensorView& x = context.input(0);
-  const TensorView& y = context.output(0);
-  const int64_t channels = x.shape[x.shape.rank - 1];
-  const int64_t rows = x.shape.count(0, x.shape.rank - 1);
-  context.parallel.chunks(rows, row_grain(channels), [&](int64_t begin, int64_t end, int) {
-    double p[4][kTile], tile[kTile];
-    for (int64_t first = 0; first < channels; first += kTile) {
-      const int64_t count = channels - first < kTile ? channels - first : kTile;
-      for (int i = 0; i < 4; ++i) load(context.input(i + 1).dtype, context.input(i + 1).data, first, 1, count, p[i]);
-      for (int64_t k = 0; k < count; ++k) p[3][k] = p[0][k] / std::sqrt(p[3][k] + static_cast<double>(a.epsilon));
-      for (int64_t row = begin; row < end; ++row) {
-        load(x.dtype, x.data, row * channels + first, 1, count, tile);
-        for (int64_t k = 0; k < count; ++k) tile[k] = (tile[k] - p[2][k]) * p[3][k] + p[1][k];
-        store(y.dtype, y.data, row * channels + first, count, tile);
-      }
-    }
-  });
-  return Error::Ok;
-}
 
 Error run_lrn(RunContext& context) {
   const auto& a = context.attributes<op::Lrn::Attrs>();
@@ -129,12 +103,9 @@ Error prepare_inplace(const NodeView&, KernelPlan& plan) {
 
 }  // namespace
 
-extern const Kernel batch_norm_kernel;
 extern const Kernel lrn_kernel;
 extern const Kernel lp_normalization_kernel;
 extern const Kernel mean_variance_normalization_kernel;
-const Kernel batch_norm_kernel{.op = op::BatchNorm::info.id, .name = "batch_norm_portable", .rank = 1,
-                               .prepare = prepare_inplace, .run = run_batch_norm};
 const Kernel lrn_kernel{
     .op = op::Lrn::info.id, .name = "lrn_portable", .rank = 1, .prepare = prepare_any, .run = run_lrn};
 const Kernel lp_normalization_kernel{.op = op::LpNormalization::info.id, .name = "lp_normalization_portable", .rank = 1,

@@ -141,8 +141,57 @@ Error InstanceNorm::grad(D& d, const Attrs&) {
   return d.give(2, dy);
 }
 
+namespace {
+struct ChannelAxes : Axes {  // all but the last
+  explicit ChannelAxes(int rank) {
+    for (int64_t k = 0; k + 1 < rank; ++k) push(k);
+  }
+  Var sum(Formula& f, Var v) const { return count == 0 ? v : f.reduce_sum(v, *this, false); }
+  Var mean(Formula& f, Var v) const { return count == 0 ? v : f.reduce_mean(v, *this, false); }
+};
+
+// Statistics of the batch are outputs of the node; they have gradients where these gradients are differentiated again:
+// dmean / n + dvar 2 (x - mean) / n.
+Error grad_of_batch(D& d, const BatchNorm::Attrs& a) {
+  const DType type = statistics_type(d.dtype(d.x()));
+  const Var x = d.x(), mean = d.output(1), dy = d.dy(), dmean = d.output_gradient(1), dvar = d.output_gradient(2);
+  if (dy) {
+    Var out[3];
+    const DType own = d.dtype(x);
+    const Var inputs[] = {x, d.cast(d.input(1), own), mean, d.output(2), dy};
+    const BatchNormGrad::Attrs attrs{.epsilon = a.epsilon};
+    d.emit(op_def<BatchNormGrad>, inputs, &attrs, {out, d.wants(2) ? 3U : d.wants(1) ? 2U : 1U});
+    for (const int i : {0, 1, 2}) (void)d.give(i, out[i]);
+  }
+  if (!d.wants(0) || (!dmean && !dvar)) return d.error();
+  const Var n = d.elements_per(x, mean, type);
+  if (dmean) (void)d.give(0, dmean / n);
+  return dvar ? d.give(0, (d.cast(x, type) - mean) * (dvar * 2.0 / n)) : d.error();
+}
+}  // namespace
+
+Error BatchNormGrad::formula(Expander& e, const Attrs& a) {
+  const DType own = e.dtype(e.input(0)), type = statistics_type(own);
+  const ChannelAxes axes(e.rank(e.input(0)));
+  const auto in = [&](int i) { return e.cast(e.input(i), type); };
+  const Var r = e.reciprocal(e.sqrt(e.input(3) + static_cast<double>(a.epsilon))), h = (in(0) - e.input(2)) * r;
+  Var dy = in(4);
+  const auto number = [&](double v) { return e.scalar(type, v); };
+  if (a.activation != Activation::None) {
+    const Var s = h * in(1) + in(5);
+    const double low = static_cast<double>(a.activation_a), high = static_cast<double>(a.activation_b);
+    if (a.activation == Activation::Relu) dy = e.where(e.less_or_equal(s, number(0)), number(0), dy);
+    else dy = e.where(e.logical_and(e.less_or_equal(number(low), s), e.less_or_equal(s, number(high))), dy, number(0));
+  }
+  if (e.wants_output(1)) e.output(1, e.cast(axes.sum(e, dy * h), own));
+  if (e.wants_output(2)) e.output(2, e.cast(axes.sum(e, dy), own));
+  return e.finish(e.cast(in(1) * r * (dy - axes.mean(e, dy) - h * axes.mean(e, dy * h)), own));
+}
+
 // y = (x - mean) r scale + bias, r = 1 / sqrt(var + epsilon), all given: dvar = -r^2 / 2 of what r multiplies
 Error BatchNorm::grad(D& d, const Attrs& a) {
+  if (a.activation != Activation::None) return d.differentiate_expansion();
+  if (!d.input(3)) return grad_of_batch(d, a);
   const DType type = statistics_type(d.dtype(d.x()));
   const auto in = [&](int i) { return d.cast(d.input(i), type); };
   const Var dy = d.cast(d.dy(), type), r = d.reciprocal(d.sqrt(in(4) + static_cast<double>(a.epsilon)));

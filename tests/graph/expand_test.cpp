@@ -140,6 +140,22 @@ TEST(Expand, RmsNormWithStatistics) {
   }
 }
 
+TEST(Expand, BatchNorm) {
+  for (const Activation f : {Activation::None, Activation::Relu, Activation::Clamp})
+    for (const bool given : {false, true}) {
+      const auto counts = expanded([&](Net& n) {
+        const auto x = n.input("x", {3, 4, 5});
+        const auto mean = given ? n.weights({5}) : ir::kNoValue, var = given ? n.b.add<op::Abs>({n.weights({5})}) : ir::kNoValue;
+        const op::BatchNorm::Attrs a{.epsilon = 1e-2f, .activation = f, .activation_a = -0.5f, .activation_b = 0.75f};
+        const auto results = n.b.node<op::BatchNorm>({x, n.weights({5}), n.weights({5}), mean, var}, a, given ? 1 : 3).outputs;
+        for (size_t k = 0; k < results.size(); ++k) n.output("y" + std::to_string(k), results[k]);
+      });
+      expect_base(counts, {"batch_norm"});
+      EXPECT_EQ(count_of(counts, "batch_norm"), 1);  // by statistics that are given, whoever computed them
+      EXPECT_EQ(count_of(counts, "reduce_mean"), given ? 0 : 2);
+    }
+}
+
 TEST(Expand, RotaryEmbedding) {
   for (const bool interleaved : {false, true})
     for (const bool ids : {false, true})

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes data/fused_gradients.json: inputs and expected outputs of attention_grad, layer_norm_grad and gelu_grad.
+"""Writes data/fused_gradients.json: inputs and expected outputs of attention_grad, layer_norm_grad,
+gelu_grad, batch_norm with the statistics of the batch, and batch_norm_grad.
 
 Expected values: PyTorch's own gradients in float64, from inputs that are exact in the type of the case, rounded once. Nothing of
 GhostFlow takes part. Run with torch 2.13 (CPU):
@@ -116,6 +117,44 @@ for dtype in TYPES:
         x = torch.tensor([0.0, -0.0, 0.5, -0.75, 1, -1, 2, -2, 3.5, -3.5, 5, -5, 9, -9, 30, -30, math.nan]).double().requires_grad_()
         dy = steps(17)
         case("gelu_grad", dtype, [x.detach(), dy], torch.autograd.grad(F.gelu(x, approximate=approximate), x, dy), {"approximate": int(approximate == "tanh")})
+
+
+def batch_norm(dtype, *shape, activation=0, low=0.0, high=0.0, given=False, scale_only=False, epsilon=2 ** -10):
+    exact = lambda t: t.to(TYPES[dtype]).double()
+    x, scale = steps(*shape, low=-2, high=3).requires_grad_(), exact(steps(shape[-1]) + 1 / 3).requires_grad_()
+    bias = exact(steps(shape[-1]) + 1 / 3).requires_grad_()
+    axes = tuple(range(len(shape) - 1))
+    mean = x.mean(axes) if axes else x
+    var = ((x - mean) ** 2).mean(axes) if axes else (x - mean) ** 2
+    y = (x - mean) / torch.sqrt(var + epsilon) * scale + bias
+    if activation == 1: y = torch.relu(y)
+    if activation == 2: y = torch.clamp(y, low, high)
+    dy = steps(*shape)
+    gradients = torch.autograd.grad(y, (x, scale) if scale_only else (x, scale, bias), dy)
+    attrs = {"epsilon": epsilon, "activation": activation, "activation_a": low, "activation_b": high}
+    own_type = "float64" if dtype == "float64" else "float32"
+    statistics = [tensor(t.detach(), own_type) for t in (mean, var)]
+    inputs = [x.detach(), scale.detach(), bias.detach()]
+    if given:  # what left, given back
+        case("batch_norm", dtype, inputs, [y], attrs)
+        cases[-1]["inputs"] += statistics
+    else:
+        case("batch_norm", dtype, inputs, [y], attrs)
+        cases[-1]["outputs"] += statistics
+    case("batch_norm_grad", dtype, [inputs[0], inputs[1], None, None, dy], gradients, attrs)
+    cases[-1]["inputs"][2:4] = statistics
+    if activation: cases[-1]["inputs"].append(tensor(inputs[2], dtype))
+
+
+for dtype in TYPES:
+    batch_norm(dtype, 4, 3, 5)
+    batch_norm(dtype, 7, 19, scale_only=True)
+for dtype in ("float64", "float32"):
+    batch_norm(dtype, 2, 5, 5, 17, activation=1)
+    batch_norm(dtype, 300, 3, activation=2, low=-0.25, high=0.75)
+    batch_norm(dtype, 9, 140, activation=1, given=True)
+    batch_norm(dtype, 1, 4)
+    batch_norm(dtype, 33)
 
 lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
 (pathlib.Path(__file__).parent / "data" / "fused_gradients.json").write_text("[\n" + lines + "\n]\n")

@@ -404,5 +404,14 @@ TEST(NnDynamic, LayerNormGrad) {
   check<op::LayerNormGrad>({}, make, {1, 1}, {5, 40}, std::vector<bool>(5), 2e-5, 3);
 }
 
+TEST(NnDynamic, BatchNorm) {
+  const auto forward = [](const Sizes& s) -> HostInputs { return {random_f32({s[0], s[1], 24}), random_f32({24}), random_f32({24})}; };
+  check<op::BatchNorm>({.epsilon = 0.1f, .activation = Activation::Relu}, forward, {1, 2}, {40, 90}, std::vector<bool>(3), 2e-5, 3);
+  const auto gradient = [](const Sizes& s) -> HostInputs {
+    return {random_f32({s[0], s[1], 24}), random_f32({24}), random_f32({24}), random_f32({24}), random_f32({s[0], s[1], 24})};
+  };
+  check<op::BatchNormGrad>({.epsilon = 2}, gradient, {1, 1}, {40, 90}, std::vector<bool>(5), 2e-5, 3);
+}
+
 }  // namespace
 }  // namespace gf::test

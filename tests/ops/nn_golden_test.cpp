@@ -160,7 +160,11 @@ TEST(NnGolden, FusedGradients) {
                                                 {"attention_grad_f32_simd", 22},
                                                 {"layer_norm_grad_portable", 16},
                                                 {"layer_norm_grad_f32_simd", 12},
-                                                {"gelu_grad_simd", 4}});
+                                                {"gelu_grad_simd", 4},
+                                                {"batch_norm_portable", 18},
+                                                {"batch_norm_f32_simd", 14},
+                                                {"batch_norm_grad_portable", 18},
+                                                {"batch_norm_grad_f32_simd", 14}});
 }
 
 }  // namespace

@@ -70,6 +70,12 @@ TEST(Norm, RefusesParametersThatDoNotFit) {
   expect_error<op::InstanceNorm>(Error::ShapeMismatch, "one entry per channel", {kMatrix, two, two});
   expect_error<op::BatchNorm>(Error::ShapeMismatch, "var", {kMatrix, three, three, three, two});
   expect_error<op::BatchNorm>(Error::ShapeMismatch, "rank 2", {kMatrix, kMatrix, three, three, three});
+  expect_error<op::BatchNorm>(Error::InvalidArgument, "together", {kMatrix, three, three, three});
+  expect_error<op::BatchNorm>(Error::BadAttribute, "activation", {kMatrix, three, three}, {{"activation", 3}});
+  expect_error<op::BatchNorm>(Error::BadAttribute, "empty", {kMatrix, three, three}, {{"activation", 2}, {"activation_a", 1.0}});
+  expect_error<op::BatchNormGrad>(Error::ShapeMismatch, "shape of x", {kMatrix, three, three, three, f32({1, 3}, {1, 1, 1})});
+  expect_error<op::BatchNormGrad>(Error::ShapeMismatch, "var", {kMatrix, three, three, two, kMatrix});
+  expect_error<op::BatchNormGrad>(Error::InvalidArgument, "bias", {kMatrix, three, three, three, kMatrix, three});
   expect_error<op::Lrn>(Error::BadAttribute, "size", {kMatrix}, {{"size", 0}});
 }
 

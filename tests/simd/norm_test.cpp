@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "ops/cpu/simd/batch_norm.h"
 #include "tests/simd/vec_support.h"
 
 namespace gf::simd {
@@ -80,28 +81,95 @@ TEST(SimdNorm, LargeMeansDoNotCancel) {
   }
 }
 
-TEST(SimdNorm, BatchNormBothLayouts) {
+TEST(SimdNorm, BatchNormWithGivenStatistics) {
   for (const Isa isa : available_isas()) {
     for (const int64_t channels : {1, 3, 17, 64}) {
       const auto c = static_cast<size_t>(channels);
       const std::vector<float> gamma = random_floats(c, 1), beta = random_floats(c, 2), mean = random_floats(c, 3);
       const std::vector<float> variance = random_floats(c, 4, 0.1f, 3.0f);
-      std::vector<float> scale(c), shift(c);
-      batch_norm_fold(gamma.data(), beta.data(), mean.data(), variance.data(), 1e-5f, channels, scale.data(), shift.data());
-      for (const int64_t inner : {1, 35}) {
-        const int64_t outer = 50;
-        const std::vector<float> x = random_floats(static_cast<size_t>(outer * channels * inner), 5);
+      std::vector<float> scale(c);
+      batch_norm_scale(gamma.data(), variance.data(), 1e-5f, channels, scale.data());
+      for (const Activation f : {Activation::None, Activation::Relu, Activation::Clamp}) {
+        const int64_t rows = 700;
+        const std::vector<float> x = random_floats(static_cast<size_t>(rows * channels), 5);
         std::vector<float> y = x;
         test::TestPool pool(3);
-        scale_shift_f32(isa, y.data(), scale.data(), shift.data(), y.data(), outer, channels, inner, pool.parallel());
+        const BatchNormArgs a{.in = y.data(), .mean = mean.data(), .scale = scale.data(), .bias = beta.data(), .activation = {f, -0.5f, 0.75f},
+                              .out = y.data(), .rows = rows, .channels = channels};
+        batch_norm_f32(isa, a, pool.parallel());
         for (size_t i = 0; i < x.size(); ++i) {
-          const size_t k = i / static_cast<size_t>(inner) % c;
-          const double want = (f64(x[i]) - f64(mean[k])) / std::sqrt(f64(variance[k]) + 1e-5) * f64(gamma[k]) + f64(beta[k]);
+          const size_t k = i % c;
+          double want = (f64(x[i]) - f64(mean[k])) / std::sqrt(f64(variance[k]) + 1e-5) * f64(gamma[k]) + f64(beta[k]);
+          if (f == Activation::Relu) want = std::max(want, 0.0);
+          if (f == Activation::Clamp) want = std::min(std::max(want, -0.5), 0.75);
           ASSERT_NEAR(y[i], want, 3e-6 * (1 + std::fabs(f64(scale[k]))));
         }
       }
     }
   }
+}
+
+// Statistics and gradients of a batch: tails of channels, one to many blocks of rows, a large mean, each activation.
+TEST(SimdNorm, BatchNormOfTheBatchAgainstFloat64) {
+  for (const int64_t rows : {1, 5, 200, 4500})
+    for (const int64_t channels : {1, 7, 40, 131})
+      for (const Activation f : {Activation::None, Activation::Relu, Activation::Clamp}) {
+        SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(channels) + " activation " + std::to_string(static_cast<int>(f)));
+        const auto c = static_cast<size_t>(channels), n = static_cast<size_t>(rows);
+        std::vector<float> x = random_floats(n * c, 1, -2.0f, 2.0f);
+        for (size_t i = 0; i < x.size(); i += c) x[i] += 50.0f;  // far from 0
+        const std::vector<float> dy = random_floats(n * c, 2, -1.0f, 1.0f), gamma = random_floats(c, 3, 0.5f, 1.5f), beta = random_floats(c, 4, -1.0f, 1.0f);
+        std::vector<double> mean(c), variance(c);
+        for (size_t k = 0; k < c; ++k) {
+          for (size_t r = 0; r < n; ++r) mean[k] += f64(x[r * c + k]) / static_cast<double>(n);
+          for (size_t r = 0; r < n; ++r) variance[k] += (f64(x[r * c + k]) - mean[k]) * (f64(x[r * c + k]) - mean[k]) / static_cast<double>(n);
+        }
+        for (const Isa isa : available_isas()) {
+          SCOPED_TRACE(isa_name(isa));
+          std::vector<float> first[5];
+          for (const int threads : {1, 2, 4}) {
+            test::TestPool pool(threads);
+            std::vector<float> out[5] = {std::vector<float>(c, NAN), std::vector<float>(c, NAN), dy, std::vector<float>(c, NAN), std::vector<float>(c, NAN)};
+            std::vector<float> scratch(batch_statistics_scratch_bytes(rows, channels) / 4, NAN);
+            batch_statistics_f32(isa, x.data(), rows, channels, out[0].data(), out[1].data(), scratch.data(), pool.parallel());
+            scratch.assign(batch_norm_grad_scratch_bytes(rows, channels) / 4, NAN);
+            BatchNormGradArgs g{.x = x.data(), .dy = out[2].data(), .gamma = gamma.data(), .mean = out[0].data(), .variance = out[1].data(),
+                                .epsilon = 1e-3f, .activation = {f, -0.5f, 0.75f}, .dx = out[2].data(), .dgamma = out[3].data(),
+                                .dbeta = out[4].data(), .rows = rows, .channels = channels};
+            if (f != Activation::None) g.beta = beta.data();
+            batch_norm_grad_f32(isa, g, scratch.data(), pool.parallel());
+            for (size_t k = 0; k < 5; ++k) {
+              if (threads == 1) first[k] = out[k];
+              ASSERT_TRUE(test::same_bits(first[k], out[k])) << threads << " threads, result " << k;
+            }
+          }
+          for (size_t k = 0; k < c; ++k) {
+            ASSERT_NEAR(f64(first[0][k]), mean[k], 1e-6 * (1 + std::fabs(mean[k])));
+            ASSERT_NEAR(f64(first[1][k]), variance[k], 1e-5 * (variance[k] + 1e-30));
+            // gradients by the statistics that were given
+            const double m = f64(first[0][k]), r = 1 / std::sqrt(f64(first[1][k]) + f64(1e-3f)), count = static_cast<double>(n);
+            double of_g = 0, of_gh = 0, g_size = 0, gh_size = 0;
+            std::vector<double> g(n), h(n);
+            bool near_the_edge = false;
+            for (size_t i = 0; i < n; ++i) {
+              h[i] = (f64(x[i * c + k]) - m) * r;
+              const double s = h[i] * f64(gamma[k]) + f64(beta[k]), edges[] = {f == Activation::Relu ? 0.0 : -0.5, f == Activation::Relu ? 0.0 : 0.75};
+              g[i] = f == Activation::None || (f == Activation::Relu ? s > 0 : s >= -0.5 && s <= 0.75) ? f64(dy[i * c + k]) : 0;
+              for (const double e : edges) near_the_edge = near_the_edge || (f != Activation::None && std::fabs(s - e) < 2e-5);
+              of_g += g[i], g_size += std::fabs(g[i]);
+              of_gh += g[i] * h[i], gh_size += std::fabs(g[i] * h[i]);
+            }
+            if (near_the_edge) continue;  // rounding may decide
+            ASSERT_NEAR(f64(first[3][k]), of_gh, 1e-5 * gh_size + 1e-30);
+            ASSERT_NEAR(f64(first[4][k]), of_g, 1e-5 * g_size + 1e-30);
+            for (size_t i = 0; i < n; ++i) {
+              const double want = f64(gamma[k]) * r * (g[i] - of_g / count - h[i] * of_gh / count);
+              const double size = std::fabs(f64(gamma[k])) * r * (std::fabs(g[i]) + g_size / count + std::fabs(h[i]) * gh_size / count);
+              ASSERT_NEAR(f64(first[2][i * c + k]), want, 1e-5 * size + 1e-30);
+            }
+          }
+        }
+      }
 }
 
 TEST(SimdNorm, GroupAndInstanceNorm) {

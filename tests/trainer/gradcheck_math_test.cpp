@@ -65,9 +65,9 @@ TEST(Gradcheck, Softmax) {
 
 // Statistics are outputs: their gradients count as well.
 template <class Op>
-void normalised(const List& x, const std::vector<List>& parameters, const typename Op::Attrs& attrs) {
+void normalised(const List& x, const std::vector<List>& parameters, const typename Op::Attrs& attrs, bool statistics = true) {
   SCOPED_TRACE(Op::info.name);
-  for (const size_t outputs : {size_t{1}, size_t{Op::info.max_outputs}})
+  for (const size_t outputs : {size_t{1}, statistics ? size_t{Op::info.max_outputs} : size_t{1}})
     expect_gradients(
         [&](GradNet& n) {
           std::vector<ir::ValueId> inputs{n.x(x)};
@@ -88,7 +88,11 @@ TEST(Gradcheck, Normalisations) {
   normalised<op::GroupNorm>({2, 3, 6}, {{6}, {6}}, {.num_groups = 2, .epsilon = 1e-3f});
   normalised<op::GroupNorm>({2, 4}, {{4}, {4}}, {.num_groups = 2, .epsilon = 1e-3f});
   normalised<op::InstanceNorm>({2, 3, 2, 3}, {{3}, {3}}, {.epsilon = 1e-3f});
-  normalised<op::BatchNorm>({2, 3, 4}, {{4}, {4}, {4}, {4}}, {.epsilon = 1e-3f});
+  normalised<op::BatchNorm>({2, 3, 4}, {{4}, {4}, {4}, {4}}, {.epsilon = 1e-3f}, false);
+  normalised<op::BatchNorm>({2, 3, 4}, {{4}, {4}}, {.epsilon = 1e-3f});
+  normalised<op::BatchNorm>({5, 3}, {{3}, {3}}, {.epsilon = 1e-3f, .activation = Activation::Relu});
+  normalised<op::BatchNorm>({5, 3}, {{3}, {3}}, {.epsilon = 1e-3f, .activation = Activation::Clamp, .activation_a = -0.25f, .activation_b = 1.5f});
+  normalised<op::BatchNorm>({4}, {{4}, {4}}, {.epsilon = 1e-3f});
   static constexpr int64_t kSpace[] = {0, 2};
   expect_gradients_of<op::MeanVarianceNormalization>({2, 3, 4}, {.axes = kSpace});
   for (const int64_t p : {1, 2}) expect_gradients_of<op::LpNormalization>({3, 4}, {.axis = 1, .p = p});
@@ -236,6 +240,17 @@ TEST(Gradcheck, LayerNormGrad) {
         const auto x = n.x({2, 2, 3}), scale = n.x(own), inverse = n.x(rows, 0.5, 2), dy = n.x({2, 2, 3});
         const auto mean = centred ? n.x(rows) : ir::kNoValue;
         for (const ir::ValueId g : n.b.node<op::LayerNormGrad>({x, scale, inverse, dy, mean}, op::LayerNormGrad::Attrs{.axis = axis}, 3).outputs) n.y(g);
+      }, second_order());
+}
+
+TEST(Gradcheck, BatchNormGrad) {
+  for (const Activation f : {Activation::None, Activation::Relu, Activation::Clamp})
+    for (const List& shape : {List{3, 2, 3}, List{3}})
+      expect_gradients([&](GradNet& n) {
+        const auto x = n.x(shape), scale = n.x({3}), mean = n.x({3}), var = n.x({3}, 0.5, 2), dy = n.x(shape);
+        const auto bias = f != Activation::None ? n.x({3}) : ir::kNoValue;
+        const op::BatchNormGrad::Attrs attrs{.epsilon = 1e-3f, .activation = f, .activation_a = -0.4f, .activation_b = 0.6f};
+        for (const ir::ValueId g : n.b.node<op::BatchNormGrad>({x, scale, mean, var, dy, bias}, attrs, 3).outputs) n.y(g);
       }, second_order());
 }
 

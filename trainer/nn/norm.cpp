@@ -120,22 +120,19 @@ Tensor BatchNorm::forward(const Tensor& x) {
   if (x.rank() < min_rank_ || x.rank() > max_rank_ || x.size(1) != channels_)
     throw Exception(Error::ShapeMismatch, std::string(name_) + ": the input has shape " + io::shape_text(x.shape()) + "; a batch of " + std::to_string(channels_) + " channels and " +
                                               (min_rank_ == 2 ? "at most one axis" : std::to_string(min_rank_ - 2) + " axes") + " are needed");
+  const Call call(name_);
   if (!is_training() && options_.track_running_stats)
     return batch_norm(x, running_mean, running_var, filled(weight, x, 1), filled(bias, x, 0), options_.eps);
-  Shape64 spread(x.shape().size(), 1), others;
-  spread[1] = channels_;
-  for (int64_t d = 0; d < x.rank(); ++d)
-    if (d != 1) others.push_back(d);
-  const auto per_channel = [&](const Tensor& t) { return reshape(t, spread); };
-  const auto scaled = [&](const Tensor& t) { return weight ? t * per_channel(weight) + per_channel(bias) : t; };
-  const Tensor m = mean(x, others, true), centred = x - m, v = mean(centred * centred, others, true);
+  const op::BatchNorm::Attrs attrs{.epsilon = static_cast<float>(options_.eps)};
+  const Tensor inputs[] = {movedim(x, 1, -1), filled(weight, x, 1), filled(bias, x, 0)};
+  const std::vector<Tensor> batch = apply(op_def<op::BatchNorm>, &attrs, inputs, 3);  // y, mean, variance
   if (is_training() && options_.track_running_stats) {
     const double n = static_cast<double>(x.numel() / channels_), old = 1 - options_.momentum;
     const no_grad off;
-    running_mean.follow(running_mean * old + reshape(m, {channels_}) * options_.momentum);
-    running_var.follow(running_var * old + reshape(v, {channels_}) * (options_.momentum * n / (n > 1 ? n - 1 : 1)));
+    running_mean.follow(running_mean * old + batch[1] * options_.momentum);
+    running_var.follow(running_var * old + batch[2] * (options_.momentum * n / (n > 1 ? n - 1 : 1)));
   }
-  return scaled(centred / sqrt(v + options_.eps));
+  return movedim(batch[0], -1, 1);
 }
 
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, double eps, bool affine) : groups_(groups), eps_(eps) {

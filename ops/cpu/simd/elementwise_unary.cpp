@@ -73,12 +73,6 @@ GF_UNARY(Selu, return hn::Mul(p1, hn::IfThenElse(hn::Le(x, hn::Zero(d)), hn::Mul
 GF_UNARY(Celu, return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Mul(p0, v_expm1(d, hn::Div(x, p0))), x))
 GF_UNARY(Softsign, return hn::Div(x, hn::Add(hn::Set(d, 1.0f), hn::Abs(x))))
 
-// Clamps that keep NaN: both comparisons are false for it.
-template <class V>
-HWY_INLINE V clip(V x, V low, V high) {
-  const V y = hn::IfThenElse(hn::Lt(x, low), low, x);
-  return hn::IfThenElse(hn::Gt(y, high), high, y);
-}
 GF_UNARY(HardSigmoid, return clip(hn::MulAdd(p0, x, p1), hn::Zero(d), hn::Set(d, 1.0f)))
 GF_UNARY(HardSwish, return hn::Mul(x, clip(hn::MulAdd(x, hn::Set(d, 1.0f / 6.0f), hn::Set(d, 0.5f)), hn::Zero(d),
                                            hn::Set(d, 1.0f))))

@@ -78,6 +78,27 @@ HWY_INLINE void store_up_to(D d, hn::Vec<D> v, float* p, size_t n) {
   else store_n(d, v, p, n);
 }
 
+/// f(position, load, store) over a row of `cols`: whole vectors, then the rest (lanes behind the end are read as zeros).
+template <class F>
+HWY_INLINE void for_vectors(int64_t cols, F&& f) {
+  const F32Tag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t j = 0;
+  for (; j + lanes <= cols; j += lanes)
+    f(j, [d](const float* p) HWY_ATTR { return hn::LoadU(d, p); }, [d](F32Vec v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
+  if (j == cols) return;
+  const auto rest = static_cast<size_t>(cols - j);
+  f(j, [d, rest](const float* p) HWY_ATTR { return load_n(d, p, rest); },
+    [d, rest](F32Vec v, float* p) HWY_ATTR { store_n(d, v, p, rest); });
+}
+
+/// x kept within [low, high]; NaN stays NaN: both comparisons are false for it.
+template <class V>
+HWY_INLINE V clip(V x, V low, V high) {
+  const V y = hn::IfThenElse(hn::Lt(x, low), low, x);
+  return hn::IfThenElse(hn::Gt(y, high), high, y);
+}
+
 /// Maximum and minimum; NaN when either is NaN (IEEE 754-2019 maximum/minimum without the rule for signed zeros).
 template <class V>
 HWY_INLINE V max_nan(V a, V b) {

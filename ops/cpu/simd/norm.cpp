@@ -17,7 +17,6 @@ struct NormTable {
   void (*column_centred)(const float* p, int64_t rows, int64_t stride, int64_t cols, const float* bias, float* out);
   void (*scale_shift_rows)(const float* in, const float* scale, const float* shift, float* out, int64_t rows,
                            int64_t cols);
-  void (*affine)(const float* in, float* out, int64_t n, float scale, float shift);
   void (*scale_rows)(const float* in, const float* scale, float* out, int64_t rows, int64_t cols);
 };
 }  // namespace gf::simd
@@ -83,12 +82,6 @@ struct MulRow {
   HWY_INLINE F32Vec whole(F32Vec x, int64_t i) const { return hn::Mul(x, hn::LoadU(F32Tag(), scale + i)); }
   HWY_INLINE F32Vec part(F32Vec x, int64_t i, size_t n) const { return hn::Mul(x, load_n(F32Tag(), scale + i, n)); }
 };
-struct AffineRow {
-  F32Vec scale, shift;
-  HWY_INLINE F32Vec whole(F32Vec x, int64_t) const { return hn::MulAdd(x, scale, shift); }
-  HWY_INLINE F32Vec part(F32Vec x, int64_t, size_t) const { return hn::MulAdd(x, scale, shift); }
-};
-
 template <bool kCentre>
 void norm_rows(const RowNorm& a, int64_t begin, int64_t end) {
   const F32Tag d;
@@ -126,13 +119,8 @@ void scale_shift_rows(const float* in, const float* scale, const float* shift, f
 void scale_rows(const float* in, const float* scale, float* out, int64_t rows, int64_t cols) {
   for (int64_t r = 0; r < rows; ++r) map_row(in + r * cols, out + r * cols, cols, MulRow{scale});
 }
-void affine(const float* in, float* out, int64_t n, float scale, float shift) {
-  const F32Tag d;
-  map_row(in, out, n, AffineRow{hn::Set(d, scale), hn::Set(d, shift)});
-}
-
 constexpr NormTable kNormTable = {{norm_rows<true>, norm_rows<false>}, columns<AccSum>, columns<AccCentredSquare>,
-                                  scale_shift_rows, affine, scale_rows};
+                                  scale_shift_rows, scale_rows};
 
 }  // namespace
 }  // namespace gf::simd::HWY_NAMESPACE
@@ -156,31 +144,6 @@ void run_rows(Isa isa, int rms, const RowNorm& args, const ParallelFor& parallel
 
 void layer_norm_f32(Isa isa, const RowNorm& args, const ParallelFor& parallel) { run_rows(isa, 0, args, parallel); }
 void rms_norm_f32(Isa isa, const RowNorm& args, const ParallelFor& parallel) { run_rows(isa, 1, args, parallel); }
-
-void batch_norm_fold(const float* gamma, const float* beta, const float* mean, const float* variance, float epsilon,
-                     int64_t channels, float* scale, float* shift) {
-  for (int64_t c = 0; c < channels; ++c) {
-    const double s = static_cast<double>(gamma[c]) / std::sqrt(static_cast<double>(variance[c]) + epsilon);
-    shift[c] = static_cast<float>(static_cast<double>(beta[c]) - static_cast<double>(mean[c]) * s);
-    scale[c] = static_cast<float>(s);
-  }
-}
-
-void scale_shift_f32(Isa isa, const float* in, const float* scale, const float* shift, float* out, int64_t outer,
-                     int64_t channels, int64_t inner, const ParallelFor& parallel) {
-  const NormTable& table = GF_SIMD_SELECT(isa, kNormTable);
-  if (inner == 1) {
-    parallel.chunks(outer, kTaskElements / (channels + 1) + 1, [&](int64_t begin, int64_t end, int) {
-      table.scale_shift_rows(in + begin * channels, scale, shift, out + begin * channels, end - begin, channels);
-    });
-    return;
-  }
-  parallel.chunks(outer * channels, kTaskElements / (inner + 1) + 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r) {
-      table.affine(in + r * inner, out + r * inner, inner, scale[r % channels], shift[r % channels]);
-    }
-  });
-}
 
 namespace {
 

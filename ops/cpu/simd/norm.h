@@ -31,13 +31,6 @@ void layer_norm_f32(Isa isa, const RowNorm& args, const ParallelFor& parallel);
 /// y = x / sqrt(mean(x^2) + epsilon) * gamma + beta over each row (ONNX RMSNormalization).
 void rms_norm_f32(Isa isa, const RowNorm& args, const ParallelFor& parallel);
 
-/// scale = gamma / sqrt(var + epsilon), shift = beta - mean * scale, for `channels` channels (create time).
-void batch_norm_fold(const float* gamma, const float* beta, const float* mean, const float* variance, float epsilon,
-                     int64_t channels, float* scale, float* shift);
-/// out = in * scale[c] + shift[c] for in[outer, channels, inner]: inner = 1 is NHWC, inner = H*W is NCHW.
-void scale_shift_f32(Isa isa, const float* in, const float* scale, const float* shift, float* out, int64_t outer,
-                     int64_t channels, int64_t inner, const ParallelFor& parallel);
-
 /// GroupNormalization of in[batch, spatial, channels] (NHWC) with `groups` dividing `channels`; groups = channels is
 /// InstanceNormalization. gamma, beta: [channels] or null. scratch: group_norm_scratch_bytes, aligned to 64 bytes.
 size_t group_norm_scratch_bytes(int64_t batch, int64_t spatial, int64_t channels);

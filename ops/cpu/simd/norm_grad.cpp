@@ -38,20 +38,6 @@ void add(const float* from, float* to, int64_t cols) {
   for (; j < cols; ++j) to[j] += from[j];
 }
 
-// f(position, load, store) over a row, whole vectors and then the rest.
-template <class F>
-HWY_INLINE void for_vectors(int64_t cols, F&& f) {
-  const F32Tag d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t j = 0;
-  for (; j + lanes <= cols; j += lanes)
-    f(j, [d](const float* p) HWY_ATTR { return hn::LoadU(d, p); }, [d](F32Vec v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
-  if (j == cols) return;
-  const auto rest = static_cast<size_t>(cols - j);
-  f(j, [d, rest](const float* p) HWY_ATTR { return load_n(d, p, rest); },
-    [d, rest](F32Vec v, float* p) HWY_ATTR { store_n(d, v, p, rest); });
-}
-
 void gradient_rows(const RowNormGrad& g, int64_t begin, int64_t end, float* sums) {
   const F32Tag d;
   const int64_t cols = g.cols;

@@ -1,10 +1,11 @@
 // Softmax and normalisations in f32 on the vector functions. All of them may work in place.
 #include "ops/cpu/simd/norm.h"
 
+#include "ops/cpu/simd/batch_norm.h"
 #include "ops/cpu/simd/norm_grad.h"
 #include "ops/cpu/simd/softmax.h"
 #include "ops/cpu/simd/wrap.h"
-#include "schema/ops/batch_norm.h"
+#include "schema/ops/batch_norm_grad.h"
 #include "schema/ops/group_norm.h"
 #include "schema/ops/instance_norm.h"
 #include "schema/ops/layer_norm.h"
@@ -108,21 +109,68 @@ Error run_rows(RunContext& c) {
 
 // --- channels
 
+int64_t rows_of(const Shape& x) { return x.count(0, x.rank - 1); }
+
 Error prepare_batch_norm(const NodeView& node, KernelPlan& plan) {
   GF_TRY(prepare_plain(node, plan));
-  plan.scratch_bytes = 2 * sizeof(float) * static_cast<uint64_t>(node.input(1).shape.count());
+  const int64_t channels = node.input(1).shape.count();
+  plan.scratch_bytes = sizeof(float) * static_cast<uint64_t>(channels);
+  if (node.has_input(3)) return Error::Ok;
+  plan.scratch_bytes *= 3;
+  plan.scratch_bytes += batch_statistics_scratch_bytes(rows_of(node.input(0).shape), channels);
   return Error::Ok;
 }
 
 Error run_batch_norm(RunContext& c) {
-  const int64_t channels = c.input(1).count();
-  if (c.output(0).count() == 0) return Error::Ok;
+  const auto& attrs = c.attributes<op::BatchNorm::Attrs>();
+  BatchNormArgs n;
+  n.in = c.input(0).as<const float>();
+  n.bias = c.input(2).as<const float>();
+  n.activation = activation_of(attrs);
+  n.out = c.output(0).as<float>();
+  n.rows = rows_of(c.input(0).shape);
+  n.channels = c.input(1).count();
   auto* scale = static_cast<float*>(c.scratch);
-  float* shift = scale + channels;
-  batch_norm_fold(c.input(1).as<const float>(), c.input(2).as<const float>(), c.input(3).as<const float>(),
-                  c.input(4).as<const float>(), c.attributes<op::BatchNorm::Attrs>().epsilon, channels, scale, shift);
-  scale_shift_f32(isa_of(c), c.input(0).as<const float>(), scale, shift, c.output(0).as<float>(),
-                  c.input(0).count() / channels, channels, 1, c.parallel);
+  const float* variance = optional_f32(c, 4);
+  n.mean = optional_f32(c, 3);
+  if (n.mean == nullptr) {
+    float* own_mean = c.has_output(1) ? c.output(1).as<float>() : scale + n.channels;
+    float* own_variance = c.has_output(2) ? c.output(2).as<float>() : scale + 2 * n.channels;
+    batch_statistics_f32(isa_of(c), n.in, n.rows, n.channels, own_mean, own_variance, scale + 3 * n.channels, c.parallel);
+    n.mean = own_mean;
+    variance = own_variance;
+  }
+  batch_norm_scale(c.input(1).as<const float>(), variance, attrs.epsilon, n.channels, scale);
+  n.scale = scale;
+  batch_norm_f32(isa_of(c), n, c.parallel);
+  return Error::Ok;
+}
+
+Error prepare_batch_norm_grad(const NodeView& node, KernelPlan& plan) {
+  if (!all_f32(node)) return plan.refuse("element type is not float32");
+  plan.data_bytes = sizeof(Isa);
+  plan.inplace_inputs = 1U | 1U << 4;
+  plan.scratch_bytes = batch_norm_grad_scratch_bytes(rows_of(node.input(0).shape), node.input(1).shape.count());
+  return Error::Ok;
+}
+
+Error run_batch_norm_grad(RunContext& c) {
+  const auto& attrs = c.attributes<op::BatchNormGrad::Attrs>();
+  BatchNormGradArgs g;
+  g.x = c.input(0).as<const float>();
+  g.gamma = c.input(1).as<const float>();
+  g.mean = c.input(2).as<const float>();
+  g.variance = c.input(3).as<const float>();
+  g.dy = c.input(4).as<const float>();
+  g.beta = optional_f32(c, 5);
+  g.epsilon = attrs.epsilon;
+  g.activation = activation_of(attrs);
+  g.dx = c.output(0).as<float>();
+  g.dgamma = c.has_output(1) ? c.output(1).as<float>() : nullptr;
+  g.dbeta = c.has_output(2) ? c.output(2).as<float>() : nullptr;
+  g.rows = rows_of(c.input(0).shape);
+  g.channels = c.input(1).count();
+  batch_norm_grad_f32(isa_of(c), g, c.scratch, c.parallel);
   return Error::Ok;
 }
 
@@ -193,6 +241,7 @@ GF_NORM(layer_norm, LayerNorm, prepare_rows<op::LayerNorm>, (run_rows<op::LayerN
 GF_NORM(layer_norm_grad, LayerNormGrad, prepare_row_grad, run_row_grad)
 GF_NORM(rms_norm, RmsNorm, prepare_rows<op::RmsNorm>, (run_rows<op::RmsNorm, false>))
 GF_NORM(batch_norm, BatchNorm, prepare_batch_norm, run_batch_norm)
+GF_NORM(batch_norm_grad, BatchNormGrad, prepare_batch_norm_grad, run_batch_norm_grad)
 GF_NORM(group_norm, GroupNorm, prepare_groups, run_group_norm)
 GF_NORM(instance_norm, InstanceNorm, prepare_groups, run_instance_norm)
 #undef GF_NORM
