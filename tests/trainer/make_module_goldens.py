@@ -264,6 +264,14 @@ c.module("rnn_cell", nn.RNNCell(2, 4), dict(x=one, h=hidden), call=lambda net, x
 c.module("rnn_cell_relu", nn.RNNCell(2, 4, bias=False, nonlinearity="relu"), dict(x=one))
 c.module("gru_cell", nn.GRUCell(2, 4), dict(x=one, h=hidden), call=lambda net, x, h: net(x, h))
 c.module("lstm_cell", nn.LSTMCell(2, 4), dict(x=one, h=hidden, c=steps(3, 4)), call=lambda net, x, h, c: net(x, (h, c)))
+cell3, h2 = steps(2, 3, 5), steps(2, 3, 2)
+c.module("lstm_projected", nn.LSTM(2, 5, proj_size=2, batch_first=True), dict(x=x), call=lambda net, x: net(x)[0])
+c.module("lstm_projected_layers", nn.LSTM(2, 5, num_layers=2, bidirectional=True, bias=False, proj_size=2, batch_first=True), dict(x=x), call=lambda net, x: net(x)[0])
+c.module("lstm_projected_lengths", nn.LSTM(2, 5, bidirectional=True, proj_size=2, batch_first=True), dict(x=x, h=h2, c=cell3), call=lambda net, x, h, c, n: packed(net, x, (h, c), n), n=lengths)
+for name, train in (("instance_norm_tracked", True), ("instance_norm_evaluated", False)):
+    norm = nn.InstanceNorm2d(4, momentum=0.25, affine=True, track_running_stats=True)
+    norm(steps(3, 4, 2, 3))  # statistics that are no longer the first ones
+    c.module(name, norm, dict(x=image), train=train)
 
 # --- tables
 c.module("embedding_padding", nn.Embedding(4, 3, padding_idx=1), call=lambda net, i: net(i), i=torch.tensor([[1, 0], [3, 1]]))

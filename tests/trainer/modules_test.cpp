@@ -106,6 +106,13 @@ const Makes& normalisations() {
       {"group_norm_plain", [] { return make_shared<GroupNorm>(3, 6, 1e-5, false); }},
       {"instance_norm2d", [] { return make_shared<InstanceNorm>(4, 1e-5, true); }},
       {"instance_norm1d", [] { return make_shared<InstanceNorm>(4); }},
+      {"instance_norm_tracked", [] { return make_shared<InstanceNorm>(4, 1e-5, true, true, 0.25); }},
+      {"instance_norm_evaluated",
+       [] {
+         const auto net = make_shared<InstanceNorm>(4, 1e-5, true, true, 0.25);
+         net->eval();
+         return net;
+       }},
       {"local_response_norm", [] { return make_shared<LocalResponseNorm>(3, 0.5, 0.75, 2); }},
       {"local_response_norm_even", [] { return make_shared<LocalResponseNorm>(4, 0.5); }},
       {"layer_norm_no_bias", [] { return make_shared<LayerNorm>(Shape64{5}, 1e-5, false); }},
@@ -234,6 +241,9 @@ const Makes& recurrent_layers() {
       {"lstm_state", [] { return made(make_shared<LSTM>(2, 3), with_state<LSTM>); }},
       {"gru_lengths", [] { return made(make_shared<GRU>(2, 3, RecurrentOptions{.bidirectional = true}), with_state<GRU>); }},
       {"lstm_lengths", [] { return made(make_shared<LSTM>(2, 3, RecurrentOptions{.layers = 2}), with_state<LSTM>); }},
+      {"lstm_projected", [] { return make_shared<LSTM>(2, 5, RecurrentOptions{.projection = 2}); }},
+      {"lstm_projected_layers", [] { return make_shared<LSTM>(2, 5, RecurrentOptions{.layers = 2, .bias = false, .bidirectional = true, .projection = 2}); }},
+      {"lstm_projected_lengths", [] { return made(make_shared<LSTM>(2, 5, RecurrentOptions{.bidirectional = true, .projection = 2}), with_state<LSTM>); }},
       {"rnn_cell", [] { return made(make_shared<RNNCell>(2, 4), [](RNNCell& n, Tensors& t) { return n.forward(t["x"], t["h"]); }); }},
       {"rnn_cell_relu", [] { return make_shared<RNNCell>(2, 4, false, true); }},
       {"gru_cell", [] { return made(make_shared<GRUCell>(2, 4), [](GRUCell& n, Tensors& t) { return n.forward(t["x"], t["h"]); }); }},
@@ -263,6 +273,9 @@ TEST(Modules, Errors) {
   expect_refused(Error::InvalidArgument, "interpolate: one of size and scale", [&] { (void)interpolate(image, {}); });
   expect_refused(Error::InvalidArgument, "interpolate: align_corners", [&] { (void)interpolate(image, {.size = {2, 2}, .align_corners = true}); });
   expect_refused(Error::BadAttribute, "group_norm: num_groups 2 does not divide the 3 channels", [&] { (void)group_norm(image, 2); });
+  expect_refused(Error::InvalidArgument, "projection 3; an LSTM may have one, smaller", [] { LSTM wrong(2, 3, {.projection = 3}); });
+  expect_refused(Error::InvalidArgument, "projection 1; an LSTM may have one", [] { GRU wrong(2, 3, {.projection = 1}); });
+  expect_refused(Error::ShapeMismatch, "instance_norm: the input has shape [1, 3, 4, 4]; 2 channels", [&] { (void)InstanceNorm(2, 1e-5, false, true)(image); });
   expect_refused(Error::ShapeMismatch, "BatchNorm3d: the input has shape [1, 3, 4, 4]", [&] { (void)BatchNorm3d(3)(image); });
   expect_refused(Error::Unsupported, "forward: this module is not a function of one tensor", [&] { (void)Bilinear(1, 1, 1)(image); });
   expect_refused(Error::ShapeMismatch, "rotary: ", [&] { (void)rotary(Tensor::zeros({2, 3, 4}), rotary_tables(3, 4)); });

@@ -143,10 +143,31 @@ GroupNorm::GroupNorm(int64_t groups, int64_t channels, double eps, bool affine) 
   bias = register_parameter("bias", Tensor::zeros({channels}));
 }
 
-InstanceNorm::InstanceNorm(int64_t channels, double eps, bool affine) : eps_(eps) {
-  if (!affine) return;
-  weight = register_parameter("weight", Tensor::ones({channels}));
-  bias = register_parameter("bias", Tensor::zeros({channels}));
+InstanceNorm::InstanceNorm(int64_t channels, double eps, bool affine, bool track_running_stats, double momentum) : eps_(eps), momentum_(momentum) {
+  if (affine) {
+    weight = register_parameter("weight", Tensor::ones({channels}));
+    bias = register_parameter("bias", Tensor::zeros({channels}));
+  }
+  if (!track_running_stats) return;
+  running_mean = register_buffer("running_mean", Tensor::zeros({channels}));
+  running_var = register_buffer("running_var", Tensor::ones({channels}));
+}
+
+Tensor InstanceNorm::forward(const Tensor& x) {
+  const Call call("instance_norm");
+  expect_channels("instance_norm", x);
+  if (!running_mean) return instance_norm(x, weight, bias, eps_);
+  if (x.size(1) != running_mean.size(0))
+    throw Exception(Error::ShapeMismatch, "instance_norm: the input has shape " + io::shape_text(x.shape()) + "; " + std::to_string(running_mean.size(0)) + " channels are needed");
+  if (!is_training()) return batch_norm(x, running_mean, running_var, filled(weight, x, 1), filled(bias, x, 0), eps_);
+  {
+    const no_grad off;
+    Shape64 space(x.shape().size() - 2);
+    std::iota(space.begin(), space.end(), 2);
+    running_mean.follow(lerp(running_mean, mean(mean(x, space), {0}), momentum_));
+    running_var.follow(lerp(running_var, mean(var(x, space), {0}), momentum_));
+  }
+  return instance_norm(x, weight, bias, eps_);
 }
 
 }  // namespace gf::nn

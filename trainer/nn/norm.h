@@ -90,15 +90,17 @@ class GroupNorm final : public Module {
   double eps_;
 };
 
-/// PyTorch's InstanceNorm1d, 2d and 3d without running statistics (their default), for any number of axes.
+/// PyTorch's InstanceNorm1d, 2d and 3d, for any number of axes. `track_running_stats`: means over the batch of the instances' means and
+/// unbiased variances run along in training, and evaluation goes by them.
 class InstanceNorm final : public Module {
  public:
-  explicit InstanceNorm(int64_t channels, double eps = 1e-5, bool affine = false);
-  Tensor forward(const Tensor& x) override { return instance_norm(x, weight, bias, eps_); }
-  Tensor weight, bias;  ///< [C] when affine
+  explicit InstanceNorm(int64_t channels, double eps = 1e-5, bool affine = false, bool track_running_stats = false, double momentum = 0.1);
+  Tensor forward(const Tensor& x) override;
+  Tensor weight, bias;                ///< [C] when affine
+  Tensor running_mean, running_var;   ///< [C] when tracked
 
  private:
-  double eps_;
+  double eps_, momentum_;
 };
 
 class LocalResponseNorm final : public Module {

@@ -11,15 +11,19 @@ struct RecurrentOptions {
   bool bias = true;
   bool bidirectional = false;
   double dropout = 0;        ///< between layers, in training
+  /// > 0: h is a product of so many rows with the cell's output (PyTorch's proj_size; Sak et al. 2014). LSTM only; its steps are recorded one
+  /// by one, so that a program is as long as its sequences.
+  int64_t projection = 0;
 };
 
-/// What goes on from step to step: h and, of an LSTM, c; [layers * directions, batch, hidden]. Empty: zeros.
+/// What goes on from step to step: h and, of an LSTM, c; [layers * directions, batch, hidden] (h of a projected LSTM: projection). Empty: zeros.
 struct RecurrentState {
   Tensor h = {}, c = {};
 };
 
 /// What RNN, LSTM and GRU share: parameters "weight_ih_l0" [gates * hidden, in], "weight_hh_l0" [gates * hidden, hidden], "bias_ih_l0",
-/// "bias_hh_l0" [gates * hidden]; "_l1" and so on for further layers, "_reverse" behind for the way back.
+/// "bias_hh_l0" [gates * hidden]; of a projected LSTM "weight_hr_l0" [projection, hidden] besides (hidden is then projection where h is read); "_l1" and so on for further
+/// layers, "_reverse" behind for the way back.
 class Recurrent : public Module {
  public:
   /// x [batch, length, in] to [batch, length, hidden], twice hidden when bidirectional. Begins with zeros.
@@ -32,9 +36,10 @@ class Recurrent : public Module {
   struct Step {
     Tensor y, h, c;
   };
-  Recurrent(int64_t gates, int64_t in, int64_t hidden, const RecurrentOptions& options);
+  /// `projects`: options.projection may be set.
+  Recurrent(int64_t gates, int64_t in, int64_t hidden, const RecurrentOptions& options, bool projects = false);
   /// The op on one layer: inputs x [length, batch, in], w and r [directions, gates * hidden, ..], b [directions, 2 * gates * hidden],
-  /// lengths, h and c [directions, batch, hidden]; from b on they may be empty.
+  /// lengths, h and c [directions, batch, hidden], projections [directions, projection, hidden]; from b on they may be empty.
   virtual Step run(const std::vector<Tensor>& inputs, bool both_ways) const = 0;
   /// ONNX's order of the gates as places in PyTorch's.
   virtual Shape64 gate_order() const = 0;
@@ -42,7 +47,7 @@ class Recurrent : public Module {
 
  private:
   struct Direction {
-    Tensor weight_ih, weight_hh, bias_ih, bias_hh;
+    Tensor weight_ih, weight_hh, bias_ih, bias_hh, weight_hr;
   };
   Tensor in_op_order(const Tensor& t) const;
 
@@ -55,10 +60,11 @@ class Recurrent : public Module {
 /// Hochreiter and Schmidhuber 1997; gates i, f, g, o.
 class LSTM final : public Recurrent {
  public:
-  LSTM(int64_t in, int64_t hidden, const RecurrentOptions& options = {}) : Recurrent(4, in, hidden, options) {}
+  LSTM(int64_t in, int64_t hidden, const RecurrentOptions& options = {}) : Recurrent(4, in, hidden, options, true) {}
 
  private:
   Step run(const std::vector<Tensor>& inputs, bool both_ways) const override;
+  Step projected(const std::vector<Tensor>& inputs, int64_t way) const;
   Shape64 gate_order() const override { return {0, 3, 1, 2}; }
 };
 
