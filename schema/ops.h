@@ -29,6 +29,7 @@
 #include "schema/ops/ceil.h"
 #include "schema/ops/celu.h"
 #include "schema/ops/center_crop_pad.h"
+#include "schema/ops/cholesky.h"
 #include "schema/ops/clip.h"
 #include "schema/ops/col2im.h"
 #include "schema/ops/compress.h"
@@ -51,6 +52,7 @@
 #include "schema/ops/div.h"
 #include "schema/ops/dropout.h"
 #include "schema/ops/dynamic_quantize_linear.h"
+#include "schema/ops/eigh.h"
 #include "schema/ops/einsum.h"
 #include "schema/ops/elu.h"
 #include "schema/ops/equal.h"
@@ -122,6 +124,7 @@
 #include "schema/ops/prelu.h"
 #include "schema/ops/qlinear_conv.h"
 #include "schema/ops/qlinear_matmul.h"
+#include "schema/ops/qr.h"
 #include "schema/ops/quantize_linear.h"
 #include "schema/ops/random_normal.h"
 #include "schema/ops/random_uniform.h"
@@ -169,6 +172,7 @@
 #include "schema/ops/squeeze.h"
 #include "schema/ops/stft.h"
 #include "schema/ops/sub.h"
+#include "schema/ops/svd.h"
 #include "schema/ops/swish.h"
 #include "schema/ops/tan.h"
 #include "schema/ops/tanh.h"
@@ -200,7 +204,8 @@ using AllOps = OpList<  //
     op::GatherElements, op::GatherNd, op::ScatterElements, op::ScatterNd, op::TensorScatter, op::Expand, op::Tile,
     op::Pad, op::ShapeOf, op::Size, op::ConstantOfShape, op::Range, op::EyeLike, op::OneHot, op::NonZero, op::Compress,
     op::Unique, op::Trilu, op::DepthToSpace, op::SpaceToDepth, op::ReverseSequence, op::CenterCropPad, op::Col2Im,
-    op::Resize, op::NonMaxSuppression, op::RoiAlign, op::RoiAlignGrad, op::MaxRoiPool, op::GridSample, op::AffineGrid, op::Det, op::Inverse, op::Dft,
+    op::Resize, op::NonMaxSuppression, op::RoiAlign, op::RoiAlignGrad, op::MaxRoiPool, op::GridSample, op::AffineGrid, op::Det, op::Inverse,
+    op::Cholesky, op::Qr, op::Eigh, op::Svd, op::Dft,
     op::Stft, op::Window, op::MelWeightMatrix, op::Einsum,
     // reductions and normalisations
     op::Softmax, op::LogSoftmax, op::Hardmax, op::ReduceSum, op::ReduceMean, op::ReduceMax, op::ReduceMin,

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "schema/ops/compress.h"
 #include "tests/support/expect_refused.h"
 #include "tests/trainer/golden_cases.h"
 #include "trainer/nn/activations.h"
@@ -30,6 +31,17 @@ template <class F>
 Call of_x(F f) {
   return [f](Tensors& t) { return f(t.at("x")); };
 }
+
+std::vector<Tensor> both_of_qr(const Tensor& x) {
+  const QrResult r = qr(x);
+  return {r.q, r.r};
+}
+std::vector<Tensor> all_of_svd(const Tensor& x) {
+  const SvdResult r = svd(x);
+  return {r.u, r.s, r.vh};
+}
+std::vector<Tensor> all_of_unique(const UniqueResult& r) { return {r.values, r.inverse, r.counts}; }
+Tensor symmetric(const Tensor& x) { return (x + transpose(x, -2, -1)) * 0.5; }
 
 const std::map<std::string, Call>& maths() {
   static const std::map<std::string, Call> calls = {
@@ -89,6 +101,11 @@ const std::map<std::string, Call>& movement() {
       {"select", of_x([](const Tensor& x) { return select(x, 1, -2); })},
       {"slice_step", of_x([](const Tensor& x) { return slice(x, 1, 0, 4, 2); })},
       {"masked_fill", [](Tensors& t) { return masked_fill(t["x"], ne(t["m"], 0), 7.5); }},
+      {"nonzero", unary(nonzero)}, {"nonzero_none", unary(nonzero)},
+      {"unique", of_x([](const Tensor& x) { return all_of_unique(unique(x)); })},
+      {"unique_axis", of_x([](const Tensor& x) { return all_of_unique(unique(x, 1)); })},
+      {"masked_select", [](Tensors& t) { return masked_select(t["x"], ne(t["m"], 0)); }},
+      {"masked_select_wide", [](Tensors& t) { return masked_select(t["x"], ne(t["m"], 0)); }},
       {"sort", of_x([](const Tensor& x) { return sort(x); })},
       {"sort_descending", of_x([](const Tensor& x) { return sort(x, 0, true); })},
       {"argsort_stable", of_x([](const Tensor& x) { return argsort(x); })},
@@ -136,6 +153,17 @@ const std::map<std::string, Call>& linalg_and_creation() {
       {"einsum_dots", [](Tensors& t) { return einsum("...i,i->...", {t["a"], t["b"]}); }},
       {"det", unary(det)}, {"inverse", unary(inverse)}, {"trace", unary(trace)},
       {"solve", [](Tensors& t) { return solve(t["a"], t["b"]); }},
+      {"cholesky", of_x([](const Tensor& x) { return cholesky(matmul(x, transpose(x, -2, -1)) + eye(3)); })},
+      {"cholesky_upper", of_x([](const Tensor& x) { return cholesky(matmul(x, transpose(x, -2, -1)) + eye(3), true); })},
+      {"qr_tall", of_x(both_of_qr)}, {"qr_wide", of_x(both_of_qr)}, {"qr_square", of_x(both_of_qr)},
+      {"svd_tall", of_x(all_of_svd)}, {"svd_wide", of_x(all_of_svd)}, {"svd_square", of_x(all_of_svd)},
+      {"eigh",
+       of_x([](const Tensor& x) {
+         const EighResult r = eigh(symmetric(x));
+         return std::vector<Tensor>{r.values, r.vectors};
+       })},
+      {"eigenvalues", of_x([](const Tensor& x) { return eigh(symmetric(x)).values; })},
+      {"singular_values", of_x([](const Tensor& x) { return svd(x).s; })},
       {"arange", [](Tensors&) { return arange(2, 11, 3); }},
       {"arange_floats", [](Tensors&) { return arange(0.5, -1, -0.25, DType::F32); }},
       {"linspace", [](Tensors&) { return linspace(-1, 2, 7); }},
@@ -209,9 +237,44 @@ TEST(Functions, ErrorsNameTheCall) {
   expect_refused(Error::InvalidArgument, "glu: axis 1 of a tensor of shape [2, 3] has no halves", [&] { (void)nn::glu(a, 1); });
   expect_refused(Error::ShapeMismatch, "ifft: the input has shape [2, 3]", [&] { (void)ifft(a); });
   expect_refused(Error::InvalidArgument, "rfft: axis 2", [&] { (void)rfft(a, 2); });
+  expect_refused(Error::ShapeMismatch, "cholesky: ", [&] { (void)cholesky(a); });
+  expect_refused(Error::ShapeMismatch, "eigh: ", [&] { (void)eigh(a); });
+  expect_refused(Error::TypeMismatch, "svd: ", [&] { (void)svd(i); });
+  expect_refused(Error::BadData, "matrix 1 is not positive definite: its leading minor of order 2", [&] {
+    (void)cholesky(Tensor::from<float>({4, 2, 2, 3, 1, 2, 2, 1}, {2, 2, 2})).array();
+  });
+  expect_refused(Error::TypeMismatch, "masked_select: the mask is int64", [&] { (void)masked_select(a, i); });
+  expect_refused(Error::InvalidArgument, "unique: axis 2", [&] { (void)unique(a, 2); });
   expect_refused(Error::ShapeMismatch, "solve: ", [&] { (void)solve(a, a); });
   expect_refused(Error::InvalidArgument, "randint: the interval [3, 3)", [&] { (void)randint(3, 3, {2}); });
   expect_refused(Error::InvalidArgument, "arange: ", [&] { (void)arange(0, 1, -1); });
+}
+
+// Of equal eigenvalues the vectors have no derivative: what comes out says so.
+TEST(Functions, EqualEigenvaluesHaveNoVectors) {
+  Tensor x = eye(3);
+  x.set_requires_grad();
+  sum(select(eigh(x).vectors, 0, 0)).backward();
+  bool finite = true;
+  for (const float v : x.grad().to_vector<float>()) finite = finite && std::isfinite(v);
+  EXPECT_FALSE(finite);
+  x.zero_grad();
+  sum(eigh(x).values).backward();
+  EXPECT_EQ(x.grad().array(), eye(3).array());
+}
+
+// Sizes that only the data tell, of values that a step computes; small programs are used again.
+TEST(Functions, SizesOfData) {
+  Tensor w = Tensor::from<float>({1, -2, 3, -4});
+  w.set_requires_grad();
+  const Tensor y = w * 2, picked = masked_select(y, gt(y, 0));
+  EXPECT_EQ(picked.to_vector<float>(), (std::vector<float>{2, 6}));
+  sum(picked * picked).backward();
+  EXPECT_EQ(w.grad().to_vector<float>(), (std::vector<float>{8, 0, 24, 0}));
+  EXPECT_EQ(nonzero(Tensor::from<float>({0, 0})).shape(), (Shape64{0, 1}));
+  EXPECT_EQ(nonzero(Tensor::from<float>({5}, {})).shape(), (Shape64{1, 0}));
+  EXPECT_FALSE(unique(w).values.requires_grad());
+  expect_refused(Error::Unsupported, "compress: only running it tells the shape", [&] { (void)apply<op::Compress>({y, gt(y, 0)}); });
 }
 
 // Random tensors: new numbers in each call, the same ones after the same seed, one program; moments as the distribution has them.

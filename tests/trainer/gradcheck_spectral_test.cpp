@@ -1,4 +1,4 @@
-// Gradients of Fourier transforms, determinants and linear attention, against differences.
+// Gradients of Fourier transforms, determinants, decompositions of matrices and linear attention, against differences.
 #include "tests/trainer/gradcheck_support.h"
 
 namespace gf::test {
@@ -52,6 +52,60 @@ TEST(Gradcheck, DetAndInverse) {
     expect_gradients_of<op::Inverse>({2, n, n}, {}, 0.5, 3);
   }
   expect_gradients_of<op::Det>({3, 3});
+}
+
+// x + x^T, so that both triangles count.
+ir::ValueId symmetric(GradNet& n, ir::ValueId x) {
+  const std::vector<int64_t> perm = {0, 2, 1};
+  return n.b.add<op::Add>({x, n.b.add<op::Transpose>({x}, {.perm = IntList(perm.data(), perm.size())})});
+}
+void outputs(GradNet& n, const ir::Node& node) {
+  const std::vector<ir::ValueId> all = node.outputs;
+  for (const ir::ValueId y : all) n.y(y);
+}
+
+TEST(Gradcheck, Cholesky) {
+  for (const int64_t size : {1, 2, 4}) {
+    SCOPED_TRACE(size);
+    expect_gradients([&](GradNet& n) {
+      const auto x = n.x({2, size, size});
+      std::vector<double> diagonal(static_cast<size_t>(size * size));
+      for (int64_t i = 0; i < size; ++i) diagonal[static_cast<size_t>(i * size + i)] = 5.0 * static_cast<double>(size);
+      const auto shift = n.entry.add_constant(ir::make_constant(DType::F64, {size, size}, io::Array::from(diagonal, {size, size}).data));
+      n.y(n.b.add<op::Cholesky>({n.b.add<op::Add>({symmetric(n, x), shift})}));
+    }, second_order());
+  }
+}
+
+TEST(Gradcheck, Qr) {
+  for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{1, 1}, {3, 3}, {4, 2}, {2, 4}, {3, 1}}) {
+    SCOPED_TRACE(testing::Message() << rows << "x" << cols);
+    expect_gradients([&, m = rows, k = cols](GradNet& n) { outputs(n, n.b.node<op::Qr>({n.x({2, m, k})}, {}, 2)); }, second_order());
+  }
+}
+
+TEST(Gradcheck, Eigh) {
+  for (const int64_t size : {1, 2, 4}) {
+    SCOPED_TRACE(size);
+    expect_gradients([&](GradNet& n) { outputs(n, n.b.node<op::Eigh>({symmetric(n, n.x({2, size, size}))}, {}, 2)); }, second_order());
+  }
+}
+
+TEST(Gradcheck, Svd) {
+  for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{1, 1}, {3, 3}, {4, 2}, {2, 4}}) {
+    SCOPED_TRACE(testing::Message() << rows << "x" << cols);
+    expect_gradients([&, m = rows, k = cols](GradNet& n) { outputs(n, n.b.node<op::Svd>({n.x({2, m, k})}, {}, 3)); }, second_order());
+  }
+}
+
+// Equal eigenvalues and singular values: sums over them are smooth. (Their vectors have no derivative.)
+TEST(Gradcheck, EqualValues) {
+  for (const bool of_symmetric : {true, false})
+    expect_gradients([&](GradNet& n) {
+      const auto x = n.given({1, 3, 3}, io::Array::from(std::vector<double>{2, 0, 0, 0, 2, 0, 0, 0, -1}, {1, 3, 3}));
+      const auto values = of_symmetric ? n.b.node<op::Eigh>({symmetric(n, x)}, {}, 2).outputs[0] : n.b.node<op::Svd>({x}, {}, 3).outputs[1];
+      n.y(square_sum(n, values));
+    });
 }
 
 TEST(Gradcheck, LinearAttention) {

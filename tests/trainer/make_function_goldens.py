@@ -145,4 +145,44 @@ c.add("stft", lambda x, w: parts(torch.stft(x, 4, 2, window=w, center=False, ret
 for name in "hann hamming blackman".split():
     c.add(name, lambda f=getattr(torch, name + "_window"): (f(6), f(5, periodic=False), f(1)))
 c.add("solve", lambda a, b: torch.linalg.solve(a, b), dict(a=square, b=steps(3, 2)))
+
+# --- results whose size the data decide
+c.add("nonzero", torch.nonzero, gradients=False, input=torch.tensor([[0, 3, 0], [1, 0, -2]]))
+c.add("nonzero_none", torch.nonzero, gradients=False, input=torch.zeros(2, 3, dtype=torch.int64))
+c.add("unique", lambda x: torch.unique(x, return_inverse=True, return_counts=True), gradients=False, x=torch.tensor([[2.0, -1.0, 2.0], [0.5, 2.0, -1.0]]))
+c.add("unique_axis", lambda x: torch.unique(x, return_inverse=True, return_counts=True, dim=1), gradients=False, x=torch.tensor([[2, 1, 2, 1], [0, 3, 0, 1]]))
+c.add("masked_select", lambda x, m: torch.masked_select(x, m != 0), dict(x=x), m=torch.tensor([1, 0, 1, 1]))
+c.add("masked_select_wide", lambda x, m: torch.masked_select(x, m != 0), dict(x=steps(3, 1)), m=torch.tensor([[1, 0], [0, 0], [1, 1]]))
+
+# --- decompositions; signs as schema/ops has them
+def positive_largest(v):
+    return torch.sign(v.gather(-2, v.abs().argmax(-2, keepdim=True))).detach()
+
+
+def qr(x):
+    q, r = torch.linalg.qr(x)
+    sign = torch.sign(torch.diagonal(r, dim1=-2, dim2=-1)).detach()
+    return q * sign.unsqueeze(-2), r * sign.unsqueeze(-1)
+
+
+def eigh(x):
+    w, v = torch.linalg.eigh((x + x.mT) / 2)
+    return w, v * positive_largest(v)
+
+
+def svd(x):
+    u, s, vh = torch.linalg.svd(x, full_matrices=False)
+    sign = positive_largest(u)
+    return u * sign, s, vh * sign.mT
+
+
+tall, wide, squares = steps(2, 4, 3), steps(3, 5), steps(2, 3, 3)
+c.add("cholesky", lambda x: torch.linalg.cholesky(x @ x.mT + torch.eye(3)), dict(x=squares))
+c.add("cholesky_upper", lambda x: torch.linalg.cholesky(x @ x.mT + torch.eye(3), upper=True), dict(x=squares))
+for name, x in (("tall", tall), ("wide", wide), ("square", squares)):
+    c.add("qr_" + name, qr, dict(x=x))
+    c.add("svd_" + name, svd, dict(x=x))
+c.add("eigh", eigh, dict(x=squares))
+c.add("eigenvalues", lambda x: torch.linalg.eigvalsh((x + x.mT) / 2), dict(x=squares))
+c.add("singular_values", lambda x: torch.linalg.svdvals(x), dict(x=tall))
 c.write("functions.json")

@@ -69,4 +69,22 @@ Tensor trace(const Tensor& x) {
   return sum(diagonal(x));
 }
 
+Tensor cholesky(const Tensor& x, bool upper) {
+  const Call call("cholesky");
+  const Tensor l = apply<op::Cholesky>({x});
+  return upper ? transpose(l, -2, -1) : l;
+}
+QrResult qr(const Tensor& x) {
+  const std::vector<Tensor> r = apply(op_def<op::Qr>, nullptr, {&x, 1}, 2);
+  return {r[0], r[1]};
+}
+EighResult eigh(const Tensor& x) {
+  const std::vector<Tensor> r = apply(op_def<op::Eigh>, nullptr, {&x, 1}, 2);
+  return {r[0], r[1]};
+}
+SvdResult svd(const Tensor& x) {
+  const std::vector<Tensor> r = apply(op_def<op::Svd>, nullptr, {&x, 1}, 3);
+  return {r[0], r[1], r[2]};
+}
+
 }  // namespace gf

@@ -23,4 +23,26 @@ Tensor inverse(const Tensor& x);
 Tensor solve(const Tensor& a, const Tensor& b);
 Tensor trace(const Tensor& x);                                   ///< of one matrix
 
+// --- decompositions of the matrices in the last two axes, as torch.linalg has them; signs are fixed, where PyTorch leaves them open
+/// Lower triangular l with l l^T = x, or upper triangular u with u^T u = x. x is symmetric: its lower triangle is read, and its gradient is
+/// symmetric too. One that is not positive definite ends the run (BadData).
+Tensor cholesky(const Tensor& x, bool upper = false);
+/// q with orthonormal columns and r upper triangular (mode "reduced"); the diagonal of r is not negative. Gradients need full rank.
+struct QrResult {
+  Tensor q, r;
+};
+QrResult qr(const Tensor& x);
+/// Eigenvalues, rising, and eigenvectors (columns) of a symmetric x, whose lower triangle is read. The component of largest magnitude of each
+/// vector is positive. Gradients through vectors of equal eigenvalues are not finite; eigenvalues alone always have them.
+struct EighResult {
+  Tensor values, vectors;
+};
+EighResult eigh(const Tensor& x);
+/// x = u diag(s) vh with s falling (full_matrices off). The component of largest magnitude of each column of u is positive. Gradients as of
+/// eigh.
+struct SvdResult {
+  Tensor u, s, vh;
+};
+SvdResult svd(const Tensor& x);
+
 }  // namespace gf

@@ -6,6 +6,7 @@
 
 #include "runtime/core/exception.h"
 #include "schema/ops.h"
+#include "trainer/tensor/evaluate.h"
 #include "trainer/tensor/functions_maths.h"
 #include "trainer/tensor/recording.h"
 #include "trainer/tensor/tensor_formula.h"
@@ -75,6 +76,35 @@ Tensor slice(const Tensor& x, int64_t axis, int64_t start, int64_t end, int64_t 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, double value) {
   const Call call("masked_fill");
   return where(mask, number_like(x, value), x);
+}
+
+Tensor nonzero(const Tensor& x) {
+  const Call call("nonzero");
+  const op::NonZero::Attrs attrs;
+  const Tensor by_axis = lazy::evaluate(op_def<op::NonZero>, &attrs, {&x, 1}, {true})[0];
+  const int64_t rank = by_axis.size(0), count = by_axis.size(1);
+  const auto from = by_axis.to_vector<int64_t>();
+  std::vector<int64_t> to(from.size());
+  for (size_t i = 0; i < to.size(); ++i) to[i] = from[i % static_cast<size_t>(rank) * static_cast<size_t>(count) + i / static_cast<size_t>(rank)];
+  return Tensor::from(to, {count, rank});
+}
+
+UniqueResult unique(const Tensor& x, std::optional<int64_t> axis) {
+  const Call call("unique");
+  const op::Unique::Attrs attrs{.axis = axis ? axis_of("unique", x, *axis) : 0, .flat = !axis, .sorted = true};
+  const std::vector<Tensor> r = lazy::evaluate(op_def<op::Unique>, &attrs, {&x, 1}, {true, false, true, true});
+  if (axis) return {r[0], r[2], r[3]};
+  io::Array inverse = r[2].array();
+  inverse.shape = x.shape();
+  return {r[0], Tensor::from_array(std::move(inverse)), r[3]};
+}
+
+Tensor masked_select(const Tensor& x, const Tensor& mask) {
+  const Call call("masked_select");
+  if (mask.dtype() != DType::Bool)
+    throw Exception(Error::TypeMismatch, std::string(Call::name_or("masked_select")) + ": the mask is " + dtype_name(mask.dtype()) + ", it must be bool");
+  const Tensor whole = where(mask, x, x), places = nonzero(flatten(expand(mask, whole.shape())));
+  return index_select(flatten(whole), 0, squeeze(places, 1));
 }
 
 std::pair<Tensor, Tensor> topk(const Tensor& x, int64_t k, int64_t axis, bool largest) {

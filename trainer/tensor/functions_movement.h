@@ -2,6 +2,7 @@
 // begin with the function's name: ShapeMismatch, TypeMismatch, InvalidArgument; an index outside its axis ends the run (IndexOutOfRange).
 #pragma once
 
+#include <optional>
 #include <utility>
 
 #include "schema/ops/pad.h"
@@ -28,6 +29,19 @@ Tensor select(const Tensor& x, int64_t axis, int64_t i);
 Tensor slice(const Tensor& x, int64_t axis, int64_t start, int64_t end, int64_t step = 1);
 /// x, where the bool mask is true the value.
 Tensor masked_fill(const Tensor& x, const Tensor& mask, double value);
+
+// --- what only running tells the size of: computed at once, on the host; a traced graph holds the results as constants
+/// Places of the elements that are not 0, in row-major order: int64 [count, rank]. No gradients, as in PyTorch.
+Tensor nonzero(const Tensor& x);
+/// Distinct elements in order, or distinct slices of one axis; for each element (in x's shape) or slice the place of its like among them;
+/// how often each occurs. int64; no gradients, as in PyTorch.
+struct UniqueResult {
+  Tensor values, inverse, counts;
+};
+UniqueResult unique(const Tensor& x, std::optional<int64_t> axis = {});
+/// The elements of x at the places where the bool mask is true (both broadcast), as a vector. The mask is computed at once; gradients lead
+/// back to x.
+Tensor masked_select(const Tensor& x, const Tensor& mask);
 
 // --- order
 /// Values and their places, stable; NaN counts as the largest.
