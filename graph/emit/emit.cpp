@@ -13,6 +13,7 @@
 #include "runtime/core/crc32c.h"
 #include "schema/format/format.h"
 #include "schema/format/model_generated.h"
+#include "schema/ops/global_norm.h"
 #include "schema/ops/identity.h"
 
 namespace gf {
@@ -133,8 +134,8 @@ class OpIndex {
 
 class EntryWriter {
  public:
-  EntryWriter(FlatBufferBuilder& fbb, ir::Entry& entry, ConstantStore& constants, OpIndex& ops, const EmitOptions& options)
-      : fbb_(fbb), entry_(entry), constants_(constants), ops_(ops), options_(options) {
+  EntryWriter(FlatBufferBuilder& fbb, ir::Entry& entry, bool exact, ConstantStore& constants, OpIndex& ops, const EmitOptions& options)
+      : fbb_(fbb), entry_(entry), exact_(exact), constants_(constants), ops_(ops), options_(options) {
     for (const StateWrite& w : elided_writes(entry)) {
       elided_.insert(w.copy);
       state_of_[w.copy->inputs[0]] = w.copy->writes_state;
@@ -161,7 +162,7 @@ class EntryWriter {
     for (ir::ValueId v : entry_.body.outputs) names.push_back(entry_.value(v).name);
     const auto name_vector = fbb_.CreateVectorOfStrings(names);
     const auto name = fbb_.CreateString(entry_.name);
-    return fb::CreateEntry(fbb_, name, symbol_vector, tensor_vector, graph_vector, 0, name_vector);
+    return fb::CreateEntry(fbb_, name, symbol_vector, tensor_vector, graph_vector, exact_ ? format::kEntryExact : 0, name_vector);
   }
 
  private:
@@ -287,13 +288,15 @@ class EntryWriter {
     const auto inputs = fbb_.CreateVector(ids(n.inputs));
     const auto outputs = fbb_.CreateVector(ids(n.outputs));
     const auto graph_vector = graphs.empty() ? Offset<flatbuffers::Vector<uint32_t>>() : fbb_.CreateVector(graphs);
+    const bool named = options_.node_names || n.is<op::GlobalNorm>();  // the watch of a train step: which tensor is not finite
     const auto name = options_.node_names && !n.name.empty() ? fbb_.CreateString(n.name) : Offset<flatbuffers::String>();
-    const auto origin = options_.node_names && !n.origin.empty() ? fbb_.CreateString(n.origin) : Offset<flatbuffers::String>();
+    const auto origin = named && !n.origin.empty() ? fbb_.CreateString(n.origin) : Offset<flatbuffers::String>();
     return fb::CreateNode(fbb_, ops_.of(*n.def), attr_vector, inputs, outputs, graph_vector, name, origin);
   }
 
   FlatBufferBuilder& fbb_;
   ir::Entry& entry_;
+  const bool exact_;
   ConstantStore& constants_;
   OpIndex& ops_;
   const EmitOptions& options_;
@@ -312,7 +315,7 @@ class EntryWriter {
 RootParts root_parts(FlatBufferBuilder& fbb, ir::Model& model, const EmitOptions& options, ConstantStore& constants) {
   OpIndex ops;
   std::vector<Offset<fb::Entry>> entries;
-  for (auto& e : model.entries) entries.push_back(EntryWriter(fbb, *e, constants, ops, options).write());
+  for (auto& e : model.entries) entries.push_back(EntryWriter(fbb, *e, is_train_step(model, e->name), constants, ops, options).write());
   std::vector<Offset<fb::State>> states;
   for (const ir::StateVar& s : model.states) {
     const int32_t initial = s.initial != nullptr ? static_cast<int32_t>(constants.add(s.initial, s.dtype, s.name)) : -1;

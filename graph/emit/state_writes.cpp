@@ -80,4 +80,24 @@ std::vector<StateWrite> elided_writes(const ir::Entry& entry) {
   return writes;
 }
 
+namespace {
+constexpr const char* kTrainSteps = "train_steps";
+}
+
+void mark_train_step(ir::Model& model, const std::string& entry) {
+  if (is_train_step(model, entry)) return;
+  for (auto& [key, value] : model.metadata)
+    if (key == kTrainSteps) {
+      value += "\n" + entry;
+      return;
+    }
+  model.metadata.emplace_back(kTrainSteps, entry);
+}
+
+bool is_train_step(const ir::Model& model, const std::string& entry) {
+  for (const auto& [key, value] : model.metadata)
+    if (key == kTrainSteps && ("\n" + value + "\n").find("\n" + entry + "\n") != std::string::npos) return true;
+  return false;
+}
+
 }  // namespace gf

@@ -2,6 +2,7 @@
 // State itself where nobody can tell the difference; the copy is left out.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "graph/ir/graph.h"
@@ -21,5 +22,10 @@ std::vector<StateWrite> elided_writes(const ir::Entry& entry);
 bool reads_state(const ir::Entry& entry, const ir::Node& n, int32_t state);
 /// Whether n may end a run for what its data are (Program::load asks the same of a file).
 bool may_stop(const ir::Entry& entry, const ir::Node& n);
+
+/// Makes `entry` a train step in the file that emit() writes: kernels that hide NaN or denormals are never chosen for it. Noted in the
+/// metadata "train_steps", which names such entries, one per line.
+void mark_train_step(ir::Model& model, const std::string& entry);
+bool is_train_step(const ir::Model& model, const std::string& entry);
 
 }  // namespace gf

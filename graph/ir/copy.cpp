@@ -24,16 +24,18 @@ Block copy(const Block& from) {
 
 }  // namespace
 
+std::unique_ptr<Entry> copy(const Entry& entry) {
+  auto e = std::make_unique<Entry>();
+  e->name = entry.name;
+  e->symbols = entry.symbols;
+  for (size_t i = 0; i < entry.value_count(); ++i) e->add_value(entry.value(static_cast<ValueId>(i)));
+  e->body = copy(entry.body);
+  return e;
+}
+
 Model copy(const Model& model) {
   Model to;
-  for (const auto& from : model.entries) {
-    auto e = std::make_unique<Entry>();
-    e->name = from->name;
-    e->symbols = from->symbols;
-    for (size_t i = 0; i < from->value_count(); ++i) e->add_value(from->value(static_cast<ValueId>(i)));
-    e->body = copy(from->body);
-    to.entries.push_back(std::move(e));
-  }
+  for (const auto& e : model.entries) to.entries.push_back(copy(*e));
   to.states = model.states;
   to.metadata = model.metadata;
   to.producer = model.producer;

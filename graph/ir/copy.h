@@ -7,5 +7,6 @@ namespace gf::ir {
 
 /// Values keep their ids.
 Model copy(const Model& model);
+std::unique_ptr<Entry> copy(const Entry& entry);
 
 }  // namespace gf::ir

@@ -1,10 +1,11 @@
 // Order of nodes for least memory: list scheduling that always runs the node after which the fewest bytes are alive,
 // kept when its peak is below that of the order given. Nodes that write state stay behind everything that stands before
-// them.
+// them: entries that have such keep their order, but for the masks of a train step.
 #include <algorithm>
 #include <map>
 #include <set>
 
+#include "graph/emit/state_writes.h"
 #include "graph/passes/passes.h"
 #include "graph/passes/rewrite.h"
 
@@ -125,10 +126,96 @@ class Scheduler {
   std::map<ValueId, int> kept_;
 };
 
+constexpr double kScalarBytes = 64;
+
+// Masks of a train step: a comparison whose answer the backward part reads (where a clip was inside its bounds, where a value was
+// positive) is made while its operand is there anyway, so that one byte per element waits for the backward part, and not four.
+class MaskPlacer {
+ public:
+  explicit MaskPlacer(ir::Entry& entry) : entry_(entry) {
+    const auto& nodes = entry.body.nodes;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      std::set<ValueId> inputs;
+      all_inputs(*nodes[i], inputs);
+      for (const ValueId v : inputs)
+        if (!is_mask(*nodes[i])) last_read_[root(v)] = i;
+      for (const ValueId v : nodes[i]->outputs) {
+        if (v == kNoValue) continue;
+        maker_[v] = i;
+        if ((nodes[i]->def->info.flags & kOpView) != 0) root_[v] = root(nodes[i]->inputs[0]);
+      }
+    }
+    for (const ValueId v : entry.body.outputs) last_read_[root(v)] = nodes.size();
+  }
+
+  int run() {
+    auto& nodes = entry_.body.nodes;
+    std::multimap<size_t, size_t> moved;  // node to run behind -> node
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      if (!is_mask(*nodes[i])) continue;
+      const std::optional<size_t> at = place(i);
+      if (!at || *at + 1 >= i) continue;
+      moved.emplace(*at, i);
+      behind_[i] = *at;
+    }
+    if (moved.empty()) return 0;
+    std::vector<std::unique_ptr<Node>> ordered;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      if (!behind_.contains(i)) ordered.push_back(std::move(nodes[i]));
+      const auto [begin, end] = moved.equal_range(i);
+      for (auto it = begin; it != end; ++it) ordered.push_back(std::move(nodes[it->second]));
+    }
+    nodes = std::move(ordered);
+    return static_cast<int>(moved.size());
+  }
+
+ private:
+  double bytes(ValueId v) const { return estimated_bytes(entry_.value(v)); }
+  ValueId root(ValueId v) const {
+    const auto it = root_.find(v);
+    return it == root_.end() ? v : it->second;
+  }
+
+  bool is_mask(const Node& n) const {
+    return n.outputs.size() == 1 && n.outputs[0] != kNoValue && entry_.value(n.outputs[0]).dtype == DType::Bool && n.writes_state < 0 &&
+           n.blocks.empty() && (n.def->info.flags & kOpElementwise) != 0 && bytes(n.outputs[0]) > kScalarBytes && !may_stop(entry_, n);
+  }
+
+  // The node behind which mask i is made: as soon as its operands are there and all but masks have read them; nothing where an operand
+  // waits for later readers anyway, or where less waits than would.
+  std::optional<size_t> place(size_t i) const {
+    size_t at = 0;
+    double freed = 0;
+    std::set<ValueId> seen;
+    for (const ValueId v : entry_.body.nodes[i]->inputs) {
+      const auto made = v == kNoValue ? maker_.end() : maker_.find(v);
+      if (made == maker_.end()) continue;
+      const auto moved = behind_.find(made->second);
+      at = std::max(at, moved != behind_.end() ? moved->second : made->second);
+      if (bytes(v) <= kScalarBytes || !seen.insert(root(v)).second) continue;
+      const auto read = last_read_.find(root(v));
+      if (!maker_.contains(root(v)) || (read != last_read_.end() && read->second > i)) return std::nullopt;
+      if (read != last_read_.end()) at = std::max(at, behind(read->second));
+      freed += bytes(root(v));
+    }
+    return freed > bytes(entry_.body.nodes[i]->outputs[0]) ? std::optional(at) : std::nullopt;
+  }
+  // Behind reader r; in front of one that may write its result over what it reads.
+  size_t behind(size_t r) const { return (entry_.body.nodes[r]->def->info.flags & kOpElementwise) != 0 ? r - 1 : r; }
+
+  ir::Entry& entry_;
+  std::map<ValueId, size_t> maker_, last_read_;  // a view's reads are those of what it looks at
+  std::map<ValueId, ValueId> root_;
+  std::map<size_t, size_t> behind_;              // masks that move
+};
+
 }  // namespace
 
-int order_for_memory(ir::Model& model, const PassOptions&) {
-  return for_each_rewriter(model, [](Rewriter& r) { return Scheduler(r).run(); });
+int order_for_memory(ir::Model& model, const PassOptions& options) {
+  int changes = for_each_rewriter(model, [](Rewriter& r) { return Scheduler(r).run(); });
+  if (options.exact)
+    for (auto& e : model.entries) changes += MaskPlacer(*e).run();
+  return changes;
 }
 
 }  // namespace gf

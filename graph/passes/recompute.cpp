@@ -1,7 +1,7 @@
 // Recomputation: results that wait long for a reader (forward values that the backward part reads) are computed a second time in front
 // of that reader, until what is alive at once meets a budget (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016; here
 // greedy: at the moment of most memory, the result that frees most for the least work). Clones give the same bits: the same op on the
-// same values; never behind the node that makes the new value of a State that they read.
+// same values (draws too: Philox of a key and a counter); never behind the node that makes the new value of a State that they read.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -111,7 +111,7 @@ class Recomputer {
   }
 
   bool may_run_again(const Node& n) const {
-    return n.blocks.empty() && n.writes_state < 0 && (n.def->info.flags & kOpRandom) == 0 && !may_stop(entry_, n) && !clones_.contains(&n);
+    return n.blocks.empty() && n.writes_state < 0 && !may_stop(entry_, n) && !clones_.contains(&n);
   }
 
   // Whether every State that n reads is still that of before the run at this position.

@@ -96,10 +96,7 @@ Error Clip::grad(D& d, const Attrs& a) {  // 1 where min <= x <= max
 // --- the value itself
 Error Identity::grad(D& d, const Attrs&) { return d.give(0, d.dy()); }
 Error Cast::grad(D& d, const Attrs&) { return d.give(0, d.dy()); }  // give() casts back
-Error Dropout::grad(D& d, const Attrs& a) {
-  if (!a.training) return d.give(0, d.dy());
-  const Var kept = d.dy() * (1 / (1 - number(a.ratio)));
-  return d.give(0, d.where(d.output(1), kept, d.scalar(d.dtype(kept), 0)));
-}
+// The same mask is drawn again: key and counter give it, so nothing of it is kept.
+Error Dropout::grad(D& d, const Attrs& a) { return d.give(0, a.training ? d.node<Dropout>({d.dy(), d.input(1)}, a) : d.dy()); }
 
 }  // namespace gf::op

@@ -1,18 +1,25 @@
 #include "trainer/step/train_step.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
+#include "graph/emit/state_writes.h"
+#include "graph/ir/copy.h"
 #include "schema/ops/add.h"
+#include "schema/ops/and.h"
 #include "schema/ops/clip.h"
 #include "schema/ops/div.h"
+#include "schema/ops/equal.h"
 #include "schema/ops/floor.h"
 #include "schema/ops/global_norm.h"
 #include "schema/ops/identity.h"
+#include "schema/ops/less.h"
 #include "schema/ops/min.h"
 #include "schema/ops/mul.h"
 #include "schema/ops/sqrt.h"
+#include "schema/ops/where.h"
 #include "trainer/optim/graph_update.h"
 
 namespace gf {
@@ -44,14 +51,11 @@ class TrainStep {
       : model_(model), entry_(entry), options_(options), b_(entry, entry.body) {}
 
   void run(ValueId loss, const std::vector<ParameterGroup>& groups) {
-    collect(groups);
-    std::vector<std::unique_ptr<ir::Node>> own_writes = take_writes();
-    std::vector<ValueId> wrt;
-    for (const Parameter& p : parameters_) wrt.push_back(p.value);
-    const std::vector<ValueId> gradients = backward(entry_, loss, wrt, options_.autodiff);
-    for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].gradient = gradients[i];
-    drop_unused();
-    clip(loss);
+    differentiate(loss, groups);
+    if (!options_.accumulate_entry.empty()) take_mean();
+    clip_values();
+    watch(loss);
+    clip_norm();
     const int step_state = add_state(kStepState, DType::F64, {}, 0);
     const ValueId step = add(kStepState, read(step_state), 1);
     if (options_.averages) share(step);
@@ -61,9 +65,19 @@ class TrainStep {
       for (const Parameter& p : parameters_)
         if (p.group == g) update(p, *groups[g].optimizer, rate, step);
     }
-    write(step_state, step, kStepState);
-    for (const Write& w : writes_) write(w.state, w.value, w.name);
-    for (auto& n : own_writes) entry_.body.nodes.push_back(std::move(n));
+    writes_.push_back({step_state, step, kStepState});
+    if (!options_.accumulate_entry.empty()) writes_.push_back({added_, b_.scalar(DType::F64, 0), kAddedState});
+    finish();
+  }
+
+  // The entry that adds up only.
+  void run_accumulate(ValueId loss, const std::vector<ParameterGroup>& groups) {
+    differentiate(loss, groups);
+    watch(loss);
+    add_up();
+    for (const Parameter& p : parameters_) writes_.push_back({p.sum, p.gradient, slot_state(p.name, kSum)});
+    writes_.push_back({added_, add(kAddedState, read(added_), 1), kAddedState});
+    finish();
   }
 
  private:
@@ -72,12 +86,45 @@ class TrainStep {
     int state;
     size_t group;
     ValueId value, gradient = kNoValue;
+    int sum = -1;  // State that gradients add up in
   };
   struct Write {
     int state;
     ValueId value;
     std::string name;
   };
+
+  static constexpr const char* kSum = "gradient";
+
+  void differentiate(ValueId loss, const std::vector<ParameterGroup>& groups) {
+    if (options_.stop_if_not_finite && options_.skip_if_not_finite)
+      throw Exception(Error::InvalidArgument, "a step either stops or is skipped if something is not finite");
+    mark_train_step(model_, entry_.name);
+    collect(groups);
+    own_writes_ = take_writes();
+    std::vector<ValueId> wrt;
+    for (const Parameter& p : parameters_) wrt.push_back(p.value);
+    const std::vector<ValueId> gradients = backward(entry_, loss, wrt, options_.autodiff);
+    for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].gradient = gradients[i];
+    drop_unused();
+  }
+
+  // Sums of what accumulate_entry added since the last step, and the gradients: the first after a step starts afresh.
+  void add_up() {
+    added_ = add_state(kAddedState, DType::F64, {}, 0);
+    b_.set_origin(kAddedState, "gradients added up");
+    const ValueId none = b_.add<op::Equal>({read(added_), b_.scalar(DType::F64, 0)});
+    for (Parameter& p : parameters_) {
+      p.sum = add_state(slot_state(p.name, kSum), b_.dtype(p.gradient), model_.states[static_cast<size_t>(p.state)].dims, 0);
+      b_.set_origin("", "sum of gradients of " + p.name);
+      p.gradient = b_.add<op::Where>({none, p.gradient, b_.add<op::Add>({read(p.sum), p.gradient})});
+    }
+  }
+  void take_mean() {
+    add_up();
+    const ValueId count = add(kAddedState, read(added_), 1);
+    for (Parameter& p : parameters_) p.gradient = b_.add<op::Div>({p.gradient, b_.cast(count, b_.dtype(p.gradient))});
+  }
 
   void collect(const std::vector<ParameterGroup>& groups) {
     if (options_.averages) {
@@ -117,42 +164,58 @@ class TrainStep {
     std::erase_if(parameters_, [](const Parameter& p) { return p.gradient == kNoValue; });
   }
 
-  // Clipping by value, then by norm, and the watch over what is not finite.
-  void clip(ValueId loss) {
-    if (options_.clip_value > 0)
-      for (Parameter& p : parameters_) {
-        b_.set_origin("", "clipped gradient of " + p.name);
-        const auto most = static_cast<float>(options_.clip_value);
-        p.gradient = b_.add<op::Clip>({p.gradient}, {.min = -most, .max = most});
-      }
-    const bool watch = options_.stop_if_not_finite;
-    if (!(options_.clip_norm > 0) && !watch) return;
+  void clip_values() {
+    if (!(options_.clip_value > 0)) return;
+    for (Parameter& p : parameters_) {
+      b_.set_origin("", "clipped gradient of " + p.name);
+      const auto most = static_cast<float>(options_.clip_value);
+      p.gradient = b_.add<op::Clip>({p.gradient}, {.min = -most, .max = most});
+    }
+  }
+
+  // The norm of all gradients, and what is done where that or the loss is not finite.
+  void watch(ValueId loss) {
+    const bool stop = options_.stop_if_not_finite;
+    if (!(options_.clip_norm > 0) && !stop && !options_.skip_if_not_finite) return;
+    const ValueId loss_norm = stop ? finite_norm(loss, "the loss") : kNoValue;  // first: a bad loss spoils every gradient
     std::map<DType, std::vector<ValueId>> by_type;
-    for (const Parameter& p : parameters_) by_type[b_.dtype(p.gradient)].push_back(p.gradient);
-    b_.set_origin(kGradientNorm, watch ? "norm of the gradients (input 0 is the loss, then come the gradients by " + names() + ")" : "norm of the gradients");
+    for (const Parameter& p : parameters_) {
+      const ValueId g = stop ? finite_norm(p.gradient, "gradient of " + p.name) : p.gradient;
+      by_type[b_.dtype(g)].push_back(g);
+    }
+    b_.set_origin(kGradientNorm, "norm of the gradients");
     ValueId square = kNoValue;
     for (auto& [type, values] : by_type) {
-      const bool first = watch && square == kNoValue;
-      if (first) values.insert(values.begin(), b_.cast(loss, type));
-      const ValueId n = b_.cast(b_.add<op::GlobalNorm>(values, {.finite = watch, .watched = first ? 1 : 0}), DType::F64);
+      const bool first = stop && square == kNoValue;
+      if (first) values.insert(values.begin(), b_.cast(loss_norm, type));  // watched, no part of the norm
+      const ValueId n = b_.cast(b_.add<op::GlobalNorm>(values, {.watched = first ? 1 : 0}), DType::F64);
       const ValueId n2 = b_.add<op::Mul>({n, n});
       square = square == kNoValue ? n2 : b_.add<op::Add>({square, n2});
     }
-    const ValueId total_norm = b_.add<op::Sqrt>({square});
-    entry_.value(total_norm).name = kGradientNorm;
-    entry_.body.outputs.push_back(total_norm);
+    norm_ = b_.add<op::Sqrt>({square});
+    entry_.value(norm_).name = kGradientNorm;
+    entry_.body.outputs.push_back(norm_);
+    if (!options_.skip_if_not_finite) return;
+    b_.set_origin(kSkippedState, "whether loss and gradients are finite");
+    const auto is_finite = [&](ValueId norm) {
+      return b_.add<op::Less>({norm, b_.scalar(DType::F64, std::numeric_limits<double>::infinity())});
+    };
+    finite_ = b_.add<op::And>({is_finite(b_.cast(b_.add<op::GlobalNorm>({loss}), DType::F64)), is_finite(norm_)});
+  }
+  // A node of its own for each: its error names it.
+  ValueId finite_norm(ValueId v, const std::string& what) {
+    b_.set_origin("", what);
+    return b_.add<op::GlobalNorm>({v}, {.finite = true});
+  }
+
+  void clip_norm() {
     if (!(options_.clip_norm > 0)) return;
+    b_.set_origin(kGradientNorm, "clipped gradients");
     // PyTorch's clip_grad_norm_: scale by max_norm / (norm + 1e-6) where that is below 1
-    const ValueId total = b_.add<op::Add>({total_norm, b_.scalar(DType::F64, 1e-6)});
+    const ValueId total = b_.add<op::Add>({norm_, b_.scalar(DType::F64, 1e-6)});
     const ValueId ratio = b_.add<op::Div>({b_.scalar(DType::F64, options_.clip_norm), total});
     const ValueId factor = b_.add<op::Min>({ratio, b_.scalar(DType::F64, 1)});
     for (Parameter& p : parameters_) p.gradient = b_.add<op::Mul>({p.gradient, b_.cast(factor, b_.dtype(p.gradient))});
-  }
-
-  std::string names() const {
-    std::string text;
-    for (const Parameter& p : parameters_) text += (text.empty() ? "'" : ", '") + p.name + "'";
-    return text;
   }
 
   void update(const Parameter& p, const optim::Optimizer& rule, ValueId rate, ValueId step) {
@@ -235,6 +298,26 @@ class TrainStep {
     b_.node<op::Identity>({value}).writes_state = state;
   }
 
+  // All writes come last, behind everything that may stop the step.
+  void finish() {
+    const bool skips = finite_ != kNoValue;
+    for (const Write& w : writes_) write(w.state, skips ? kept(w.state, w.value) : w.value, w.name);
+    for (auto& n : own_writes_) {
+      if (skips && dtype_is_float(b_.dtype(n->inputs[0]))) n->inputs[0] = kept(n->writes_state, n->inputs[0]);  // not the counters of draws
+      entry_.body.nodes.push_back(std::move(n));
+    }
+    if (!skips) return;
+    const int skipped = add_state(kSkippedState, DType::F64, {}, 0);
+    b_.set_origin(kSkippedState, kSkippedState);
+    const ValueId one_more = b_.add<op::Where>({finite_, b_.scalar(DType::F64, 0), b_.scalar(DType::F64, 1)});
+    write(skipped, b_.add<op::Add>({read(skipped), one_more}), kSkippedState);
+  }
+  // The new value, or in a step that is skipped the one of before.
+  ValueId kept(int state, ValueId value) {
+    b_.set_origin("", "kept unless finite");
+    return b_.add<op::Where>({finite_, value, read(state)});
+  }
+
   ir::Model& model_;
   ir::Entry& entry_;
   const TrainStepOptions& options_;
@@ -242,6 +325,9 @@ class TrainStep {
   std::vector<Parameter> parameters_;
   std::vector<Write> writes_;
   ValueId share_ = kNoValue;  // of this step in the averages
+  std::vector<std::unique_ptr<ir::Node>> own_writes_;
+  int added_ = -1;
+  ValueId norm_ = kNoValue, finite_ = kNoValue;
 };
 
 }  // namespace
@@ -290,6 +376,13 @@ std::string slot_state(const std::string& parameter, const char* slot) { return 
 
 void add_train_step(ir::Model& model, ir::Entry& entry, ValueId loss, const std::vector<ParameterGroup>& groups,
                     const TrainStepOptions& options) {
+  const std::string& name = options.accumulate_entry;
+  if (!name.empty()) {
+    if (model.find(name) != nullptr) throw Exception(Error::InvalidArgument, "the model has an entry '" + name + "' already");
+    ir::Entry& other = *model.entries.emplace_back(ir::copy(entry));
+    other.name = name;
+    TrainStep(model, other, options).run_accumulate(loss, groups);
+  }
   TrainStep(model, entry, options).run(loss, groups);
 }
 

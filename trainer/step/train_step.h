@@ -26,9 +26,17 @@ struct ParameterGroup {
 struct TrainStepOptions {
   double clip_value = 0;       ///< > 0: every element of a gradient is kept within [-clip_value, clip_value] (before the norm)
   double clip_norm = 0;        ///< > 0: gradients are scaled so that their norm over all parameters is at most this
-  /// A NaN or infinite loss or gradient ends the run with Error::NonFinite before any State is replaced; the error names the tensor.
-  /// As clip_norm: costs a pass over the gradients, and every gradient stays alive until the last one is known.
+  /// A NaN or infinite loss or gradient ends the run with Error::NonFinite before any State is replaced; the error names the loss or the
+  /// first such parameter. As clip_norm: costs a pass over the gradients, and every gradient stays alive until the last one is known.
   bool stop_if_not_finite = false;
+  /// Or it leaves every State as it was but the counters of random draws, counts in kSkippedState, and the run ends well. A norm of finite
+  /// gradients that is beyond float32 counts too. Costs the same. Not together with the above.
+  bool skip_if_not_finite = false;
+  /// Not empty: the model gets one more entry of this name, with the inputs and outputs of `entry`, which adds gradients up and replaces no
+  /// parameter; `entry` then takes the mean of those gradients and its own. A batch in k pieces of equal size: k - 1 runs of this
+  /// one, a run of `entry` (PyTorch: backward() of loss / k each, one step()). Without such runs `entry` does what it does without this, bit for
+  /// bit. Costs a State of the size of each parameter. Clipping is of the mean; a stopped or skipped run adds nothing.
+  std::string accumulate_entry;
   bool allow_unused = false;   ///< parameters that the loss does not depend on stay as they are; else they are an error
   /// Keeps an average of every parameter as State `<parameter>.average`, which an evaluation may read in the parameter's place: taken after
   /// the update of steps average_from, average_from + average_every, ... (1 is the first step).
@@ -43,6 +51,8 @@ inline constexpr const char* kGradientNorm = "gradient_norm";
 inline constexpr const char* kStepState = "optimizer.step";                 ///< float64 scalar: steps done
 inline constexpr const char* kAveragedState = "optimizer.averaged";         ///< float64 scalar: moments in the averages
 inline constexpr const char* kAverageSlot = "average";                     ///< as slot_state(): "fc1.weight.average"
+inline constexpr const char* kSkippedState = "optimizer.skipped";           ///< float64 scalar: runs that skip_if_not_finite left out
+inline constexpr const char* kAddedState = "optimizer.added";               ///< float64 scalar: runs of accumulate_entry since the last step
 std::string learning_rate_state(size_t group);                             ///< float64 scalar: "optimizer.lr.0"
 std::string slot_state(const std::string& parameter, const char* slot);    ///< "fc1.weight.exp_avg"
 
@@ -54,10 +64,10 @@ std::vector<std::string> weight_names(const ir::Model& model);
 
 /// Appends gradients of `loss` by the parameters of all groups, and their updates; State that the entry writes already (running statistics
 /// of a traced module) is written behind them. `entry` belongs to `model`; `loss` is a value
-/// of one element in its body (forward form, not yet optimised). With clip_norm or stop_if_not_finite the entry gets one more output,
-/// kGradientNorm (float64 scalar): the norm of all gradients before it is clipped. Throws gf::Exception: NotFound (a name), InvalidArgument (a
-/// parameter twice; a parameter that the loss does not depend on; settings out of range), and what backward() throws. After an
-/// exception the entry is no longer of use.
+/// of one element in its body (forward form, not yet optimised). With clip_norm, stop_if_not_finite or skip_if_not_finite each entry gets one
+/// more output, kGradientNorm (float64 scalar): the norm of all gradients before it is clipped. Throws gf::Exception: NotFound (a name),
+/// InvalidArgument (a parameter twice; a parameter that the loss does not depend on; settings out of range; accumulate_entry is taken), and
+/// what backward() throws. After an exception the model is no longer of use.
 void add_train_step(ir::Model& model, ir::Entry& entry, ir::ValueId loss, const std::vector<ParameterGroup>& groups,
                     const TrainStepOptions& options = {});
 
