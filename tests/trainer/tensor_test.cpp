@@ -367,9 +367,101 @@ TEST(Tensor, Hooks) {
   EXPECT_EQ(x.grad().to_vector<double>(), (std::vector<double>{2, -4}));
   x.remove_hook(look);
   expect_refused(Error::NotFound, "no hook", [&] { x.remove_hook(look); });
-  expect_refused(Error::InvalidArgument, "no leaf", [&] { (void)(x * 2).register_hook([](const Tensor& g) { return g; }); });
+  expect_refused(Error::InvalidArgument, "register_hook: the tensor requires no gradients", [&] { (void)(x.detach() * 2).register_hook([](const Tensor& g) { return g; }); });
+  expect_refused(Error::InvalidArgument, "retain_grad: the tensor requires no gradients", [&] { x.detach().retain_grad(); });
   x.register_hook([](const Tensor& g) { return sum(g); });
   expect_refused(Error::ShapeMismatch, "a gradient's hook gave float64 of shape []", [&] { sum(x * x).backward(); });
+}
+
+// The numbers and the order are PyTorch's (2.13): h = 3 x, y = h h + x at x = (1, -2).
+TEST(Tensor, HooksOfWhatWasComputed) {
+  using V = std::vector<double>;
+  Tensor x = Tensor::from<double>({1, -2});
+  x.set_requires_grad();
+  std::vector<std::pair<std::string, Tensor>> log;
+  const auto seen = [&](const char* name, std::function<Tensor(const Tensor&)> f) {
+    return [&log, name, f](const Tensor& g) {
+      log.emplace_back(name, g);
+      return f(g);
+    };
+  };
+  const auto expect_log = [&](const std::vector<std::pair<std::string, V>>& want) {
+    ASSERT_EQ(log.size(), want.size());
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_EQ(std::pair(log[i].first, log[i].second.to_vector<double>()), want[i]) << i;
+    log.clear();
+  };
+  Tensor h = x * 3;
+  h.register_hook(seen("h1", [](const Tensor& g) { return g * 10; }));
+  h.retain_grad();
+  h.register_hook(seen("h2", [](const Tensor& g) { return g + 1; }));
+  const int on_x = x.register_hook(seen("x1", [](const Tensor& g) { return g * 2; }));
+  sum(h * h + x).backward();
+  EXPECT_EQ(h.grad().to_vector<double>(), (V{61, -119}));
+  EXPECT_EQ(x.grad().to_vector<double>(), (V{368, -712}));
+  expect_log({{"h1", {6, -12}}, {"h2", {60, -120}}, {"x1", {184, -356}}});
+
+  // a hook of the loss; grad() runs them too; hooks live on when the handle is gone
+  Tensor y;
+  {
+    Tensor k = x * 3;
+    k.register_hook(seen("k", [](const Tensor& g) { return g * 10; }));
+    y = sum(k * k + x);
+  }
+  const int on_y = y.register_hook(seen("y", [](const Tensor& g) { return g * 0.5; }));
+  EXPECT_EQ(grad(y, {x})[0].to_vector<double>(), (V{181, -359}));
+  expect_log({{"y", {1}}, {"k", {3, -6}}, {"x1", {90.5, -179.5}}});
+  x.remove_hook(on_x);
+  y.remove_hook(on_y);
+  expect_refused(Error::NotFound, "no hook", [&] { y.remove_hook(on_y); });
+  EXPECT_EQ(grad(y, {x})[0].to_vector<double>(), (V{181, -359}));  // 10 * 2 * 9 x + 1
+  log.clear();
+
+  // by the hooked tensor itself, and a second order through it: g = 10 * 2 h, d sum(g) / dx = 60 each
+  Tensor z = x * 3;
+  z.register_hook([](const Tensor& g) { return g * 10; });
+  const Tensor g = grad(sum(z * z), {z}, true)[0];
+  EXPECT_EQ(g.to_vector<double>(), (V{60, -120}));
+  EXPECT_EQ(grad(sum(g), {x})[0].to_vector<double>(), (V{60, 60}));
+
+  // gradients of a retained tensor add up; a tensor read twice has one gradient, a hooked one in front of it its own
+  x.zero_grad();
+  Tensor a = x * 2, b = a * a, c = a * 5;
+  for (Tensor* t : {&a, &b, &c}) t->retain_grad();
+  const Tensor loss = sum(b * c);  // 20 a a a / 4: d / da = 15 a^2
+  loss.backward();
+  loss.backward();
+  EXPECT_EQ(a.grad().to_vector<double>(), (V{2 * 60, 2 * 240}));
+  EXPECT_EQ(b.grad().to_vector<double>(), (V{2 * 10, 2 * -20}));
+  EXPECT_EQ(c.grad().to_vector<double>(), (V{2 * 4, 2 * 16}));
+  EXPECT_EQ(x.grad().to_vector<double>(), (V{2 * 120, 2 * 480}));
+}
+
+// Steps with hooks on activations: one program, looked at or not, and the values of a step that scales by hand.
+TEST(Tensor, StepsWithHooks) {
+  const auto train = [](bool hook, bool look) {
+    Tensor w = Tensor::from<float>({0.5f, -0.25f}, {2, 1}), v = Tensor::ones({1});
+    w.set_requires_grad();
+    v.set_requires_grad();
+    Trainable optimizer({w, v}, std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.125}));
+    const int64_t before = lazy::compiled_programs();
+    for (int step = 0; step < 20; ++step) {
+      Tensor h = matmul(Tensor::from<float>({0.5f, 0.25f * static_cast<float>(step % 3)}, {1, 2}), w);
+      if (hook) h.register_hook([](const Tensor& g) { return g * 4; });
+      else h = h * 4 - h.detach() * 3;  // the same value, four times the gradient
+      const Tensor e = h * v - 1, loss = sum(e * e);
+      loss.backward();
+      if (look) {
+        EXPECT_GE(loss.item(), 0);
+      }
+      optimizer.step();
+    }
+    EXPECT_EQ(lazy::compiled_programs(), before + 1);
+    return std::pair(w.to_vector<float>(), v.to_vector<float>());
+  };
+  const auto by_hand = train(false, false), hooked = train(true, false);
+  for (size_t i = 0; i < 2; ++i) EXPECT_NEAR(hooked.first[i], by_hand.first[i], 1e-5);
+  EXPECT_NEAR(hooked.second[0], by_hand.second[0], 1e-5);
+  EXPECT_EQ(train(true, true), hooked);
 }
 
 TEST(Tensor, Errors) {

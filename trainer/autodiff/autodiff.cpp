@@ -87,7 +87,9 @@ class GraphDifferentiator final : public ir::GraphFormula<Differentiator> {
 class Backward {
  public:
   /// Appends to `block`, which need not stand in the entry yet.
-  Backward(ir::Entry& entry, ir::Block& block, const AutodiffOptions& options) : entry_(entry), block_(block), options_(options) {}
+  Backward(ir::Entry& entry, ir::Block& block, const AutodiffOptions& options) : entry_(entry), block_(block), options_(options) {
+    for (const ValueId v : options.stops) put(stops_, v);
+  }
 
   /// `must_reach`: that nothing leads from wrt to a result is an error.
   std::vector<ValueId> run(std::span<const ValueId> of, std::span<const ValueId> seeds, std::span<const ValueId> wrt,
@@ -100,6 +102,8 @@ class Backward {
   ValueId gradient(ValueId v) const {
     return static_cast<size_t>(v) < gradients_.size() ? gradients_[static_cast<size_t>(v)] : kNoValue;
   }
+  /// What the node that makes v hears of.
+  ValueId passing(ValueId v) const { return v == kNoValue || at(stops_, v) ? kNoValue : gradient(v); }
   void add(ValueId v, ValueId dx, ir::Builder& builder) {
     if (gradients_.size() <= static_cast<size_t>(v)) gradients_.resize(entry_.value_count(), kNoValue);
     ValueId& sum = gradients_[static_cast<size_t>(v)];
@@ -138,7 +142,7 @@ class Backward {
     for (auto it = block_.nodes.rbegin(); it != block_.nodes.rend(); ++it) {
       const Node& n = **it;
       if (cuts(*n.def)) continue;
-      if (std::any_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) { return at(set, v); }))
+      if (std::any_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) { return at(set, v) && !at(stops_, v); }))
         for (const ValueId v : reads_of(n))
           if (leads(v)) put(set, v);
     }
@@ -157,6 +161,7 @@ class Backward {
   ir::Block& block_;
   const AutodiffOptions& options_;
   std::vector<bool> leads_;           // values that depend on wrt through ops with gradients
+  std::vector<bool> stops_;
   std::vector<ValueId> gradients_;    // by value; kNoValue: zero so far
 };
 
@@ -166,7 +171,7 @@ GraphDifferentiator::GraphDifferentiator(Backward& owner, Node& node)
 
 Var GraphDifferentiator::output_gradient(int i) {
   const ValueId v = node_.output(static_cast<size_t>(i));
-  return var(v == kNoValue ? kNoValue : owner_.gradient(v));
+  return var(owner_.passing(v));
 }
 bool GraphDifferentiator::wants(int i) const { return owner_.leads(node_.input(static_cast<size_t>(i))); }
 void GraphDifferentiator::take(int i, Var dx) { owner_.add(node_.input(static_cast<size_t>(i)), dx.id, builder()); }
@@ -241,7 +246,7 @@ ir::Block Backward::branch_gradient(const Node& n, size_t branch, std::span<cons
   ir::Builder b(entry_, block);
   b.set_origin(n.name, "gradient of " + n.origin);
   for (size_t k = 0; k < n.outputs.size(); ++k) {
-    const ValueId seed = n.outputs[k] == kNoValue ? kNoValue : gradient(n.outputs[k]);
+    const ValueId seed = passing(n.outputs[k]);
     if (seed == kNoValue) continue;
     of.push_back(block.outputs[k]);
     const DimShape& shape = b.shape(of.back());
@@ -313,7 +318,7 @@ std::vector<ValueId> Backward::run(std::span<const ValueId> of, std::span<const 
     rest.pop_back();
     if (cuts(*n.def) || !is_led_to(n)) continue;
     const bool given = std::any_of(n.outputs.begin(), n.outputs.end(),
-                                   [&](ValueId v) { return v != kNoValue && gradient(v) != kNoValue; });
+                                   [&](ValueId v) { return passing(v) != kNoValue; });
     if (given) differentiate(n, rest);
   }
   std::vector<ValueId> results;

@@ -17,6 +17,8 @@ struct AutodiffOptions {
   std::span<const OpGradient* const> gradients = GradientsOf<AllOps>::kRows;
   std::span<const OpRules* const> rules = RulesOf<AllOps>::kRows;  ///< expansions of fused forms
   OpTable ops = AllOps::table();                                   ///< what rules may name by id
+  /// Values that gradients reach and do not pass: what they were computed from gets nothing by way of them.
+  std::span<const ir::ValueId> stops = {};
 };
 
 /// Reverse mode (vector-Jacobian product): the gradients of sum(seed_k * of_k) with respect to each of `wrt`, shaped like it.

@@ -20,6 +20,7 @@
 #include "schema/ops/mul.h"
 #include "schema/ops/sqrt.h"
 #include "schema/ops/where.h"
+#include "trainer/autodiff/detach.h"
 #include "trainer/optim/graph_update.h"
 
 namespace gf {
@@ -102,10 +103,8 @@ class TrainStep {
     mark_train_step(model_, entry_.name);
     collect(groups);
     own_writes_ = take_writes();
-    std::vector<ValueId> wrt;
-    for (const Parameter& p : parameters_) wrt.push_back(p.value);
-    const std::vector<ValueId> gradients = backward(entry_, loss, wrt, options_.autodiff);
-    for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].gradient = gradients[i];
+    if (!take_gradients()) derive(loss);
+    attach_detached(entry_);
     drop_unused();
   }
 
@@ -154,6 +153,24 @@ class TrainStep {
       if (n->writes_state >= 0) writes.push_back(std::move(n));
     std::erase(entry_.body.nodes, nullptr);
     return writes;
+  }
+
+  // Gradients that the entry computes already.
+  bool take_gradients() {
+    auto& outputs = entry_.body.outputs;
+    for (Parameter& p : parameters_) {
+      const auto at = std::find_if(outputs.begin(), outputs.end(), [&](ValueId v) { return entry_.value(v).name == gradient_output(p.name); });
+      if (at == outputs.end()) continue;
+      p.gradient = *at;
+      outputs.erase(at);
+    }
+    return std::any_of(parameters_.begin(), parameters_.end(), [](const Parameter& p) { return p.gradient != kNoValue; });
+  }
+  void derive(ValueId loss) {
+    std::vector<ValueId> wrt;
+    for (const Parameter& p : parameters_) wrt.push_back(p.value);
+    const std::vector<ValueId> gradients = backward(entry_, loss, wrt, options_.autodiff);
+    for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].gradient = gradients[i];
   }
 
   void drop_unused() {
@@ -372,6 +389,7 @@ void make_parameters(ir::Model& model, const std::vector<std::string>& names) {
 }
 
 std::string learning_rate_state(size_t group) { return "optimizer.lr." + std::to_string(group); }
+std::string gradient_output(const std::string& parameter) { return parameter + ".gradient"; }
 std::string slot_state(const std::string& parameter, const char* slot) { return parameter + "." + slot; }
 
 void add_train_step(ir::Model& model, ir::Entry& entry, ValueId loss, const std::vector<ParameterGroup>& groups,

@@ -54,6 +54,8 @@ inline constexpr const char* kAverageSlot = "average";                     ///< 
 inline constexpr const char* kSkippedState = "optimizer.skipped";           ///< float64 scalar: runs that skip_if_not_finite left out
 inline constexpr const char* kAddedState = "optimizer.added";               ///< float64 scalar: runs of accumulate_entry since the last step
 std::string learning_rate_state(size_t group);                             ///< float64 scalar: "optimizer.lr.0"
+/// Output of an entry that is the gradient of a parameter already (tensor/trace.h): a step takes it instead of deriving one.
+std::string gradient_output(const std::string& parameter);                ///< "fc1.weight.gradient"
 std::string slot_state(const std::string& parameter, const char* slot);    ///< "fc1.weight.exp_avg"
 
 /// Makes named constants of all entries State, with their contents as the initial value: what an imported model needs before it
@@ -63,8 +65,8 @@ void make_parameters(ir::Model& model, const std::vector<std::string>& names);
 std::vector<std::string> weight_names(const ir::Model& model);
 
 /// Appends gradients of `loss` by the parameters of all groups, and their updates; State that the entry writes already (running statistics
-/// of a traced module) is written behind them. `entry` belongs to `model`; `loss` is a value
-/// of one element in its body (forward form, not yet optimised). With clip_norm, stop_if_not_finite or skip_if_not_finite each entry gets one
+/// of a traced module) is written behind them. Where the entry has outputs named by gradient_output(), those are the gradients; they are
+/// outputs no more. `entry` belongs to `model`; `loss` is a value of one element in its body (forward form, not yet optimised). With clip_norm, stop_if_not_finite or skip_if_not_finite each entry gets one
 /// more output, kGradientNorm (float64 scalar): the norm of all gradients before it is clipped. Throws gf::Exception: NotFound (a name),
 /// InvalidArgument (a parameter twice; a parameter that the loss does not depend on; settings out of range; accumulate_entry is taken), and
 /// what backward() throws. After an exception the model is no longer of use.

@@ -5,20 +5,15 @@
 #include "graph/ir/builder.h"
 #include "graph/passes/pipeline.h"
 #include "schema/ops/identity.h"
-#include "trainer/autodiff/autodiff.h"
+#include "trainer/autodiff/detach.h"
 #include "trainer/optim/graph_update.h"
+#include "trainer/tensor/append.h"
 #include "trainer/tensor/compiled.h"
+#include "trainer/tensor/custom.h"
 #include "trainer/tensor/structure.h"
 
 namespace gf::lazy {
 namespace {
-
-// A copy that gradients do not pass; an identity once they have been derived.
-const OpDef kDetach = [] {
-  OpDef d = op_def<op::Identity>;
-  d.gradient = "it was recorded under no_grad";
-  return d;
-}();
 
 int64_t compiled_count = 0;
 
@@ -39,14 +34,14 @@ class Part {
       switch (n.kind) {
         case Node::Kind::Op: add_op(n); break;
         case Node::Kind::Gradient: add_gradient(n); break;
+        case Node::Kind::Function: add_function(n); break;
         case Node::Kind::Update: add_update(n); break;
       }
     }
     if (part_ == 0) add_results();
     ir::Builder b(entry_, entry_.body);
     for (const auto& [state, value] : writes_) b.node<op::Identity>({value}).writes_state = state;
-    for (const auto& n : entry_.body.nodes)
-      if (n->def == &kDetach) n->def = &op_def<op::Identity>;
+    attach_detached(entry_);
   }
 
  private:
@@ -101,32 +96,22 @@ class Part {
   }
 
   void add_op(const Node& n) {
-    auto node = std::make_unique<ir::Node>();
-    node->def = n.def;
-    node->attrs = n.attrs;
-    node->inputs = values_of(n.inputs);
-    node->origin = node->name = n.def->info.name;
-    for (size_t k = 0; k < n.outputs.size(); ++k) node->outputs.push_back(entry_.add_value({}));
-    ir::infer_node(entry_, *node);
-    std::vector<ir::ValueId> out = node->outputs;
-    entry_.body.nodes.push_back(std::move(node));
-    const int none = 0;
+    std::vector<ir::ValueId> out = append_op(entry_, n, values_of(n.inputs));
     if (n.cut)
-      for (ir::ValueId& v : out) v = ir::Builder(entry_, entry_.body).add_node(kDetach, {v}, &none).outputs[0];
+      for (ir::ValueId& v : out) v = append_detached(entry_, v);
     set_results(n, out);
   }
-
-  void add_gradient(const Node& n) {
-    const std::vector<ir::ValueId> ids = values_of(n.inputs), out = gradients(entry_, {{ids[0]}}, {}, std::span(ids).subspan(1));
-    for (const ir::ValueId g : out)
-      if (g == ir::kNoValue) throw Exception(Error::Internal, "a recorded gradient does not exist");
+  void add_gradient(const Node& n) { set_results(n, append_gradients(entry_, n, values_of(n.inputs))); }
+  void add_function(const Node& n) {
+    std::vector<ir::ValueId> out;
+    for (size_t k = 0; k < n.call->outputs; ++k) out.push_back(ir::Builder(entry_, entry_.body).add<op::Identity>({value_of(n.inputs[k])}));
     set_results(n, out);
   }
 
   void add_update(const Node& n) {
     const std::vector<ir::ValueId> ids = values_of(n.inputs);
     optim::UpdateValues values{ids[0], ids[1], {ids.begin() + kFirstSlot, ids.end()}, ids[2], ids[3]};
-    optim::GraphUpdate u(entry_, entry_.body, AutodiffOptions().ops, entry_.value(ids[0]).name, values);
+    optim::GraphUpdate u(entry_, entry_.body, custom_autodiff().ops, entry_.value(ids[0]).name, values);
     u.apply(*n.rule);
     std::vector<ir::ValueId> out = {u.new_parameter()};
     for (size_t k = kFirstSlot; k < ids.size(); ++k) out.push_back(u.new_slot(k - kFirstSlot));
@@ -191,6 +176,8 @@ std::shared_ptr<Compiled> compile(const Plan& plan, const Structure& structure) 
   run_passes(model, options);
   ModelOptions how;
   how.xnnpack = false;  // it hides NaN and denormals
+  how.custom_ops = custom_ops().ops;
+  how.custom_kernels = custom_ops().kernels;
   std::vector<std::shared_ptr<const optim::Optimizer>> rules;
   for (const auto& n : plan.nodes)
     if (n->rule != nullptr) rules.push_back(n->rule);

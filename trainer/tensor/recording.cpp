@@ -33,6 +33,24 @@ std::vector<std::weak_ptr<Stepper>>& steppers() {
   return all;
 }
 
+}  // namespace
+
+Node::Node() { ++live; }
+Node::~Node() { --live; }
+int64_t live_nodes() { return live; }
+
+void foresee(const std::shared_ptr<Stepper>& stepper) { steppers().push_back(stepper); }
+
+Call::Call(const char* name) : before_(current_call) {
+  if (current_call == nullptr) current_call = name;
+}
+Call::~Call() { current_call = before_; }
+const char* Call::keep(const std::string& name) {
+  static std::set<std::string> names;
+  return names.insert(name).first->c_str();
+}
+const char* Call::name_or(const char* op) { return current_call != nullptr ? current_call : op; }
+
 std::shared_ptr<Node> new_node(Node::Kind kind, std::vector<ContentPtr> inputs) {
   auto n = std::make_shared<Node>();
   n->kind = kind;
@@ -51,25 +69,25 @@ ContentPtr result_of(const std::shared_ptr<Node>& n, DType dtype, std::vector<in
   return c;
 }
 
-bool leads_to_leaf(const ContentPtr& c) {
+Tensor tensor_of(ContentPtr content) {
+  auto v = std::make_shared<Variable>();
+  v->content = std::move(content);
+  return Tensor(std::move(v));
+}
+
+void wait_for_engine(const std::shared_ptr<Node>& n) { waiting().push_back(n); }
+bool gradients_are_off() { return no_grad_depth > 0; }
+
+bool differentiable(const OpDef& def) {
+  const std::string_view gradient = def.gradient;
+  return gradient == "rule" || gradient == "pending";
+}
+
+bool leads_back(const ContentPtr& c) {
   if (c == nullptr) return false;
   const VariablePtr v = c->leaf.lock();
   return c->history || (v != nullptr && v->requires_grad);
 }
-
-}  // namespace
-
-Node::Node() { ++live; }
-Node::~Node() { --live; }
-int64_t live_nodes() { return live; }
-
-void foresee(const std::shared_ptr<Stepper>& stepper) { steppers().push_back(stepper); }
-
-Call::Call(const char* name) : before_(current_call) {
-  if (current_call == nullptr) current_call = name;
-}
-Call::~Call() { current_call = before_; }
-const char* Call::name_or(const char* op) { return current_call != nullptr ? current_call : op; }
 
 NoGrad::NoGrad() { ++no_grad_depth; }
 NoGrad::~NoGrad() { --no_grad_depth; }
@@ -96,8 +114,9 @@ std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::v
   const ir::Node& inferred = b.add_node(def, std::move(ids), attrs, outputs);
   const auto n = new_node(Node::Kind::Op, inputs);
   n->def = &def;
+  n->place = Call::name_or(def.info.name);
   n->attrs = inferred.attrs;
-  const bool leads = std::any_of(inputs.begin(), inputs.end(), leads_to_leaf), history = leads && no_grad_depth == 0;
+  const bool leads = std::any_of(inputs.begin(), inputs.end(), leads_back), history = leads && no_grad_depth == 0;
   n->cut = leads && !history;
   std::vector<ContentPtr> results;
   for (const ir::ValueId v : inferred.outputs) {
@@ -107,96 +126,9 @@ std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::v
     if (!value.shape_known || !value.shape.is_const())
       throw Exception(Error::Unsupported, std::string(Call::name_or(def.info.name)) + ": only running it tells the shape of its result");
     results.push_back(result_of(n, value.dtype, std::move(shape)));
-    results.back()->history = history && dtype_is_float(value.dtype);
+    results.back()->history = history && dtype_is_float(value.dtype) && differentiable(def);
   }
   return results;
-}
-
-namespace {
-
-void check_loss(const ContentPtr& loss, const char* function) {
-  if (!dtype_is_float(loss->dtype))
-    throw Exception(Error::TypeMismatch, std::string(function) + ": the loss is " + dtype_name(loss->dtype) + "; only floats have gradients");
-  if (io::element_count(loss->shape, function) != 1)
-    throw Exception(Error::ShapeMismatch, std::string(function) + ": the loss has more than one element; sum it or take its mean");
-}
-
-/// What gradients reach from the loss, as walked.
-std::vector<ContentPtr> reached_from(const ContentPtr& loss) {
-  std::vector<ContentPtr> reached, rest = {loss};
-  std::set<const Content*> seen;
-  while (!rest.empty()) {
-    const ContentPtr c = rest.back();
-    rest.pop_back();
-    if (c == nullptr || !seen.insert(c.get()).second) continue;
-    reached.push_back(c);
-    if (c->history && c->node != nullptr)
-      for (const ContentPtr& in : c->node->inputs) rest.push_back(in);
-  }
-  return reached;
-}
-
-bool is_leaf(const ContentPtr& c) {
-  const VariablePtr v = c->leaf.lock();
-  return v != nullptr && v->requires_grad;
-}
-
-std::vector<ContentPtr> gradient_node(const ContentPtr& loss, const std::vector<ContentPtr>& wrt) {
-  std::vector<ContentPtr> inputs = {loss};
-  inputs.insert(inputs.end(), wrt.begin(), wrt.end());
-  const auto n = new_node(Node::Kind::Gradient, std::move(inputs));
-  std::vector<ContentPtr> gradients;
-  for (const ContentPtr& c : wrt) gradients.push_back(result_of(n, c->dtype, c->shape));
-  waiting().push_back(n);
-  return gradients;
-}
-
-ContentPtr through_hooks(const Variable& leaf, ContentPtr gradient) {
-  for (const auto& [id, hook] : leaf.hooks) {
-    const auto v = std::make_shared<Variable>();
-    v->content = gradient;
-    const Tensor next = hook(Tensor(v));
-    if (!next) continue;  // it only looked
-    if (next.shape() != gradient->shape || next.dtype() != gradient->dtype)
-      throw Exception(Error::ShapeMismatch, "a gradient's hook gave " + std::string(dtype_name(next.dtype())) + " of shape " + io::shape_text(next.shape()) +
-                                                " for " + dtype_name(gradient->dtype) + " of shape " + io::shape_text(gradient->shape));
-    gradient = next.variable().content;
-  }
-  return gradient;
-}
-
-}  // namespace
-
-void record_backward(const ContentPtr& loss) {
-  check_loss(loss, "backward()");
-  std::vector<ContentPtr> leaves = reached_from(loss);
-  std::erase_if(leaves, [](const ContentPtr& c) { return !is_leaf(c); });
-  if (leaves.empty()) throw Exception(Error::InvalidArgument, "backward(): nothing that requires gradients leads to the loss");
-  std::reverse(leaves.begin(), leaves.end());
-  const NoGrad off;
-  std::vector<ContentPtr> gradients = gradient_node(loss, leaves);
-  for (size_t k = 0; k < leaves.size(); ++k) gradients[k] = through_hooks(*leaves[k]->leaf.lock(), std::move(gradients[k]));
-  for (size_t k = 0; k < leaves.size(); ++k) {
-    const VariablePtr v = leaves[k]->leaf.lock();
-    if (v->grad == nullptr) v->grad = std::make_shared<Variable>();
-    const bool afresh = v->grad->content == nullptr || v->grad_is_used;
-    v->grad_is_used = false;
-    v->grad->content = afresh ? gradients[k] : record(op_def<op::Add>, nullptr, {v->grad->content, gradients[k]})[0];
-  }
-}
-
-std::vector<ContentPtr> record_gradients(const ContentPtr& loss, const std::vector<ContentPtr>& wrt, bool create_graph) {
-  check_loss(loss, "grad()");
-  const std::vector<ContentPtr> reached = reached_from(loss);
-  for (size_t k = 0; k < wrt.size(); ++k) {
-    if (!is_leaf(wrt[k]) && !wrt[k]->history)
-      throw Exception(Error::InvalidArgument, "grad(): tensor " + std::to_string(k) + " requires no gradients");
-    if (std::find(reached.begin(), reached.end(), wrt[k]) == reached.end())
-      throw Exception(Error::InvalidArgument, "grad(): the loss does not depend on tensor " + std::to_string(k));
-  }
-  std::vector<ContentPtr> gradients = gradient_node(loss, wrt);
-  for (const ContentPtr& g : gradients) g->history = create_graph && no_grad_depth == 0;
-  return gradients;
 }
 
 std::shared_ptr<Node> record_update(const UpdateOf& update, ContentPtr learning_rate, ContentPtr step) {
@@ -310,6 +242,11 @@ class Gathering {
     notes.history = notes.history || as_history;
     if (n->kind == Node::Kind::Gradient) {
       need(n->inputs[0], true);  // the forward part must be there to be differentiated
+      need(n->inputs[1], false);
+      return;
+    }
+    if (n->kind == Node::Kind::Function) {  // its gradient is recorded, not derived
+      for (size_t k = 0; k < n->call->outputs; ++k) need(n->inputs[k], false);
       return;
     }
     for (const ContentPtr& in : n->inputs) need(in, as_history && in != nullptr && in->history);

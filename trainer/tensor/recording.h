@@ -35,6 +35,13 @@ struct NodeNotes {
   size_t place = 0;                           ///< in the plan
 };
 
+using Hooks = std::vector<std::pair<int, std::function<Tensor(const Tensor&)>>>;
+/// Who wants to see the gradient of a computed content.
+struct Watch {
+  Hooks hooks;
+  std::weak_ptr<Variable> retained;           ///< keeps the gradient, as a leaf does
+};
+
 struct Content {
   DType dtype = DType::Invalid;
   std::vector<int64_t> shape;
@@ -46,6 +53,7 @@ struct Content {
   std::weak_ptr<Variable> leaf;               ///< the variable to which gradients go
   bool fixed = false;                         ///< part of the structure: a small constant (axes, shapes, numbers of a formula)
   bool history = false;                       ///< leads back to a leaf that requires gradients
+  std::shared_ptr<Watch> watch;
   ContentNotes notes;
 
   bool known() const { return data != nullptr || home != nullptr; }
@@ -57,22 +65,35 @@ struct Variable {
   bool requires_grad = false;
   std::shared_ptr<Variable> grad;
   bool grad_is_used = false;                  ///< a step() has consumed it: the next backward() starts afresh
-  std::vector<std::pair<int, std::function<Tensor(const Tensor&)>>> hooks;  ///< what backward() puts each gradient through
+  Hooks hooks;                                ///< what backward() puts each gradient through
 };
 using VariablePtr = std::shared_ptr<Variable>;
 
+/// A call of the user's function with a backward of his own.
+struct FunctionCall {
+  std::string name;
+  size_t outputs = 0, inputs = 0;
+  std::vector<int> saved_outputs;             ///< of what was saved: the number of the output that it is, or -1: the next saved content
+  std::function<std::vector<Tensor>(const FunctionCall&, std::vector<Tensor> saved, const std::vector<Tensor>& gradients)> backward;
+  std::vector<bool> needs;                    ///< by input: whether gradients lead there
+};
+
 struct Node {
-  enum class Kind : uint8_t { Op, Gradient, Update };
+  enum class Kind : uint8_t { Op, Gradient, Update, Function };
   Kind kind = Kind::Op;
   uint64_t number = 0;                        ///< order of recording
   const OpDef* def = nullptr;                 ///< Op
   std::vector<ir::Attr> attrs;                ///< Op
+  const char* place = "";                     ///< Op: the user's function that recorded it
   bool cut = false;                           ///< Op: recorded under NoGrad: gradients do not pass
   std::shared_ptr<const optim::Optimizer> rule;  ///< Update
-  /// Op: its inputs, null where left out. Gradient: the loss, then the leaves. Update: parameter, gradient, learning rate, step,
-  /// slots.
+  bool segment = false;                       ///< Gradient: does not pass the values by which it is taken
+  std::shared_ptr<const FunctionCall> call;   ///< Function
+  /// Op: its inputs, null where left out. Gradient: what is differentiated, its own gradient (null: one), then by what. Update: parameter,
+  /// gradient, learning rate, step, slots. Function: what its forward gave, its inputs, what it saved.
   std::vector<ContentPtr> inputs;
-  /// Op: its outputs. Gradient: one per leaf. Update: the parameter, then the slots. Whoever is gone is not computed for himself.
+  /// Op: its outputs. Gradient: one per value it is taken by. Update: the parameter, then the slots. Function: as its forward gave, with
+  /// gradients. Whoever is gone is not computed for himself.
   std::vector<std::weak_ptr<Content>> outputs;
   NodeNotes notes;
 
@@ -108,6 +129,8 @@ class Call {
   ~Call();
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
+  /// The same text, for good: recordings outlive calls.
+  static const char* keep(const std::string& name);
   /// The name to begin an error with: the call's, or `op` when there is none.
   static const char* name_or(const char* op);
 
@@ -117,13 +140,24 @@ class Call {
 
 /// Records one op; infers shapes at once. Throws what inference throws; Unsupported where only running tells a shape.
 std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::vector<ContentPtr>& inputs, size_t outputs = 1);
-/// Gradients of `loss` by every leaf that it leads back to, through their hooks, added to their variables.
+/// The results of a user's forward, with his backward: null where no input leads gradients back. `inputs` and `saved` go with the call.
+std::vector<ContentPtr> record_function(std::shared_ptr<FunctionCall> call, const std::vector<ContentPtr>& results,
+                                        const std::vector<ContentPtr>& inputs, const std::vector<ContentPtr>& saved);
+/// Whether an op has a gradient; else OpDef::gradient says why not.
+bool differentiable(const OpDef& def);
+/// Whether gradients lead through c.
+bool leads_back(const ContentPtr& c);
+/// Gradients of `loss` by every leaf that it leads back to, through their hooks. Throws InvalidArgument: none.
+std::vector<std::pair<ContentPtr, ContentPtr>> record_leaf_gradients(const ContentPtr& loss);
+/// The same, added to the leaves' variables.
 void record_backward(const ContentPtr& loss);
-/// Gradients of `loss` by these contents. `create_graph`: gradients lead back through the results. Throws InvalidArgument: the loss does not
+/// Gradients of `loss` by these contents, through the hooks on the way. `create_graph`: gradients lead back through the results. Throws InvalidArgument: the loss does not
 /// depend on one of them, or only through what leads no gradients back.
 std::vector<ContentPtr> record_gradients(const ContentPtr& loss, const std::vector<ContentPtr>& wrt, bool create_graph);
 /// One update of a parameter by its gradient; slots and the variable get their new contents. The node's inputs are the old ones.
 std::shared_ptr<Node> record_update(const UpdateOf& update, ContentPtr learning_rate, ContentPtr step);
+/// Inputs of a gradient node in front of the values by which it is taken.
+inline constexpr size_t kFirstBy = 2;
 /// Inputs of an update node in front of the slots: parameter, gradient, learning rate, step.
 inline constexpr size_t kFirstSlot = 4;
 
@@ -132,6 +166,14 @@ inline constexpr size_t kFirstSlot = 4;
 void note_following(const ContentPtr& content);
 
 ContentPtr known_content(io::Array array, bool fixed = false);
+/// A handle of its own for a content.
+Tensor tensor_of(ContentPtr content);
+/// A node with these inputs, and a result of it.
+std::shared_ptr<Node> new_node(Node::Kind kind, std::vector<ContentPtr> inputs);
+ContentPtr result_of(const std::shared_ptr<Node>& n, DType dtype, std::vector<int64_t> shape);
+/// The engine runs it as soon as what it hangs on is computed.
+void wait_for_engine(const std::shared_ptr<Node>& n);
+bool gradients_are_off();
 
 /// Computes what is needed for the given contents, and every gradient and update that hangs on the same values. Throws what
 /// compiling and running throw; nothing changes then.

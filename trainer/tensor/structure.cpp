@@ -90,6 +90,7 @@ void Structure::add(const Node& n, size_t part) {
   put(n.kind);
   put(n.def);
   put(n.cut);
+  put(n.segment);
   put(n.rule.get());
   put(n.outputs.size());
   put(n.attrs.size());
@@ -104,8 +105,12 @@ void Structure::add(const Node& n, size_t part) {
     put(a.floats.size());
     for (const float v : a.floats) put(v);
   }
-  put(n.inputs.size());
-  for (const ContentPtr& c : n.inputs) refer(c, part);
+  // what a function has for its backward alone is held by it, but not read here
+  const size_t read = n.kind == Node::Kind::Function ? n.call->outputs : n.inputs.size();
+  put(read);
+  for (size_t k = 0; k < read; ++k) refer(n.inputs[k], part);
+  for (size_t k = read; k < n.inputs.size(); ++k)
+    if (n.inputs[k] != nullptr) ++notes_of(*n.inputs[k]).uses;
 }
 
 // Gradients of foreseen steps; contents that somebody outside the plan holds, or that are asked for.

@@ -9,19 +9,9 @@
 #include "trainer/tensor/recording.h"
 
 namespace gf {
-namespace {
-
-using lazy::Content;
 using lazy::ContentPtr;
+using lazy::tensor_of;
 using lazy::Variable;
-
-Tensor tensor_of(ContentPtr content) {
-  auto v = std::make_shared<Variable>();
-  v->content = std::move(content);
-  return Tensor(std::move(v));
-}
-
-}  // namespace
 
 lazy::Variable& Tensor::variable() const {
   if (variable_ == nullptr) throw Exception(Error::InvalidArgument, "an empty Tensor is used");
@@ -113,17 +103,37 @@ Tensor Tensor::detach() const {
   return tensor_of(lazy::record(op_def<op::Identity>, nullptr, {variable().content})[0]);
 }
 
+namespace {
+
+// Where the hooks of a tensor are: a leaf has them, and whatever value it gets; of a computed one the value has them.
+lazy::Hooks& hooks_of(Variable& v, const char* function) {
+  if (v.requires_grad) return v.hooks;
+  if (!v.content->history)
+    throw Exception(Error::InvalidArgument, std::string(function) + ": the tensor requires no gradients and was not computed from one that does");
+  if (v.content->watch == nullptr) v.content->watch = std::make_shared<lazy::Watch>();
+  return v.content->watch->hooks;
+}
+
+}  // namespace
+
 int Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) {
-  Variable& v = variable();
-  if (!v.requires_grad)
-    throw Exception(Error::InvalidArgument, "register_hook: the tensor is no leaf that requires gradients; only those have hooks");
-  const int number = v.hooks.empty() ? 0 : v.hooks.back().first + 1;
-  v.hooks.emplace_back(number, std::move(hook));
+  if (hook == nullptr) throw Exception(Error::InvalidArgument, "register_hook: the hook is empty");
+  lazy::Hooks& hooks = hooks_of(variable(), "register_hook");
+  const int number = hooks.empty() ? 0 : hooks.back().first + 1;
+  hooks.emplace_back(number, std::move(hook));
   return number;
 }
 void Tensor::remove_hook(int number) {
-  if (std::erase_if(variable().hooks, [&](const auto& h) { return h.first == number; }) == 0)
+  Variable& v = variable();
+  lazy::Hooks* hooks = v.requires_grad ? &v.hooks : v.content->watch != nullptr ? &v.content->watch->hooks : nullptr;
+  if (hooks == nullptr || std::erase_if(*hooks, [&](const auto& h) { return h.first == number; }) == 0)
     throw Exception(Error::NotFound, "remove_hook: there is no hook " + std::to_string(number));
+}
+void Tensor::retain_grad() {
+  Variable& v = variable();
+  if (v.requires_grad) return;  // a leaf does anyway
+  (void)hooks_of(v, "retain_grad");
+  v.content->watch->retained = variable_;
 }
 
 std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& by, bool create_graph) {

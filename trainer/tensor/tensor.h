@@ -77,10 +77,13 @@ class Tensor {
   /// Sum of the gradients since the last step() or zero_grad(); empty when there was none.
   Tensor grad() const;
   void zero_grad();
-  /// `hook` is called with this tensor's gradient in each backward(), when it is recorded: what it returns takes its place (an empty Tensor:
-  /// nothing does). Leaves that require gradients only. Returns a number for remove_hook().
+  /// `hook` is called with this tensor's gradient in each backward() and grad(), when it is recorded: what it returns takes its place there and
+  /// in everything behind it (an empty Tensor: nothing does). Hooks run in the order of their registration, when all of the tensor's
+  /// gradient is there. Leaves that require gradients and what was computed from them. Returns a number for remove_hook().
   int register_hook(std::function<Tensor(const Tensor&)> hook);
   void remove_hook(int number);
+  /// backward() adds to the grad() of this computed tensor too, behind its hooks.
+  void retain_grad();
   /// Gradients of this one-element tensor by every leaf that requires them and leads to it are added to their grad().
   void backward() const;
   /// The same value, cut off from what it was computed from.
@@ -97,7 +100,7 @@ class Tensor {
 using no_grad = lazy::NoGrad;
 
 /// Gradients of a one-element loss by these tensors (leaves that require gradients, or what was computed from such): the tensors' grad() stays
-/// as it is. `create_graph`: the results may be differentiated again. Throws InvalidArgument: the loss does not depend on one of them.
+/// as it is; hooks run, those of `by` too. `create_graph`: the results may be differentiated again. Throws InvalidArgument: the loss does not depend on one of them.
 std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& by, bool create_graph = false);
 
 /// Records one op of the op set on tensors; empty handles are inputs left out. Shapes are checked at once: throws gf::Exception with

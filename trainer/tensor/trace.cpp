@@ -6,6 +6,9 @@
 
 #include "graph/ir/builder.h"
 #include "schema/ops/identity.h"
+#include "trainer/autodiff/detach.h"
+#include "trainer/step/train_step.h"
+#include "trainer/tensor/append.h"
 #include "trainer/tensor/recording.h"
 
 namespace gf {
@@ -14,6 +17,13 @@ namespace {
 using lazy::Content;
 using lazy::ContentPtr;
 using lazy::Node;
+
+// A Function whose gradient was not traced: an identity to everybody but autodiff, which says what is missing.
+const OpDef kUntraced = [] {
+  OpDef d = op_def<op::Identity>;
+  d.gradient = "rule";
+  return d;
+}();
 
 class Tracer {
  public:
@@ -56,8 +66,10 @@ class Tracer {
   /// Nodes in the order in which they were recorded.
   void add_nodes(const std::vector<ContentPtr>& results) {
     for (const ContentPtr& c : results) gather(c);
+    trains_ = std::any_of(results.begin(), results.end(), [](const ContentPtr& c) { return c->history; });
     std::sort(nodes_.begin(), nodes_.end(), [](const Node* a, const Node* b) { return a->number < b->number; });
     for (const Node* n : nodes_) add(*n);
+    if (has_gradients_) attach_detached(entry_);
   }
 
  private:
@@ -72,9 +84,12 @@ class Tracer {
   }
   void gather(const ContentPtr& c) {
     if (c == nullptr || values_.contains(c.get()) || c->node == nullptr || !seen_.insert(c->node.get()).second) return;
-    if (c->node->kind != Node::Kind::Op) throw Exception(Error::InvalidArgument, "trace: an output depends on gradients that have not been computed; look at them first");
-    nodes_.push_back(c->node.get());
-    for (const ContentPtr& in : c->node->inputs) gather(in);
+    const Node& n = *c->node;
+    if (n.kind == Node::Kind::Update) throw Exception(Error::InvalidArgument, "trace: an output depends on a step that has not been computed; look at it first");
+    has_gradients_ = has_gradients_ || n.kind == Node::Kind::Gradient;
+    nodes_.push_back(&n);
+    const size_t read = n.kind == Node::Kind::Function ? n.call->outputs : n.inputs.size();
+    for (size_t k = 0; k < read; ++k) gather(n.inputs[k]);
   }
   ir::ValueId value_of(const ContentPtr& c) {
     if (c == nullptr) return ir::kNoValue;
@@ -84,15 +99,28 @@ class Tracer {
     const io::Array& now = lazy::host(c);
     return values_[c.get()] = entry_.add_constant(ir::make_constant(c->dtype, c->shape, now.data));
   }
+  // Where a recording without gradients is read by one with them.
+  ir::ValueId input_of(const Node& n, const ContentPtr& c) {
+    const ir::ValueId v = value_of(c);
+    const bool computed = c != nullptr && c->node != nullptr && !values_.contains(c.get());
+    return computed && c->node->cut && !n.cut && trains_ ? lazy::append_detached(entry_, v) : v;
+  }
   void add(const Node& n) {
-    auto node = std::make_unique<ir::Node>();
-    node->def = n.def;
-    node->attrs = n.attrs;
-    for (const ContentPtr& c : n.inputs) node->inputs.push_back(value_of(c));
-    node->origin = node->name = n.def->info.name;
-    for (size_t k = 0; k < n.outputs.size(); ++k) results_[{&n, k}] = node->outputs.emplace_back(entry_.add_value({}));
-    ir::infer_node(entry_, *node);
-    entry_.body.nodes.push_back(std::move(node));
+    std::vector<ir::ValueId> out;
+    if (n.kind == Node::Kind::Function) {
+      for (size_t k = 0; k < n.call->outputs; ++k) out.push_back(function_result(n, value_of(n.inputs[k])));
+    } else {
+      std::vector<ir::ValueId> inputs;
+      for (const ContentPtr& c : n.inputs) inputs.push_back(input_of(n, c));
+      out = n.kind == Node::Kind::Gradient ? lazy::append_gradients(entry_, n, inputs) : lazy::append_op(entry_, n, std::move(inputs));
+    }
+    for (size_t k = 0; k < out.size(); ++k) results_[{&n, k}] = out[k];
+  }
+  ir::ValueId function_result(const Node& n, ir::ValueId v) {
+    ir::Builder b(entry_, entry_.body);
+    b.set_origin("", "Function '" + n.call->name + "', whose gradient was not traced (TraceOptions::gradients)");
+    const int none = 0;
+    return b.add_node(has_gradients_ || !trains_ ? op_def<op::Identity> : kUntraced, {v}, &none).outputs[0];
   }
 
   ir::Model& model_;
@@ -102,6 +130,7 @@ class Tracer {
   std::map<std::pair<const Node*, size_t>, ir::ValueId> results_;
   std::set<const Node*> seen_;
   std::vector<const Node*> nodes_;
+  bool trains_ = false, has_gradients_ = false;
 };
 
 std::vector<ContentPtr> contents_of(const NamedTensors& tensors) {
@@ -151,7 +180,13 @@ ir::Model trace_call(const NamedTensors& inputs, const NamedTensors& state, cons
   const Restore restore(state);
   for (size_t i = 0; i < state.size(); ++i) t.add_state(state[i].first, restore.before()[i], options.frozen);
   for (const auto& [n, tensor] : inputs) t.add_input(n, tensor);
-  const NamedTensors outputs = record();
+  NamedTensors outputs = record();
+  if (options.gradients) {
+    if (outputs.empty()) throw Exception(Error::InvalidArgument, "trace: gradients of what? the first output is to be the loss");
+    for (const auto& [leaf, gradient] : lazy::record_leaf_gradients(outputs[0].second.variable().content))
+      for (size_t i = 0; i < state.size(); ++i)
+        if (restore.before()[i] == leaf) outputs.emplace_back(gradient_output(state[i].first), lazy::tensor_of(gradient));
+  }
   std::vector<ContentPtr> results = contents_of(outputs);
   std::vector<std::pair<std::string, ContentPtr>> writes;
   for (size_t i = 0; i < state.size(); ++i) {

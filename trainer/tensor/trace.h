@@ -23,6 +23,9 @@ struct TraceOptions {
   std::string name = "main";  ///< of the entry
   /// The state becomes constants of its names, which passes may fold: a graph for evaluation. Else it becomes State.
   bool frozen = false;
+  /// The first output is a loss: its gradients by the state that requires them become outputs too (trainer/step: gradient_output()), and
+  /// add_train_step() takes those. What only a recording knows is in them: hooks, and Functions with a backward of their own.
+  bool gradients = false;
 };
 
 /// The same for a module: calls `record`, which gives the outputs, and keeps what it replaces in `state` (parameters, running statistics,

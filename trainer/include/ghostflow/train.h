@@ -42,6 +42,7 @@
 #include "trainer/optim/schedule.h"
 #include "trainer/step/fit.h"
 #include "trainer/step/train_step.h"
+#include "trainer/tensor/custom.h"
 #include "trainer/tensor/functions.h"
 #include "trainer/tensor/functions_creation.h"
 #include "trainer/tensor/functions_linalg.h"
