@@ -32,6 +32,16 @@ const Function kSwish{.name = "my_swish",
                         const Tensor &x = c.saved()[0], &s = c.saved()[1];
                         return Tensors{g[0] * (s + x * s * (1 - s))};
                       }};
+// The same from the input alone, which can be differentiated again.
+const Function kSwishAgain{.name = "swish_again",
+                           .forward = [](FunctionContext& c, const Tensors& in) {
+                             c.save({in[0]});
+                             return Tensors{in[0] * sigmoid(in[0])};
+                           },
+                           .backward = [](const FunctionContext& c, const Tensors& g) {
+                             const Tensor &x = c.saved()[0], s = sigmoid(x);
+                             return Tensors{g[0] * (s + x * s * (1 - s))};
+                           }};
 // exp, whose gradient is its saved result; and a product beside it, so that there are two results and two inputs.
 const Function kExpAndProduct{.name = "exp_and_product",
                               .forward = [](FunctionContext& c, const Tensors& in) {
@@ -93,12 +103,13 @@ TEST(CustomFunction, GradcheckFirstAndSecondOrder) {
   second.second_order = true;
   const Tensor x = Tensor::from<double>({0.5, -1.25, 2, 0.75}, {2, 2}), y = Tensor::from<double>({1.5, 0.25, -0.5, 2}, {2, 2});
   const auto chain = [](const Tensors& in) {
-    const Tensors r = kExpAndProduct({kSwish({in[0]})[0], in[1] * in[0]});
+    const Tensors r = kExpAndProduct({kSwishAgain({in[0]})[0], in[1] * in[0]});
     return Tensors{r[0] + in[1], matmul(r[1], in[0])};
   };
   const GradcheckReport good = gradcheck(chain, {x, y}, second);
   EXPECT_TRUE(good.ok) << good.text;
   EXPECT_EQ(good.compared, 2 * 4 * 8 + 8 * 8);
+  EXPECT_TRUE(gradcheck([](const Tensors& in) { return kSwish(in); }, {x}).ok);
   const Function wrong{.name = "wrong", .forward = kSwish.forward, .backward = [](const FunctionContext& c, const Tensors& g) { return Tensors{g[0] * c.saved()[1]}; }};
   const GradcheckReport bad = gradcheck([&](const Tensors& in) { return wrong(in); }, {x});
   EXPECT_FALSE(bad.ok);

@@ -12,6 +12,7 @@
 #include "schema/ops/reshape.h"
 #include "schema/ops/shape.h"
 #include "trainer/autodiff/blocks.h"
+#include "trainer/autodiff/recorded.h"
 
 namespace gf {
 namespace {
@@ -335,6 +336,14 @@ std::vector<ValueId> Backward::run(std::span<const ValueId> of, std::span<const 
 std::vector<ValueId> gradients(ir::Entry& entry, std::span<const ValueId> of, std::span<const ValueId> seeds,
                                std::span<const ValueId> wrt, const AutodiffOptions& options) {
   return Backward(entry, entry.body, options).run(of, seeds, wrt, true);
+}
+
+std::vector<ValueId> gradients_or_zeros(ir::Entry& entry, std::span<const ValueId> of, std::span<const ValueId> seeds,
+                                        std::span<const ValueId> wrt, const AutodiffOptions& options) {
+  std::vector<ValueId> results = Backward(entry, entry.body, options).run(of, seeds, wrt, false);
+  for (size_t k = 0; k < wrt.size(); ++k)
+    if (results[k] == kNoValue) results[k] = filled(entry, entry.body, 0, wrt[k]);
+  return results;
 }
 
 std::vector<ValueId> backward(ir::Entry& entry, ValueId loss, std::span<const ValueId> wrt, const AutodiffOptions& options) {

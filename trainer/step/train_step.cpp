@@ -20,7 +20,7 @@
 #include "schema/ops/mul.h"
 #include "schema/ops/sqrt.h"
 #include "schema/ops/where.h"
-#include "trainer/autodiff/detach.h"
+#include "trainer/autodiff/recorded.h"
 #include "trainer/optim/graph_update.h"
 
 namespace gf {

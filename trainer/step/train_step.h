@@ -66,8 +66,8 @@ std::vector<std::string> weight_names(const ir::Model& model);
 
 /// Appends gradients of `loss` by the parameters of all groups, and their updates; State that the entry writes already (running statistics
 /// of a traced module) is written behind them. Where the entry has outputs named by gradient_output(), those are the gradients; they are
-/// outputs no more. `entry` belongs to `model`; `loss` is a value of one element in its body (forward form, not yet optimised). With clip_norm, stop_if_not_finite or skip_if_not_finite each entry gets one
-/// more output, kGradientNorm (float64 scalar): the norm of all gradients before it is clipped. Throws gf::Exception: NotFound (a name),
+/// outputs no more. `entry` belongs to `model`; `loss` is a value of one element in its body (forward form, not yet optimised). With
+/// clip_norm, stop_if_not_finite or skip_if_not_finite each entry gets one more output, kGradientNorm (float64 scalar): the norm of all gradients before it is clipped. Throws gf::Exception: NotFound (a name),
 /// InvalidArgument (a parameter twice; a parameter that the loss does not depend on; settings out of range; accumulate_entry is taken), and
 /// what backward() throws. After an exception the model is no longer of use.
 void add_train_step(ir::Model& model, ir::Entry& entry, ir::ValueId loss, const std::vector<ParameterGroup>& groups,

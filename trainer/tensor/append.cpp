@@ -2,7 +2,7 @@
 
 #include "graph/ir/builder.h"
 #include "schema/ops/identity.h"
-#include "trainer/autodiff/detach.h"
+#include "trainer/autodiff/recorded.h"
 #include "trainer/tensor/custom.h"
 
 namespace gf::lazy {
@@ -24,10 +24,7 @@ std::vector<ir::ValueId> append_gradients(ir::Entry& entry, const Node& n, const
   const std::span<const ir::ValueId> by = std::span(inputs).subspan(kFirstBy);
   AutodiffOptions options = custom_autodiff();
   if (n.segment) options.stops = by;
-  std::vector<ir::ValueId> out = gradients(entry, {{inputs[0]}}, {{inputs[1]}}, by, options);
-  for (const ir::ValueId g : out)
-    if (g == ir::kNoValue) throw Exception(Error::Internal, "a recorded gradient does not exist");
-  return out;
+  return gradients_or_zeros(entry, {{inputs[0]}}, {{inputs[1]}}, by, options);
 }
 
 ir::ValueId append_detached(ir::Entry& entry, ir::ValueId v) {

@@ -47,7 +47,7 @@ void check_loss(const ContentPtr& loss, const char* function) {
   if (!dtype_is_float(loss->dtype))
     throw Exception(Error::TypeMismatch, std::string(function) + ": the loss is " + dtype_name(loss->dtype) + "; only floats have gradients");
   if (io::element_count(loss->shape, function) != 1)
-    throw Exception(Error::ShapeMismatch, std::string(function) + ": the loss has shape " + io::shape_text(loss->shape) + ", more or less than one element; sum it or take its mean");
+    throw Exception(Error::ShapeMismatch, std::string(function) + ": the loss has shape " + io::shape_text(loss->shape) + "; gradients need one number: sum it or take its mean");
 }
 
 std::string like(const Content& c) { return std::string(dtype_name(c.dtype)) + " of shape " + io::shape_text(c.shape); }

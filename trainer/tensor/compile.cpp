@@ -5,7 +5,7 @@
 #include "graph/ir/builder.h"
 #include "graph/passes/pipeline.h"
 #include "schema/ops/identity.h"
-#include "trainer/autodiff/detach.h"
+#include "trainer/autodiff/recorded.h"
 #include "trainer/optim/graph_update.h"
 #include "trainer/tensor/append.h"
 #include "trainer/tensor/compiled.h"

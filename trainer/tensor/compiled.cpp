@@ -207,6 +207,7 @@ void run_plan(const Plan& plan, std::span<const ContentPtr> wanted) {
   static Structure s;
   const Reading reading{s};
   s.read(plan, wanted);
+  for (const Structure::Leaf& leaf : s.leaves()) expect_value(*leaf.content);
   const auto known = programs().find(s.key());
   const std::shared_ptr<Compiled> program = known != programs().end() ? known->second : programs().emplace(s.key(), compile(plan, s)).first->second;
   run_main(program, plan, s);

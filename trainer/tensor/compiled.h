@@ -76,6 +76,8 @@ std::shared_ptr<Compiled> compile(const Plan& plan, const Structure& structure);
 void run_plan(const Plan& plan, std::span<const ContentPtr> wanted);
 /// Copies a value that lies in a program to the host.
 void fetch_from_home(Content& content);
+/// Throws InvalidArgument: the value is not known any more (a step has replaced it).
+void expect_value(const Content& content);
 /// The content as a constant (fixed) or an input of a graph.
 ir::ValueId add_leaf(ir::Entry& entry, const Content& content, const std::string& name = {});
 

@@ -18,7 +18,8 @@ namespace gf {
 /// What one call of a Function passes from forward to backward.
 class FunctionContext {
  public:
-  /// Inputs, results or anything computed in between, as backward will find them in saved(): with the values of this call.
+  /// Inputs, results or anything computed in between, as backward will find them in saved(): with the values of this call. Gradients of
+  /// gradients lead through inputs and results only, as in PyTorch: what lies between is a constant to them.
   void save(std::vector<Tensor> tensors) { saved_ = std::move(tensors); }
   const std::vector<Tensor>& saved() const { return saved_; }
   /// Whether anybody wants the gradient of that input.

@@ -242,7 +242,7 @@ class Gathering {
     notes.history = notes.history || as_history;
     if (n->kind == Node::Kind::Gradient) {
       need(n->inputs[0], true);  // the forward part must be there to be differentiated
-      need(n->inputs[1], false);
+      need(n->inputs[1], as_history && n->inputs[1] != nullptr && n->inputs[1]->history);
       return;
     }
     if (n->kind == Node::Kind::Function) {  // its gradient is recorded, not derived
@@ -305,6 +305,11 @@ class Work {
 
 }  // namespace
 
+void expect_value(const Content& content) {
+  if (!content.known())
+    throw Exception(Error::InvalidArgument, "a tensor is needed whose value an optimizer's step() has replaced since it was recorded");
+}
+
 void watch_engine(void (*watch)(bool begins)) { Work::watch = watch; }
 
 void materialise(std::span<const ContentPtr> wanted) {
@@ -323,9 +328,9 @@ void materialise(std::span<const ContentPtr> wanted) {
 namespace {
 
 void make_known(const ContentPtr& content) {
-  if (!content->known() && content->node == nullptr)
-    throw Exception(Error::InvalidArgument, "a tensor is needed whose value an optimizer's step() has replaced since it was recorded");
-  if (!content->known()) materialise({&content, 1});
+  if (content->known()) return;
+  if (content->node == nullptr) expect_value(*content);
+  materialise({&content, 1});
 }
 
 }  // namespace

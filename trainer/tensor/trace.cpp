@@ -6,7 +6,7 @@
 
 #include "graph/ir/builder.h"
 #include "schema/ops/identity.h"
-#include "trainer/autodiff/detach.h"
+#include "trainer/autodiff/recorded.h"
 #include "trainer/step/train_step.h"
 #include "trainer/tensor/append.h"
 #include "trainer/tensor/recording.h"

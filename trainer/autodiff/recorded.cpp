@@ -1,4 +1,4 @@
-#include "trainer/autodiff/detach.h"
+#include "trainer/autodiff/recorded.h"
 
 #include "schema/ops/identity.h"
 
