@@ -342,14 +342,14 @@ RootParts root_parts(FlatBufferBuilder& fbb, ir::Model& model, const EmitOptions
   return parts;
 }
 
-}  // namespace
-
-void emit(ir::Model& model, const EmitOptions& options, const ByteSink& sink) {
+// `announce` hears how many bytes of constants are to come.
+void write(ir::Model& model, const EmitOptions& options, const ByteSink& sink, const std::function<void(uint64_t)>& announce) {
   for (auto& e : model.entries) separate_outputs(*e, e->body);
   ConstantStore constants;
   Container c;
   c.parts = [&](FlatBufferBuilder& fbb) { return root_parts(fbb, model, options, constants); };
   c.data = [&](const auto& put) {
+    announce(constants.bytes());
     for (const ConstantStore::Item& item : constants.items()) put(item.offset, item.bytes());
     put(constants.bytes(), {});
   };
@@ -358,9 +358,15 @@ void emit(ir::Model& model, const EmitOptions& options, const ByteSink& sink) {
   write_container(c, sink);
 }
 
+}  // namespace
+
+void emit(ir::Model& model, const EmitOptions& options, const ByteSink& sink) { write(model, options, sink, [](uint64_t) {}); }
+
 std::vector<std::byte> emit(ir::Model& model, const EmitOptions& options) {
   std::vector<std::byte> bytes;
-  emit(model, options, [&bytes](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); });
+  const auto append = [&bytes](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); };
+  constexpr size_t kSmall = 1 << 16;  // for the header and the seal
+  write(model, options, append, [&bytes](uint64_t constants) { bytes.reserve(bytes.size() + static_cast<size_t>(constants) + kSmall); });
   return bytes;
 }
 
