@@ -2,7 +2,6 @@
 // milliseconds per step (median), of the first step, of compiling, and peak memory. Usage: train_bench TASK THREADS STEPS [FILE [MB]]:
 // FILE keeps the step, MB is a budget for its activations and scratch
 #include <malloc.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +19,7 @@
 #include "graph/emit/emit.h"
 #include "graph/passes/pipeline.h"
 #include "runtime/include/ghostflow/model.h"
+#include "runtime/platform/memory.h"
 #include "trainer/nn/attention.h"
 #include "trainer/models/mobilenet.h"
 #include "trainer/models/recurrent_lm.h"
@@ -36,11 +36,8 @@ using Clock = std::chrono::steady_clock;
 
 double ms_since(Clock::time_point t) { return std::chrono::duration<double, std::milli>(Clock::now() - t).count(); }
 
-long peak_kb() {
-  rusage u{};
-  getrusage(RUSAGE_SELF, &u);
-  return u.ru_maxrss;
-}
+// Of this program alone: what getrusage() says may still be the peak of the process that started it.
+double peak_mb() { return static_cast<double>(peak_rss_bytes()) / (1024 * 1024); }
 
 using M = std::shared_ptr<nn::Module>;
 
@@ -151,7 +148,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: train_bench TASK THREADS STEPS [FILE [MB]]\n");
     return 2;
   }
-  const long base = peak_kb();
+  const double base = peak_mb();
   Net net = make(argv[1]);
   const int steps = std::atoi(argv[3]);
   const auto compile_start = Clock::now();
@@ -209,6 +206,6 @@ int main(int argc, char** argv) {
   const double first = times[0];
   std::sort(times.begin(), times.end());
   std::printf("{\"task\": \"%s\", \"threads\": %s, \"ms\": %.4f, \"first_ms\": %.3f, \"compile_ms\": %.2f, \"mb\": %.1f, \"loss0\": %.5f, \"loss\": %.5f}\n", argv[1], argv[2],
-              times[times.size() / 2], first, compile, static_cast<double>(peak_kb() - base) / 1024, loss0, static_cast<double>(model.output<float>("loss")[0]));
+              times[times.size() / 2], first, compile, peak_mb() - base, loss0, static_cast<double>(model.output<float>("loss")[0]));
   return 0;
 }
