@@ -29,19 +29,15 @@ Error run(RunContext& c) {
   TensorView& y = c.output(0);
   const int64_t n = x.shape[x.shape.rank - 1];
   if (y.count() == 0) return Error::Ok;
-  std::atomic<int64_t> worst{INT64_MAX};  // the first pivot of all that fails, whoever finds it
+  FirstError failed;  // by pivot, counted through all matrices
   c.parallel(y.count() / (n * n), [&](int64_t i, int worker) {
     auto* m = c.scratch_of<double>(worker);
     load(x.dtype, x.data, i * n * n, 1, n * n, m);
-    if (const int64_t bad = factor(m, n); bad >= 0) {
-      int64_t seen = worst.load(std::memory_order_relaxed);
-      while (i * n + bad < seen && !worst.compare_exchange_weak(seen, i * n + bad, std::memory_order_relaxed)) {
-      }
-    }
+    if (const int64_t bad = factor(m, n); bad >= 0) failed.set(i * n + bad, Error::BadData);
     store(y.dtype, y.data, i * n * n, n * n, m);
   });
-  const int64_t bad = worst.load(std::memory_order_relaxed);
-  if (bad == INT64_MAX) return Error::Ok;
+  if (!failed.any()) return Error::Ok;
+  const int64_t bad = failed.task();
   return GF_FAIL(c.detail, Error::BadData, c.node, "cholesky: matrix %lld is not positive definite: its leading minor of order %lld is not above 0",
                  static_cast<long long>(bad / n), static_cast<long long>(bad % n + 1));
 }
