@@ -1,17 +1,12 @@
 // cholesky, qr, eigh, svd: NumPy's values (data/decompositions.json, make_decomposition_goldens.py); products and orthogonality of what
 // comes out; matrices that have no such form, or many.
-#include <fstream>
 #include <limits>
-#include <nlohmann/json.hpp>
 
-#include "tests/ops/op_test_util.h"
-#include "tests/support/paths.h"
+#include "tests/ops/golden_cases.h"
 #include "tests/support/random_tensor.h"
 
 namespace gf::test {
 namespace {
-
-using nlohmann::json;
 
 /// The matrices of a batch, in float64.
 struct Matrices {
@@ -120,13 +115,13 @@ void expect_properties(const std::string& name, const HostTensor& x, const std::
 HostTensor tensor_of(const json& t, DType type) { return tensor(type, t["shape"].get<std::vector<int64_t>>(), t["data"].get<std::vector<double>>()); }
 
 TEST(Decompositions, LikeNumpy) {
-  const json cases = json::parse(std::ifstream(std::string(kSourceDir) + "/tests/ops/data/decompositions.json"));
+  const json cases = golden_cases("decompositions");
   for (const DType type : {DType::F64, DType::F32}) {
     const double tolerance = type == DType::F64 ? 1e-13 : 2e-6;
     for (const json& c : cases) {
       const auto name = c["op"].get<std::string>();
-      SCOPED_TRACE(name + " of " + c["x"]["shape"].dump() + " " + dtype_name(type));
-      const HostTensor x = tensor_of(c["x"], type);
+      SCOPED_TRACE(name + " of " + c["inputs"][0]["shape"].dump() + " " + dtype_name(type));
+      const HostTensor x = tensor_of(c["inputs"][0], type);
       const auto y = evaluate(op_named(name), {}, {x}, default_tables());
       expect_properties(name, x, y, 20 * tolerance);
       ASSERT_EQ(y.size(), c["outputs"].size());

@@ -10,7 +10,16 @@
 namespace gf::test {
 namespace {
 
-class GoldenFile : public ::testing::TestWithParam<const char*> {};
+/// The names of all files of cases.
+std::vector<std::string> golden_files() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(kSourceDir) / "tests/ops/data"))
+    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class GoldenFile : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenFile, EveryCaseThroughAFile) {
   const json cases = golden_cases(GetParam());
@@ -31,8 +40,10 @@ TEST_P(GoldenFile, EveryCaseThroughAFile) {
           if (inputs[i] && model.session().find_input(std::to_string(i)) >= 0) given.emplace_back(std::to_string(i), *inputs[i]);
         const auto outputs = run_named(model, given);
         ASSERT_EQ(outputs.size(), c["outputs"].size());
-        for (size_t o = 0; o < outputs.size(); ++o)
+        for (size_t o = 0; o < outputs.size(); ++o) {
+          if (c["outputs"][o].is_null()) continue;  // not unique
           EXPECT_TRUE(close(outputs[o].second, to_tensor(c["outputs"][o]), c["rtol"], c["atol"])) << "output " << o;
+        }
         ++ran;
       } catch (const Exception& e) {
         EXPECT_EQ(e.code(), Error::Unsupported) << e.what();
@@ -44,8 +55,7 @@ TEST_P(GoldenFile, EveryCaseThroughAFile) {
   EXPECT_LT(refused * 10, ran);
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, GoldenFile, ::testing::Values("attention", "cast", "conv", "elementwise", "image", "matmul", "movement",
-                                                              "norm", "pool", "quantize", "recurrent", "reduce", "training"));
+INSTANTIATE_TEST_SUITE_P(Files, GoldenFile, ::testing::ValuesIn(golden_files()), [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace gf::test

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes data/decompositions.json: Cholesky, QR, symmetric eigen and singular value decompositions by NumPy (LAPACK) in float64.
 
-Signs are those that schema/ops names. Where vectors are not unique (equal or vanishing values) only the values are kept: {"op", "x",
-"outputs": [..., null]}. Nothing of GhostFlow takes part. Run with NumPy: python3 make_decomposition_goldens.py
+Signs are those that schema/ops names. Where vectors are not unique (equal or vanishing values) only the values are kept, the output is
+null. Tolerances are those of float64, with room for the gaps between values. Nothing of GhostFlow takes part. Run with NumPy: python3 make_decomposition_goldens.py
 """
 import json
 import pathlib
@@ -18,11 +18,12 @@ def numbers(*shape):
 
 
 def pack(a):
-    return {"shape": list(a.shape), "data": [float(f"{v:.16g}") for v in a.reshape(-1).tolist()]}
+    return {"dtype": "float64", "shape": list(a.shape), "data": [float(f"{v:.16g}") for v in a.reshape(-1).tolist()]}
 
 
 def case(op, x, *outputs):
-    cases.append({"op": op, "x": pack(x), "outputs": [None if y is None else pack(y) for y in outputs]})
+    cases.append({"op": op, "attrs": {}, "inputs": [pack(x)], "outputs": [None if y is None else pack(y) for y in outputs],
+                  "rtol": 1e-10, "atol": 1e-10})
 
 
 def signs(v):
