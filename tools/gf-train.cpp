@@ -1,115 +1,32 @@
-// gf-train: training from the shell. So far `check`: are the gradients of a model those that differences give?
+// gf-train: training from the shell. Its commands stand in train/.
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "tools/common/inputs.h"
-#include "trainer/autodiff/check_model.h"
-#include "trainer/autodiff/gradient_table.h"
+#include "tools/train/commands.h"
 
 using namespace gf;
 using namespace gf::cli;
 
-namespace {
-
-struct CheckArgs {
-  RunArgs run;
-  ModelCheckOptions options;
-  int directions = 10;
-  bool inputs_only = false, list_ops = false;
-};
-
-Json row_of(const ModelCheckReport::Tensor& t) {
-  return {{"name", t.name}, {"kind", kind_name(t.kind)}, {"shape", t.shape}, {"ok", t.report.ok}, {"worst", t.report.worst}, {"detail", t.report.text}};
-}
-
-void print_report(const ModelCheckReport& r, const std::string& entry) {
-  for (const ModelCheckReport::Tensor& t : r.tensors)
-    fmt::print("{}  {:<7} {:<40} {:<16} error {:.2g} of the tolerance{}\n", t.report.ok ? "    ok" : "DIFFER", kind_name(t.kind), t.name, shape_text(t.shape),
-               t.report.worst, t.report.ok ? "" : "\n        " + t.report.text);
-  if (r.all.ok)
-    fmt::print("gradients of '{}' are right: {} derivatives compared, the largest error is {:.2g} of the tolerance\n", entry, r.all.compared, r.all.worst);
-  else
-    fmt::print("gradients of '{}' DIFFER from differences: {}\n", entry, r.all.text);
-}
-
-int check_ops(const Common& common) {
-  Json rows = Json::array();
-  for (const GradientRow& r : gradient_table()) rows.push_back({{"op", r.op}, {"gradient", r.why_not.empty()}, {"why_not", r.why_not}});
-  if (common.json) {
-    fmt::print("{}\n", Json{{"ops", rows}}.dump());
-    return kOk;
-  }
-  const auto with = std::count_if(rows.begin(), rows.end(), [](const Json& r) { return r["gradient"].get<bool>(); });
-  fmt::print("| op | gradient |\n|---|---|\n");
-  for (const Json& r : rows)
-    fmt::print("| {} | {} |\n", r["op"].get<std::string>(), r["gradient"].get<bool>() ? "yes" : "none: " + r["why_not"].get<std::string>());
-  fmt::print("\n{} ops have a gradient, {} have none.\n", with, static_cast<std::ptrdiff_t>(rows.size()) - with);
-  return kOk;
-}
-
-int check(CheckArgs& a, const Common& common) {
-  if (a.list_ops) return check_ops(common);
-  if (a.run.model.empty()) throw UsageError("give a model, or --list-ops");
-  a.run.optimize = 0;  // weights keep their names
-  Model model = open_for_run(a.run, model_options(common));
-  const Program& program = model.program();
-  const int entry = find_entry(program, a.run.entry);
-  const auto specs = match_inputs(a.run, program, entry);
-  for (size_t i = 0; i < specs.size(); ++i) {
-    const PortInfo port = program.input(entry, static_cast<int>(i));
-    const std::string spec = specs[i].spec.empty() && !dtype_is_float(port.dtype) ? "ones" : specs[i].spec;
-    if (!spec.empty()) a.options.inputs.emplace_back(specs[i].name, load_tensor(spec, port, a.run.image, &program));
-  }
-  a.options.entry = a.run.entry;
-  a.options.weights = !a.inputs_only;
-  a.options.how.directions = a.directions;
-  a.options.how.seed = common.seed + 1;
-  ir::Model graph = read_gf(model);
-  const ModelCheckReport r = check_model(graph, a.options);
-  if (!common.json) {
-    print_report(r, a.run.entry);
-    return r.all.ok ? kOk : kFailure;
-  }
-  Json tensors = Json::array();
-  for (const ModelCheckReport::Tensor& t : r.tensors) tensors.push_back(row_of(t));
-  const Json j = {{"model", a.run.model}, {"entry", a.run.entry}, {"ok", r.all.ok}, {"compared", r.all.compared},
-                  {"worst", r.all.worst}, {"detail", r.all.text}, {"tensors", tensors}};
-  fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace));
-  return r.all.ok ? kOk : kFailure;
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
   Common common;
-  CheckArgs a;
   return run_tool(
       "gf-train", "Trains models, and checks their gradients",
+      "  gf-train prepare model.onnx --loss cross_entropy --optimizer adamw,lr=1e-3 --batch 16 -o model.gf\n"
+      "  gf-train prepare model.onnx --loss mse --optimizer sgd,lr=0.01 --lora '*.q_proj.*,*.v_proj.*:8' --memory 8MB -o model.gf\n"
       "  gf-train check model.onnx\n"
       "  gf-train check model.gf --input tokens=tokens.npy --each\n"
       "  gf-train check --list-ops",
       argc, argv, [&](CLI::App& app) {
         app.require_subcommand(1);
         app.failure_message(CLI::FailureMessage::simple);
-        CLI::App& c = *app.add_subcommand("check", "Gradients of a model (by inputs, weights and State) against central differences in float64");
-        add_common(c, common, 1);
-        add_run_args(c, a.run);
-        c.get_option("model")->required(false);
-        c.add_flag("--each", a.options.each, "One check per tensor, too (it is made anyway when the check of all fails)");
-        c.add_flag("--inputs-only", a.inputs_only, "By the inputs alone, not by weights");
-        c.add_option("--directions", a.directions, "Random directions, where the Jacobian is too large to compare whole")
-            ->capture_default_str()
-            ->check(CLI::Range(1, 10000));
-        c.add_option("--eps", a.options.how.eps, "Step of the differences")->capture_default_str()->check(CLI::PositiveNumber);
-        c.add_option("--atol", a.options.how.atol, "Absolute tolerance")->capture_default_str()->check(CLI::NonNegativeNumber);
-        c.add_option("--rtol", a.options.how.rtol, "Relative tolerance")->capture_default_str()->check(CLI::NonNegativeNumber);
-        c.add_flag("--list-ops", a.list_ops, "Which ops have a gradient, and why the others have none");
-        for (const char* later : {"fit", "prepare", "export"}) {
+        const std::vector<Command> commands = {add_check(app, common), add_prepare(app, common)};
+        for (const char* later : {"fit", "export"}) {
           CLI::App* s = app.add_subcommand(later, "Not yet");
           s->allow_extras();
           s->parse_complete_callback([later] { throw CLI::ValidationError(fmt::format("{} comes with a later version", later)); });
         }
-        return [&]() -> int { return check(a, common); };
+        return [commands]() -> int {
+          const auto asked = std::find_if(commands.begin(), commands.end(), [](const Command& c) { return c.app->parsed(); });
+          return asked->run();
+        };
       });
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """All tasks of bench/train, GhostFlow and its rivals taking turns: PyTorch eager, torch.compile, JAX.
-python run.py --build DIR [--turns N] [--cpus 0,1] [--rivals torch,compile,jax] [TASK...]"""
+python run.py --build DIR [--turns N] [--cpus 0,1] [--rivals torch,compile,jax] [TASK[.bf16]...]
+TASK.bf16: activations kept in bfloat16, beside torch.autocast (no JAX)."""
 import argparse
 import json
 import pathlib
@@ -32,9 +33,9 @@ def main():
     for task in options.tasks:
         for threads in (1, 2):
             pin = ["taskset", "-c", ",".join(cpus[:threads])]
-            counts = [task, str(threads), str(STEPS[task])]
+            counts = [task, str(threads), str(STEPS[task.removesuffix(".bf16")])]
             commands = {"ours": [*pin, options.build / "bin" / "train_bench", *counts, *(["", str(BUDGETS[task])] if task in BUDGETS else [])]}
-            for rival in rivals:
+            for rival in [r for r in rivals if not (r == "jax" and task.endswith(".bf16"))]:
                 program, *words = RIVALS[rival]
                 commands[rival] = [*pin, sys.executable, HERE / program, *counts, *words]
             rows = {who: [] for who in commands}

@@ -1,4 +1,4 @@
-"""One task in PyTorch, eager or compiled: python torch_bench.py TASK THREADS STEPS [compile]; one line of JSON as train_bench prints it."""
+"""One task in PyTorch, eager or compiled: python torch_bench.py TASK[.bf16] THREADS STEPS [compile]; .bf16: autocast; one line of JSON as train_bench prints it."""
 import json
 import resource
 import statistics
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 
-task, threads, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+(task, _, narrow), threads, steps = sys.argv[1].partition("."), int(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(threads)
 torch.manual_seed(0)
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -119,7 +119,8 @@ times = []
 for _ in range(steps):
     start = time.perf_counter()
     optimizer.zero_grad()
-    loss = F.cross_entropy(net(x), t)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow == "bf16"):
+        loss = F.cross_entropy(net(x), t)
     loss.backward()
     optimizer.step()
     times.append((time.perf_counter() - start) * 1e3)

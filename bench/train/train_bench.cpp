@@ -145,11 +145,14 @@ Net make(const std::string& task) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "usage: train_bench TASK THREADS STEPS [FILE [MB]]\n");
+    std::fprintf(stderr, "usage: train_bench TASK[.bf16] THREADS STEPS [FILE [MB]]\n");
     return 2;
   }
   const double base = peak_mb();
-  Net net = make(argv[1]);
+  std::string task = argv[1];
+  const bool bf16 = task.ends_with(".bf16");
+  if (bf16) task.resize(task.size() - std::strlen(".bf16"));
+  Net net = make(task);
   const int steps = std::atoi(argv[3]);
   const auto compile_start = Clock::now();
   ir::Model graph = trace_call(net.inputs, net.net->full_state(), [&] { return NamedTensors{{"loss", net.loss()}}; });
@@ -158,6 +161,7 @@ int main(int argc, char** argv) {
   add_train_step(graph, *graph.entries[0], graph.entries[0]->body.outputs[0], {{names, net.rule}});
   PassOptions passes;
   passes.exact = true;
+  if (bf16) passes.kept = DType::BF16;
   passes.evaluator = make_evaluator(default_tables(false));
   if (argc > 5) {
     const FitReport fit = fit_memory(graph, "main", static_cast<uint64_t>(std::atof(argv[5]) * 1e6), passes);

@@ -29,6 +29,7 @@ int absorb_transposes(ir::Model& model, const PassOptions& options);  // attenti
 int fuse_norm_activations(ir::Model& model, const PassOptions& options);  // batch_norms.cpp: relu and clip into batch norms of training
 int remake_normalised(ir::Model& model, const PassOptions& options);      // batch_norms.cpp: their results twice instead of kept
 int recompute_for_memory(ir::Model& model, const PassOptions& options);  // recompute.cpp: results made twice, for a memory budget
+int keep_in_half(ir::Model& model, const PassOptions& options);  // kept_in_half.cpp: what waits for the backward part waits in bfloat16
 int place_state_writes(ir::Model& model, const PassOptions& options);  // state_writes.cpp: updates as early as is right
 int fuse_pointwise(ir::Model& model, const PassOptions& options);     // pointwise_chains.cpp
 int fuse_epilogues(ir::Model& model, const PassOptions& options);     // epilogue.cpp: residual add, activation

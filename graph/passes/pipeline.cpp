@@ -47,6 +47,7 @@ constexpr Pass kPasses[] = {
     {"order", 2, order_for_memory},
     {"normalised_again", 2, remake_normalised},
     {"state_writes", 2, place_state_writes},
+    {"kept_in_half", 1, keep_in_half},
     {"recompute", 1, recompute_for_memory},
     {"half_storage", 2, store_half},
 };

@@ -16,6 +16,9 @@ struct PassOptions {
   /// Results are computed again rather than kept while more bytes than this are alive at once in an entry (inputs, State and kernels'
   /// scratch not counted); 0: no such limit. trainer/step/fit.h meets a budget for what a session really needs.
   uint64_t memory_budget = 0;
+  /// What results are kept in from the forward part of a train step to its backward part: F32, or BF16 for about half the memory of
+  /// activations and results that are rounded to 8 bits of mantissa (parameters, moments, statistics and gradients are not).
+  DType kept = DType::F32;
   std::vector<std::string>* notes = nullptr;  ///< receives remarks of the pass that runs; run_passes sets it
 };
 

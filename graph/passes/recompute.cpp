@@ -7,6 +7,7 @@
 #include <set>
 
 #include "graph/emit/state_writes.h"
+#include "graph/passes/lives.h"
 #include "graph/passes/passes.h"
 #include "graph/passes/rewrite.h"
 
@@ -21,31 +22,14 @@ using ir::ValueId;
 constexpr double kMacsPerSecond = 2e10, kBytesPerSecond = 8e9;
 constexpr size_t kMostClones = 24;  // nodes computed again for one result
 
-/// Who is alive when. A view lives in the memory of what it looks at: both are one group, named by its first value.
-struct Lives {
-  std::map<ValueId, size_t> maker;                // value -> position of its node
-  std::map<ValueId, ValueId> root;                // value -> its group
-  std::map<ValueId, std::vector<ValueId>> members;
-  std::map<ValueId, std::set<size_t>> reads;      // group -> positions
-  std::map<ValueId, size_t> last;                 // group -> its last position
-  std::map<ValueId, size_t> last_read;            // value by itself -> position
-  std::map<int32_t, size_t> replaced;             // State -> position of the node that makes its new value
-  std::vector<double> live;
-
-  ValueId group(ValueId v) const {
-    const auto it = root.find(v);
-    return it == root.end() ? kNoValue : it->second;
-  }
-};
-
 class Recomputer {
  public:
   explicit Recomputer(ir::Entry& entry) : entry_(entry) {}
 
   int run(double budget) {
     int done = 0;
-    for (Lives l = lives(); !l.live.empty(); l = lives()) {
-      const auto peak = static_cast<size_t>(std::max_element(l.live.begin(), l.live.end()) - l.live.begin());
+    for (Lives l(entry_); !l.live.empty(); l = Lives(entry_)) {
+      const size_t peak = l.peak();
       if (before_ == 0) before_ = l.live[peak];
       after_ = l.live[peak];
       if (after_ <= budget) break;
@@ -70,45 +54,6 @@ class Recomputer {
 
   const Node& node(size_t i) const { return *entry_.body.nodes[i]; }
   double bytes(ValueId v) const { return estimated_bytes(entry_.value(v)); }
-
-  Lives lives() const {
-    Lives l;
-    const size_t count = entry_.body.nodes.size();
-    for (size_t i = 0; i < count; ++i)
-      for (size_t k = 0; k < node(i).outputs.size(); ++k) {
-        const ValueId v = node(i).outputs[k];
-        if (v == kNoValue) continue;
-        l.maker[v] = i;
-        const bool view = (node(i).def->info.flags & kOpView) != 0;
-        const ValueId of = view ? node(i).inputs[0] : v;
-        const ValueId g = !view ? v : l.root.contains(of) ? l.root.at(of) : kNoValue;  // a view of an input or State is free
-        l.root[v] = g;
-        if (g != kNoValue) l.members[g].push_back(v);
-      }
-    for (size_t i = 0; i < count; ++i) {
-      std::set<ValueId> inputs;
-      all_inputs(node(i), inputs);
-      for (const ValueId v : inputs) {
-        l.last_read[v] = i;
-        if (const ValueId g = l.group(v); g != kNoValue) l.reads[g].insert(i);
-      }
-      if (node(i).writes_state < 0) continue;
-      const auto made = l.maker.find(node(i).input(0));
-      l.replaced[node(i).writes_state] = made == l.maker.end() ? i : made->second;  // written once
-    }
-    for (const ValueId v : entry_.body.outputs)
-      if (const ValueId g = l.group(v); g != kNoValue) l.reads[g].insert(count);
-    l.live.assign(count + 1, 0);
-    for (const auto& [g, members] : l.members) {
-      const size_t first = l.maker.at(g), last = l.reads.contains(g) ? *l.reads.at(g).rbegin() : first;
-      l.last[g] = last;
-      l.live[first] += bytes(g);
-      if (last + 1 < l.live.size()) l.live[last + 1] -= bytes(g);
-    }
-    for (size_t i = 1; i < l.live.size(); ++i) l.live[i] += l.live[i - 1];
-    l.live.pop_back();
-    return l;
-  }
 
   bool may_run_again(const Node& n) const {
     return n.blocks.empty() && n.writes_state < 0 && !may_stop(entry_, n) && !clones_.contains(&n);

@@ -55,6 +55,42 @@ TEST_F(Tools, TrainCheckOfIntegerInputs) {
   expect_error("gf-train", "check " + golden("minilm") + " --inputs-only", 2, "no float64 input");
 }
 
+TEST_F(Tools, TrainPrepare) {
+  const std::string out = path("train.gf"), base = "prepare " + digits_onnx() + " --loss cross_entropy -o " + out;
+  const ToolResult r = tool("gf-train", base + " --optimizer sgd,lr=0.1,momentum=0.9 --trainable 'net.fc.*,net.norm*' --batch 1..4 --json");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json j = r.json();
+  GF_EXPECT_FIELDS(j, "output", "file_bytes", "trained", "frozen", "weights", "memory", "notes");
+  EXPECT_EQ(j["trained"], 11760 + 10 + 2 * 12 + 2 * 24);
+  EXPECT_GT(j["memory"]["train_step"]["activation_bytes"], 0);
+  const Json info = tool("gf-info", out + " --json").json();
+  ASSERT_EQ(info["entries"].size(), 3u);
+  EXPECT_EQ(info["entries"][1]["name"], "train_step");
+  EXPECT_EQ(info["entries"][1]["inputs"][1]["name"], "target");
+  // the model itself answers as before
+  const std::string picture = source_path("examples/digits/digit_7.png").string();
+  EXPECT_EQ(tool("gf-run", out + " --input " + picture + " --image nchw,scale=1/255 --json").json()["top"][0]["index"], 7);
+  const Json run = tool("gf-run", out + " --entry train_step --input image=random:1 --input target=zeros --repeat 20 --output-dir " + path("out") + " --json").json();
+  EXPECT_EQ(run["heap_allocations_in_run"].is_null() ? 0 : run["heap_allocations_in_run"].get<int>(), 0);
+  const ToolResult text = tool("gf-train", base + " --lora fc:4 --batch 8 --memory 300kB --activations bf16");
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_NE(text.out.find("4744 numbers are trained, 14592 stay"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("softmax is part of cross_entropy"), std::string::npos) << text.out;
+}
+
+TEST_F(Tools, TrainPrepareThatFails) {
+  const std::string base = "prepare " + digits_onnx() + " -o " + path("train.gf");
+  expect_error("gf-train", base, 2, "--loss is required");
+  expect_error("gf-train", base + " --loss softmax", 2, "there is no loss 'softmax'; there are: cross_entropy");
+  expect_error("gf-train", base + " --loss mse --optimizer adam,rate=1", 2, "there is no setting 'rate'");
+  expect_error("gf-train", base + " --loss mse --batch 4..2", 2, "1 <= LOW <= HIGH");
+  expect_error("gf-train", base + " --loss mse --lora fc:4 --lora conv:8", 2, "one rank for all");
+  expect_error("gf-train", base + " --loss mse --trainable nothing", 1, "no weight matches 'nothing'");
+  expect_error("gf-train", base + " --loss cross_entropy --batch 64 --memory 10kB", 1, "A smaller batch takes less");
+  expect_error("gf-train", "prepare " + digits_onnx() + " --loss mse -o " + path("no/such/folder.gf"), 1, "folder.gf");
+  expect_error("gf-train", "prepare " + golden("mlp") + " --loss mse --stop-if-not-finite --skip-if-not-finite -o " + path("x.gf"), 2, "excludes");
+}
+
 TEST_F(Tools, TrainUsage) {
   expect_error("gf-train", "", 2, "subcommand");
   expect_error("gf-train", "check", 2, "give a model");

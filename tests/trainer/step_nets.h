@@ -97,10 +97,12 @@ inline PassOptions step_passes() {
   passes.evaluator = make_evaluator(default_tables(false));
   return passes;
 }
-inline ir::Model optimised_step(const StepNet& c, int64_t batch, const Rule& rule, const TrainStepOptions& options = {}, uint64_t budget = 0) {
+inline ir::Model optimised_step(const StepNet& c, int64_t batch, const Rule& rule, const TrainStepOptions& options = {}, uint64_t budget = 0,
+                                DType kept = DType::F32) {
   ir::Model graph = step_graph(c, batch, rule, options);
   PassOptions passes = step_passes();
   passes.memory_budget = budget;
+  passes.kept = kept;
   run_passes(graph, passes);
   ir::check(graph);
   return graph;

@@ -173,6 +173,7 @@ std::shared_ptr<Compiled> compile(const Plan& plan, const Structure& structure) 
   ir::check(model);
   PassOptions options;
   options.exact = true;
+  options.kept = kept_type();
   run_passes(model, options);
   ModelOptions how;
   how.xnnpack = false;  // it hides NaN and denormals

@@ -8,8 +8,11 @@ namespace gf::lazy {
 namespace {
 
 uint64_t epoch = 0;
+DType kept = DType::F32;
 
 }  // namespace
+
+DType kept_type() { return kept; }
 
 void begin_epoch() { ++epoch; }
 
@@ -36,6 +39,7 @@ void Structure::clear() {
 }
 
 void Structure::read(const Plan& plan, std::span<const ContentPtr> wanted) {
+  put(kept_type());
   for (const auto& n : plan.nodes)
     if (n->kind == Node::Kind::Update)
       for (size_t k = 0; k < n->inputs.size(); ++k)
@@ -148,3 +152,9 @@ void Structure::find_results(const Plan& plan, std::span<const ContentPtr> wante
 }
 
 }  // namespace gf::lazy
+
+void gf::keep_activations_in(DType type) {
+  if (type != DType::F32 && type != DType::BF16)
+    throw Exception(Error::InvalidArgument, std::string("keep_activations_in: float32 or bfloat16, not ") + dtype_name(type));
+  lazy::kept = type;
+}

@@ -99,6 +99,11 @@ class Tensor {
 
 using no_grad = lazy::NoGrad;
 
+/// What results of the forward part of a train step are kept in until its backward part reads them, for steps recorded from now on: F32
+/// (at first) or BF16 (PassOptions::kept of the strict way): about half the memory of activations; parameters, moments and gradients stay as
+/// they are. Throws InvalidArgument: another type.
+void keep_activations_in(DType type);
+
 /// Gradients of a one-element loss by these tensors (leaves that require gradients, or what was computed from such): the tensors' grad() stays
 /// as it is; hooks run, those of `by` too. `create_graph`: the results may be differentiated again. Throws InvalidArgument: the loss does not depend on one of them.
 std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& by, bool create_graph = false);
