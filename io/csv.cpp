@@ -100,7 +100,7 @@ class Parser {
       if (const std::string_view bare = trimmed(line); !bare.empty() && bare.front() != '#') row(line);
     }
     if (values_.empty()) throw Exception(Error::BadFile, where_ + ": no numbers found; is it a text file of numbers?");
-    CsvTable table{std::move(header_), {}};
+    CsvTable table{std::move(header_), {}, std::move(lines_)};
     const auto rows = static_cast<int64_t>(rows_), columns = static_cast<int64_t>(columns_);
     const bool flat = !options_.keep_2d && (rows == 1 || columns == 1);
     table.values =
@@ -137,12 +137,14 @@ class Parser {
     if (column != columns_)
       bad(0, "has " + std::to_string(column) + " numbers where the rows before have " + std::to_string(columns_));
     ++rows_;
+    lines_.push_back(static_cast<int64_t>(line_));
   }
 
   const std::string& where_;
   const CsvOptions& options_;
   std::vector<std::string> header_;
   std::vector<T> values_;
+  std::vector<int64_t> lines_;
   size_t line_ = 0, rows_ = 0, columns_ = 0;
   bool first_ = true;
 };

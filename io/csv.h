@@ -19,6 +19,7 @@ struct CsvOptions {
 struct CsvTable {
   std::vector<std::string> header;  ///< fields of the header row as they stand there; empty without one
   Array values;                     ///< [rows, columns], or [n] (see keep_2d)
+  std::vector<int64_t> lines;       ///< of each row, from 1: for messages about values
 };
 
 /// Parses numbers. Fields end at a comma, semicolon, tab or run of spaces; rows at LF, CRLF or CR. Accepted: what C's

@@ -53,6 +53,10 @@ TEST(IoCsv, Headers) {
   EXPECT_EQ(error_of([&] { (void)parse_csv("a,b\n3,4\n", "t", options); }), Error::BadFile);
 }
 
+TEST(IoCsv, RowsKnowTheirLines) {
+  EXPECT_EQ(parse_csv("a,b\n1,2\n\n# note\r\n3,4\n5,6", "t").lines, (std::vector<int64_t>{2, 5, 6}));
+}
+
 TEST(IoCsv, ErrorsSayWhere) {
   std::string message;
   EXPECT_EQ(error_of([] { (void)values("1,2\n# x\n3,4,5\n"); }, &message), Error::BadFile);
