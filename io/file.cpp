@@ -97,6 +97,17 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
+bool system::flush_folder(const FileOps& ops, const std::string& folder) {
+  if (!kFlushesFolders) return true;
+  const int directory = ops.open(folder.empty() ? "." : folder.c_str(), kFolder, 0);
+  if (directory < 0) return false;
+  const bool flushed = ops.fsync(directory) == 0 || errno == EINVAL;  // EINVAL: not supported there
+  const int why = errno;
+  ops.close(directory);
+  errno = why;
+  return flushed;
+}
+
 AtomicFileWriter::AtomicFileWriter(const std::string& path, const FileOps& ops) : ops_(ops), path_(path) {
   namespace fs = std::filesystem;
   if (path.empty() || path.find('\0') != std::string::npos)
@@ -165,14 +176,8 @@ void AtomicFileWriter::commit() {
   if (direct) return;
   if (ops_.rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename the temporary file to");
   temporary_.clear();
-  if (!system::kFlushesFolders) return;
-  const std::string folder = text_of(path_of(path_).parent_path());
-  const int directory = ops_.open(folder.empty() ? "." : folder.c_str(), system::kFolder, 0);
-  const bool synced = directory >= 0 && (ops_.fsync(directory) == 0 || errno == EINVAL);  // EINVAL: not supported there
-  const std::string why = reason();
-  if (directory >= 0) ops_.close(directory);
-  if (!synced)
-    throw Exception(Error::IoError, printable(path_) + ": written, but its folder could not be flushed (" + why +
+  if (!system::flush_folder(ops_, text_of(path_of(path_).parent_path())))
+    throw Exception(Error::IoError, printable(path_) + ": written, but its folder could not be flushed (" + reason() +
                                         "); after a power loss the previous file may be back");
 }
 

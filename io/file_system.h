@@ -30,5 +30,7 @@ unsigned long process_id();
 extern const int kWriteExisting, kWriteNew, kFolder;
 /// Whether a folder has to be flushed (opened with kFolder, FileOps::fsync) before a rename in it is on the disk.
 extern const bool kFlushesFolders;
+/// Flushes a folder ("" is the working one) where that is needed and possible. False and errno.
+bool flush_folder(const FileOps& ops, const std::string& folder);
 
 }  // namespace gf::io::system

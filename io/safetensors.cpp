@@ -53,29 +53,12 @@ class HeaderReader {
     throw Exception(Error::BadFile, where_ + ": safetensors header " + what);
   }
 
-  // Repeated keys and deep nesting are refused while parsing: the finished tree would hide the one, and take memory
-  // out of proportion for the other.
-  Json parse(std::string_view text) {
-    constexpr int kDeepest = 3;
-    std::vector<std::set<std::string>> keys;
-    const auto callback = [&](int depth, Json::parse_event_t event, Json& value) {
-      if (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start) {
-        if (depth >= kDeepest) bad("is nested too deeply");
-        keys.emplace_back();
-      } else if (event == Json::parse_event_t::object_end || event == Json::parse_event_t::array_end) {
-        keys.pop_back();
-      } else if (event == Json::parse_event_t::key) {
-        if (!keys.back().insert(value.get<std::string>()).second)
-          bad("repeats the key '" + printable(value.get<std::string>()) + "'");
-        if (keys.back().size() > limits_.max_entries) bad("has too many entries");
-      }
-      return true;
-    };
-    try {
-      return Json::parse(text.begin(), text.end(), callback);
-    } catch (const Json::exception& e) {
-      bad(std::string("is not valid JSON: ") + printable(e.what()));
-    }
+  // Repeated keys and deep nesting are refused in a pass of their own: the finished tree would hide the one, and take memory out of
+  // proportion for the other. (The library's callback while it builds the tree costs the square of the number of entries.)
+  Json parse(std::string_view text) const {
+    KeyCheck check(*this);
+    (void)Json::sax_parse(text.begin(), text.end(), &check);
+    return Json::parse(text.begin(), text.end());
   }
 
   SafeTensor tensor(const std::string& name, const Json& entry, ByteSpan buffer) const {
@@ -103,6 +86,45 @@ class HeaderReader {
   }
 
  private:
+  class KeyCheck : public nlohmann::json_sax<Json> {
+   public:
+    explicit KeyCheck(const HeaderReader& reader) : reader_(reader) {}
+    bool null() override { return true; }
+    bool boolean(bool) override { return true; }
+    bool number_integer(number_integer_t) override { return true; }
+    bool number_unsigned(number_unsigned_t) override { return true; }
+    bool number_float(number_float_t, const string_t&) override { return true; }
+    bool string(string_t&) override { return true; }
+    bool binary(binary_t&) override { return true; }
+    bool start_object(size_t) override { return open(); }
+    bool start_array(size_t) override { return open(); }
+    bool end_object() override { return close(); }
+    bool end_array() override { return close(); }
+    bool key(string_t& name) override {
+      if (!keys_.back().insert(name).second) reader_.bad("repeats the key '" + printable(name) + "'");
+      if (keys_.back().size() > reader_.limits_.max_entries) reader_.bad("has too many entries");
+      return true;
+    }
+    bool parse_error(size_t, const std::string&, const Json::exception& e) override {
+      reader_.bad(std::string("is not valid JSON: ") + printable(e.what()));
+    }
+
+   private:
+    bool open() {
+      constexpr size_t kDeepest = 3;
+      if (keys_.size() >= kDeepest) reader_.bad("is nested too deeply");
+      keys_.emplace_back();
+      return true;
+    }
+    bool close() {
+      keys_.pop_back();
+      return true;
+    }
+
+    const HeaderReader& reader_;
+    std::vector<std::set<std::string>> keys_;
+  };
+
   DType type(const std::string& label, const Json& value) const {
     if (!value.is_string()) bad(label + "has no dtype name");
     const auto name = value.get<std::string>();
@@ -175,33 +197,50 @@ std::vector<NamedArray> read_safetensors(const std::string& path, std::map<std::
 
 namespace {
 
+const char* type_name(const SafeTensor& t) {
+  const auto type = std::find_if(kTypes.begin(), kTypes.end(), [&t](const TypeName& k) { return k.dtype == t.dtype; });
+  const bool half_byte = dtype_is_sub_byte(t.dtype) && element_count(t.shape, "safetensors") % 2 != 0;
+  if (type == kTypes.end() || half_byte)
+    throw Exception(Error::Unsupported, "safetensors: '" + printable(t.name) + "' of type " + dtype_name(t.dtype) +
+                                            " cannot be stored; convert it first");
+  return type->name;
+}
+
 // Hands the file's pieces to `sink` in order.
 template <class Sink>
 void emit_safetensors(const std::vector<NamedArray>& arrays, const std::map<std::string, std::string>& metadata,
                       Sink sink) {
-  std::vector<const NamedArray*> order;
-  for (const NamedArray& a : arrays) order.push_back(&a);
-  std::sort(order.begin(), order.end(), [](const NamedArray* a, const NamedArray* b) {
-    const unsigned bits_a = dtype_bits(a->array.dtype), bits_b = dtype_bits(b->array.dtype);
-    return bits_a != bits_b ? bits_a > bits_b : a->name < b->name;
+  std::vector<SafeTensor> tensors;
+  for (const NamedArray& a : arrays) tensors.push_back({a.name, a.array.dtype, a.array.shape, a.array.data});
+  const SafeTensorsHead head = safetensors_head(tensors, metadata);
+  sink(std::as_bytes(std::span(head.bytes)));
+  for (const size_t i : head.order) sink(tensors[i].data);
+}
+
+}  // namespace
+
+SafeTensorsHead safetensors_head(const std::vector<SafeTensor>& tensors, const std::map<std::string, std::string>& metadata,
+                                 size_t alignment) {
+  SafeTensorsHead out;
+  for (size_t i = 0; i < tensors.size(); ++i) out.order.push_back(i);
+  std::sort(out.order.begin(), out.order.end(), [&](size_t a, size_t b) {
+    const auto key = [&](const SafeTensor& t) { return std::pair(t.data.size() % alignment != 0, -static_cast<int>(dtype_bits(t.dtype))); };
+    const SafeTensor &x = tensors[a], &y = tensors[b];
+    return key(x) != key(y) ? key(x) < key(y) : x.name < y.name;
   });
   Json header = Json::object();
   if (!metadata.empty()) header[std::string(kMetadata)] = metadata;
   uint64_t at = 0;
-  for (const NamedArray* a : order) {
-    const auto type =
-        std::find_if(kTypes.begin(), kTypes.end(), [a](const TypeName& t) { return t.dtype == a->array.dtype; });
-    const bool half_byte = dtype_is_sub_byte(a->array.dtype) && a->array.count() % 2 != 0;
-    if (type == kTypes.end() || half_byte)
-      throw Exception(Error::Unsupported, "safetensors: '" + printable(a->name) + "' of type " +
-                                              dtype_name(a->array.dtype) + " cannot be stored; convert it first");
-    if (a->name.empty() || a->name == kMetadata || header.contains(a->name))
+  for (const size_t i : out.order) {
+    const SafeTensor& t = tensors[i];
+    const char* type = type_name(t);
+    if (t.name.empty() || t.name == kMetadata || header.contains(t.name))
       throw Exception(Error::InvalidArgument,
-                      "safetensors: empty, repeated or reserved name '" + printable(a->name) + "'");
-    const uint64_t size = a->array.data.size();
-    if (size != byte_size(a->array.dtype, a->array.shape, "safetensors"))
-      throw Exception(Error::ShapeMismatch, "safetensors: '" + printable(a->name) + "' has data of the wrong size");
-    header[a->name] = {{"dtype", type->name}, {"shape", a->array.shape}, {"data_offsets", {at, at + size}}};
+                      "safetensors: empty, repeated or reserved name '" + printable(t.name) + "'");
+    const uint64_t size = t.data.size();
+    if (size != byte_size(t.dtype, t.shape, "safetensors"))
+      throw Exception(Error::ShapeMismatch, "safetensors: '" + printable(t.name) + "' has data of the wrong size");
+    header[t.name] = {{"dtype", type}, {"shape", t.shape}, {"data_offsets", {at, at + size}}};
     at += size;
   }
   std::string text;
@@ -210,15 +249,12 @@ void emit_safetensors(const std::vector<NamedArray>& arrays, const std::map<std:
   } catch (const Json::exception&) {
     throw Exception(Error::InvalidArgument, "safetensors: a name or a metadata text is not valid UTF-8");
   }
-  text.append((8 - text.size() % 8) % 8, ' ');
-  std::string length(kLengthBytes, '\0');
-  for (size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<char>(text.size() >> (8 * i) & 0xffU);
-  sink(std::as_bytes(std::span(length)));
-  sink(std::as_bytes(std::span(text)));
-  for (const NamedArray* a : order) sink(ByteSpan(a->array.data));
+  text.append((alignment - (kLengthBytes + text.size()) % alignment) % alignment, ' ');
+  const auto length = static_cast<uint64_t>(text.size());
+  for (size_t i = 0; i < kLengthBytes; ++i) out.bytes.push_back(static_cast<char>(length >> (8 * i) & 0xffU));
+  out.bytes += text;
+  return out;
 }
-
-}  // namespace
 
 Bytes safetensors_bytes(const std::vector<NamedArray>& arrays, const std::map<std::string, std::string>& metadata) {
   Bytes out;

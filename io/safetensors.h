@@ -12,7 +12,8 @@
 
 namespace gf::io {
 
-/// One tensor of a parsed file; `data` points into the parsed bytes (not aligned to the element size in general).
+/// One tensor of a parsed file, or one to be written. `data` belongs to somebody else; in a parsed file it points into its bytes
+/// (not aligned to the element size in general).
 struct SafeTensor {
   std::string name;
   DType dtype = DType::Invalid;
@@ -38,11 +39,22 @@ std::vector<NamedArray> read_safetensors(const std::string& path,
                                          std::map<std::string, std::string>* metadata = nullptr,
                                          const Limits& limits = {});
 
+/// The head of a file, and the order of the data behind it.
+struct SafeTensorsHead {
+  std::string bytes;          ///< length and header
+  std::vector<size_t> order;  ///< numbers of tensors
+};
+/// Head of a file of these tensors, for who writes their data himself, straight from where they are. The data begin at a multiple of
+/// `alignment` (a power of two from 8 on). Those whose size is a multiple of it come first, then by falling element type, then by name:
+/// so the first ones are all aligned that well, and the others to their elements. Throws as write_safetensors.
+SafeTensorsHead safetensors_head(const std::vector<SafeTensor>& tensors, const std::map<std::string, std::string>& metadata,
+                                 size_t alignment = 8);
+
 /// The bytes that write_safetensors writes. Throws as it does.
 Bytes safetensors_bytes(const std::vector<NamedArray>& arrays, const std::map<std::string, std::string>& metadata = {});
 
-/// Writes tensors, largest element type first and then by name (so that all data are aligned), crash-safely.
-/// Throws InvalidArgument (empty or repeated name, "__metadata__"), Unsupported (String, uint4, int2, ...).
+/// Writes tensors in the order of safetensors_head, crash-safely. Throws InvalidArgument (empty or repeated name, "__metadata__"),
+/// ShapeMismatch (data of another size than type and shape say), Unsupported (String, uint4, int2, ...).
 void write_safetensors(const std::string& path, const std::vector<NamedArray>& arrays,
                        const std::map<std::string, std::string>& metadata = {});
 

@@ -45,8 +45,39 @@ def safetensors(tensors, data):
     return struct.pack("<Q", len(header)) + header + data
 
 
+def byte_pairs(merges, text):
+    """Vocabulary, merges and a text for the tokenizer: the bytes as GPT-2 writes them, and what the merges make of them."""
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [b for b in range(256) if b not in visible]
+    tokens = [chr(b) for b in visible] + [chr(256 + n) for n in range(len(hidden))] + [m.replace(" ", "") for m in merges]
+    vocabulary = json.dumps({token: number for number, token in enumerate(tokens)}, ensure_ascii=False)
+    return b"\0".join([vocabulary.encode(), "\n".join(["#version: 0.2", *merges]).encode(), text.encode()])
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return f"{crc ^ 0xFFFFFFFF:08x}"
+
+
+def checkpoint(tensors, counters):
+    """`tensors`: name -> (type, shape, data). The header's checksum stands for a right one: the fuzzer seals headers itself."""
+    metadata = {"gf.checkpoint": "1", "gf.step": "12", "gf.graph": "0123abcd", "gf.header_crc32c": "00000000", **counters}
+    header, data = {"__metadata__": metadata}, b""
+    for name, (dtype, shape, content) in tensors.items():
+        metadata["gf.crc32c." + name] = crc32c(content)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-(len(text) + 8) % 64)
+    return struct.pack("<Q", len(text)) + text + data
+
+
 def small_formats():
-    """Fuzzer -> seeds, for the readers of io/."""
+    """Fuzzer -> seeds, for the readers of io/ and the tokenizer."""
     floats = npy("<f4", (2, 3), struct.pack("<6f", *range(6)))
     return {
         "npy": [floats, npy("|b1", (4,), b"\0\1\1\0"), npy("<i8", (), struct.pack("<q", -5)), npy(">f8", (1, 2), bytes(16)),
@@ -58,9 +89,13 @@ def small_formats():
                 gzip.compress(idx(8, (4,), b"abcd"), mtime=0)],
         "csv": [b"1,2,3\n4,5,6\n", b"# note\na;b\n1.5e3;-inf\n", b"\"quoted, text\",2\r\n", b"label one\nlabel two\n",
                 b"mean=0.5,0.5,0.5;std=0.2;size=8x8;layout=nchw"],
+        "tokenizer": [byte_pairs(["t h", "th e", "\u0120 the"], "the other  the's\n\u00e9"), byte_pairs(["a a", "aa aa"], "a" * 9),
+                      byte_pairs([], "")],
         "safetensors": [safetensors({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
                                      "__metadata__": {"k": "v"}}, bytes(8)),
                         safetensors({"e": {"dtype": "I64", "shape": [0], "data_offsets": [0, 0]}}, b"")],
+        "checkpoint": [checkpoint({"w": ("F32", [2], bytes(8)), "optimizer.step": ("F64", [], bytes(8))}, {"random.seed": "5"}),
+                       checkpoint({"b": ("BOOL", [3], b"\0\1\1"), "none": ("BF16", [0, 2], b"")}, {}), checkpoint({}, {})],
     }
 
 

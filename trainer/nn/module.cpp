@@ -4,7 +4,7 @@
 #include <map>
 
 #include "runtime/core/exception.h"
-#include "trainer/tensor/recording.h"
+#include "trainer/tensor/match.h"
 
 namespace gf::nn {
 
@@ -72,24 +72,17 @@ int64_t Module::parameter_count() const {
 }
 
 void Module::load_state_dict(const NamedTensors& values, bool strict) {
-  std::map<std::string, Tensor> own;
-  for (const auto& [name, t] : state_dict()) own.emplace(name, t);
-  std::vector<std::pair<Tensor, io::Array>> found;
-  for (const auto& [name, value] : values) {
-    const auto it = own.find(name);
-    if (it == own.end()) {
-      if (strict) throw Exception(Error::NotFound, "load_state_dict: the module has no '" + name + "'");
-      continue;
-    }
-    if (value.shape() != it->second.shape())
-      throw Exception(Error::ShapeMismatch, "load_state_dict: '" + name + "' has shape " + io::shape_text(value.shape()) + ", the module's is " + io::shape_text(it->second.shape()));
-    if (value.dtype() != it->second.dtype())
-      throw Exception(Error::TypeMismatch, "load_state_dict: '" + name + "' is " + dtype_name(value.dtype()) + ", the module's is " + dtype_name(it->second.dtype()));
-    found.emplace_back(it->second, value.array());
-    own.erase(it);
+  const NamedTensors own = state_dict();
+  Differences d = differences(specs_of(own), specs_of(values), "the module");
+  if (!strict) {
+    d.missing.clear();
+    d.unexpected.clear();
   }
-  if (strict && !own.empty()) throw Exception(Error::NotFound, "load_state_dict: there is no value for '" + own.begin()->first + "'");
-  for (auto& [t, array] : found) t.assign(std::move(array));
+  d.refuse("load_state_dict");
+  std::map<std::string, io::Array> arrays;
+  for (const auto& [name, value] : values) arrays.emplace(name, value.array());
+  for (auto [name, t] : own)
+    if (const auto it = arrays.find(name); it != arrays.end()) t.assign(std::move(it->second));
 }
 
 Module& Module::train(bool on) {

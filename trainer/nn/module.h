@@ -28,8 +28,8 @@ class Module {
   NamedTensors state_dict() const;
   /// state_dict() and the buffers that are no part of it (counters of random draws): all that forward() may replace, for trace_call().
   NamedTensors full_state() const;
-  /// Values for every name of state_dict(). Throws NotFound (a name is missing or unknown; strict), ShapeMismatch, TypeMismatch;
-  /// nothing changes then.
+  /// Values for every name of state_dict(). Throws NotFound (names are missing or unknown; strict), ShapeMismatch, TypeMismatch, with all
+  /// that differs; nothing changes then.
   void load_state_dict(const NamedTensors& values, bool strict = true);
   int64_t parameter_count() const;
 

@@ -46,6 +46,18 @@ void AveragedWeights::update() {
   ++updates_;
 }
 
+void AveragedWeights::restore(const std::vector<io::Array>& averages, int64_t updates) {
+  if (averages.size() != averages_.size() || updates < 0)
+    throw Exception(Error::InvalidArgument, "averages of weights: " + std::to_string(averages.size()) + " averages of " + std::to_string(updates) +
+                                                " updates to restore; there are " + std::to_string(averages_.size()));
+  for (size_t i = 0; i < averages.size(); ++i) {
+    if (averages[i].shape != weights_[i].shape()) throw Exception(Error::ShapeMismatch, "averages of weights: number " + std::to_string(i) + " to restore has another shape");
+    if (averages[i].dtype != weights_[i].dtype()) throw Exception(Error::TypeMismatch, "averages of weights: number " + std::to_string(i) + " to restore has another type");
+  }
+  for (size_t i = 0; i < averages.size(); ++i) averages_[i].assign(averages[i]);
+  updates_ = updates;
+}
+
 void AveragedWeights::swap() {
   if (updates_ == 0) throw Exception(Error::WrongPhase, "averages of weights: swap() before the first update()");
   for (size_t i = 0; i < weights_.size(); ++i) {

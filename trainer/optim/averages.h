@@ -36,6 +36,11 @@ class AveragedWeights {
   /// After an optimizer's step (or each epoch): takes the weights in. Recorded; the next step's program computes it.
   void update();
   int64_t updates() const { return updates_; }
+  /// The weights given, in their order.
+  const std::vector<Tensor>& weights() const { return weights_; }
+  /// Takes up averages of so many updates. Throws, and changes nothing: InvalidArgument (another number of averages, a negative count),
+  /// ShapeMismatch, TypeMismatch.
+  void restore(const std::vector<io::Array>& averages, int64_t updates);
   /// In the order of the weights. They lead no gradients back.
   const std::vector<Tensor>& averages() const { return averages_; }
   /// Exchanges weights and averages: for an evaluation, and back. Running statistics of norms are not averaged; run batches in training

@@ -9,7 +9,8 @@ namespace gf {
 /// Where random numbers come from: a key and a counter of draws; one for the process unless another is given.
 class Generator {
  public:
-  explicit Generator(uint64_t seed) : seed_(seed) {}
+  /// `draws`: so many were taken already (a restored state).
+  explicit Generator(uint64_t seed, uint64_t draws = 0) : seed_(seed), draws_(draws) {}
   /// Uniform in [low, high), normal: float32, drawn now.
   Tensor uniform(Shape64 shape, double low, double high);
   Tensor normal(Shape64 shape, double mean, double deviation);
@@ -22,7 +23,7 @@ class Generator {
   uint64_t draws() const { return draws_; }
 
  private:
-  uint64_t seed_, draws_ = 0;
+  uint64_t seed_, draws_;
 };
 Generator& default_generator();
 /// Sets the seed of the default generator and begins its sequence again (torch.manual_seed).

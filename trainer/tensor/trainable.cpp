@@ -1,8 +1,11 @@
 #include "trainer/tensor/trainable.h"
 
 #include <cmath>
+#include <map>
 #include <set>
 
+#include "trainer/step/train_step.h"
+#include "trainer/tensor/match.h"
 #include "trainer/tensor/recording.h"
 
 namespace gf {
@@ -35,6 +38,48 @@ Trainable::Trainable(std::vector<TensorGroup> groups) : stepper_(std::make_share
 void Trainable::set_learning_rate(double rate, size_t group) {
   if (!(rate >= 0) || !std::isfinite(rate)) throw Exception(Error::InvalidArgument, "learning rate " + std::to_string(rate) + " is not a number from 0 on");
   groups_.at(group).learning_rate = rate;
+}
+
+std::vector<Tensor> Trainable::parameters() const {
+  std::vector<Tensor> all;
+  for (const lazy::UpdateOf& u : stepper_->updates) all.emplace_back(u.parameter);
+  return all;
+}
+
+NamedTensors Trainable::state_dict(const NamedTensors& names) const {
+  std::map<const Variable*, std::string> name_of;
+  for (const auto& [name, t] : names) name_of.emplace(&t.variable(), name);
+  NamedTensors state = {{kStepState, Tensor::scalar(static_cast<double>(steps_), DType::F64)}};
+  for (size_t g = 0; g < groups_.size(); ++g) state.emplace_back(learning_rate_state(g), Tensor::scalar(groups_[g].learning_rate, DType::F64));
+  for (size_t i = 0; i < stepper_->updates.size(); ++i) {
+    const lazy::UpdateOf& u = stepper_->updates[i];
+    const auto it = name_of.find(u.parameter.get());
+    if (it == name_of.end() && !names.empty()) throw Exception(Error::NotFound, "state_dict: parameter " + std::to_string(i) + " of the optimizer is not among the names given");
+    const std::string name = names.empty() ? std::to_string(i) : it->second;
+    const std::span<const optim::Slot> slots = u.rule->slots(Tensor(u.parameter).rank());
+    for (size_t k = 0; k < u.slots.size(); ++k) state.emplace_back(slot_state(name, slots[k].name), Tensor(u.slots[k]));
+  }
+  return state;
+}
+
+void Trainable::load_state_dict(const NamedTensors& state, const NamedTensors& names) {
+  NamedTensors own = state_dict(names);
+  differences(specs_of(own), specs_of(state), "the optimizer").refuse("load_state_dict of an optimizer");
+  std::map<std::string, Tensor> given(state.begin(), state.end());
+  const double steps = given[kStepState].item();
+  if (!(steps >= 0 && steps <= 0x1p53 && steps == std::floor(steps)))
+    throw Exception(Error::BadData, "load_state_dict of an optimizer: '" + std::string(kStepState) + "' is " + std::to_string(steps) + ", no number of steps");
+  std::vector<double> rates;
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    rates.push_back(given[learning_rate_state(g)].item());
+    if (!(rates[g] >= 0) || !std::isfinite(rates[g]))
+      throw Exception(Error::BadData, "load_state_dict of an optimizer: '" + learning_rate_state(g) + "' is " + std::to_string(rates[g]) + ", no learning rate");
+  }
+  std::vector<std::pair<Tensor, io::Array>> slots;
+  for (size_t i = 1 + groups_.size(); i < own.size(); ++i) slots.emplace_back(own[i].second, given[own[i].first].array());
+  for (auto& [slot, value] : slots) slot.assign(std::move(value));
+  for (size_t g = 0; g < groups_.size(); ++g) groups_[g].learning_rate = rates[g];
+  steps_ = static_cast<int64_t>(steps);
 }
 
 void Trainable::zero_grad() {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "trainer/optim/optimizer.h"
-#include "trainer/tensor/tensor.h"
+#include "trainer/tensor/trace.h"
 
 namespace gf {
 namespace lazy {
@@ -35,6 +35,17 @@ class Trainable {
   /// Holds from the next step on; no program is compiled for it. Throws InvalidArgument: negative, NaN, infinite.
   void set_learning_rate(double rate, size_t group = 0);
   int64_t steps() const { return steps_; }
+  /// The parameters of all groups, in their order.
+  std::vector<Tensor> parameters() const;
+  const optim::Optimizer& rule(size_t group = 0) const { return *groups_[group].rule; }
+
+  /// What it keeps, as PyTorch's state_dict(): handles of each parameter's slots, the number of steps and the learning rates, with the names
+  /// that a strict step gives its State (trainer/step): "fc1.weight.exp_avg", "optimizer.step", "optimizer.lr.0". A parameter is called as in
+  /// `names` (Module::named_parameters()), without them by its number from 0. Throws NotFound: a parameter has no name there.
+  NamedTensors state_dict(const NamedTensors& names = {}) const;
+  /// Takes such a state up; programs compiled before go on. Throws, and changes nothing: NotFound, ShapeMismatch, TypeMismatch with all that
+  /// differs (the state of another optimizer); BadData: a number of steps or a learning rate that cannot be one.
+  void load_state_dict(const NamedTensors& state, const NamedTensors& names = {});
 
  private:
   struct Group {
