@@ -10,6 +10,8 @@ int main(int argc, char** argv) {
   Common common;
   return run_tool(
       "gf-train", "Trains models, and checks their gradients",
+      "  gf-train fit lenet --data mnist:data/mnist --epochs 5 --checkpoint run --plot curves.svg -o digits.gf\n"
+      "  gf-train fit char-gpt --data text:book.txt --steps 2000 --checkpoint run --resume\n"
       "  gf-train prepare model.onnx --loss cross_entropy --optimizer adamw,lr=1e-3 --batch 16 -o model.gf\n"
       "  gf-train prepare model.onnx --loss mse --optimizer sgd,lr=0.01 --lora '*.q_proj.*,*.v_proj.*:8' --memory 8MB -o model.gf\n"
       "  gf-train check model.onnx\n"
@@ -18,8 +20,8 @@ int main(int argc, char** argv) {
       argc, argv, [&](CLI::App& app) {
         app.require_subcommand(1);
         app.failure_message(CLI::FailureMessage::simple);
-        const std::vector<Command> commands = {add_check(app, common), add_prepare(app, common)};
-        for (const char* later : {"fit", "export"}) {
+        const std::vector<Command> commands = {add_fit(app, common), add_prepare(app, common), add_check(app, common)};
+        for (const char* later : {"export"}) {
           CLI::App* s = app.add_subcommand(later, "Not yet");
           s->allow_extras();
           s->parse_complete_callback([later] { throw CLI::ValidationError(fmt::format("{} comes with a later version", later)); });

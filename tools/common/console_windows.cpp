@@ -2,8 +2,10 @@
 
 #include <windows.h>
 
+#include <io.h>
 #include <shellapi.h>
 
+#include <cstdio>
 #include <cstdlib>
 
 namespace gf::cli {
@@ -32,5 +34,7 @@ std::vector<std::string> command_line(int /*argc*/, char** /*argv*/) {
   LocalFree(words);
   return arguments;
 }
+
+bool stderr_is_terminal() { return _isatty(_fileno(stderr)) != 0 && std::getenv("NO_COLOR") == nullptr; }
 
 }  // namespace gf::cli

@@ -13,6 +13,7 @@ struct Command {
 };
 
 Command add_check(CLI::App& app, Common& common);
+Command add_fit(CLI::App& app, Common& common);
 Command add_prepare(CLI::App& app, Common& common);
 
 }  // namespace gf::cli

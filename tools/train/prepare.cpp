@@ -3,11 +3,10 @@
 
 #include <algorithm>
 
-#include "converter/include/ghostflow/converter.h"
 #include "io/file.h"
-#include "io/path.h"
 #include "tools/common/inputs.h"
 #include "tools/train/commands.h"
+#include "tools/train/import.h"
 #include "trainer/optim/by_name.h"
 #include "trainer/step/prepare.h"
 
@@ -15,66 +14,11 @@ namespace gf::cli {
 namespace {
 
 struct PrepareArgs {
-  std::string model, output, optimizer = "adamw", batch, memory, activations = "f32";
-  std::vector<std::string> lora, shapes, dims;
+  ImportForTraining model;
+  std::string output, optimizer = "adamw", memory, activations = "f32";
+  std::vector<std::string> lora;
   PrepareOptions options;
 };
-
-struct Range {
-  int64_t low = 1, high = 1;
-};
-Range parse_batch(const std::string& text) {
-  const size_t dots = text.find("..");
-  Range r;
-  r.low = parse_count(text.substr(0, dots), "--batch " + text);
-  r.high = dots == std::string::npos ? r.low : parse_count(text.substr(dots + 2), "--batch " + text);
-  if (r.low < 1 || r.high < r.low) throw UsageError(fmt::format("--batch {}: a batch is N or LOW..HIGH with 1 <= LOW <= HIGH", text));
-  return r;
-}
-
-// The first axis of every input is the batch.
-void set_batch(const onnx::Model& model, const std::string& text, onnx::ImportOptions& import) {
-  const Range batch = parse_batch(text);
-  for (const onnx::ValueInfo* v : graph_inputs(model)) {
-    if (!v->type || !v->type->shape || v->type->shape->empty() || import.shapes.contains(v->name)) continue;
-    const auto& dims = *v->type->shape;
-    if (dims[0].kind != onnx::Dimension::Kind::Value) {
-      const std::string name = dims[0].param.empty() ? v->name + "_d0" : dims[0].param;
-      import.dims.try_emplace(name, batch.low, batch.high);
-      continue;
-    }
-    if (batch.low != batch.high)
-      throw UsageError(fmt::format("--batch {}: input '{}' has a batch of {} written into the model: give one number, or export the model with a "
-                                   "batch that varies", text, v->name, dims[0].value));
-    std::vector<int64_t> shape = {batch.low};
-    for (size_t d = 1; d < dims.size(); ++d) {
-      if (dims[d].kind != onnx::Dimension::Kind::Value)
-        throw UsageError(fmt::format("--batch {}: input '{}' leaves other axes open too: give its whole shape with --shape", text, v->name));
-      shape.push_back(dims[d].value);
-    }
-    import.shapes[v->name] = shape;
-  }
-}
-
-ir::Model read_model(const PrepareArgs& a) {
-  check_model_path(a.model);
-  if (!is_onnx_path(a.model)) {
-    if (!a.batch.empty() || !a.shapes.empty() || !a.dims.empty())
-      throw UsageError(fmt::format("{}: sizes are fixed in a .gf: --batch, --shape and --dim go with an .onnx", a.model));
-    return read_gf(a.model);
-  }
-  OnnxFile file{a.model, {}};
-  file.import.entry = a.options.entry;
-  for (const std::string& text : a.shapes) file.import.shapes.insert(parse_shape(text));
-  for (const std::string& text : a.dims) file.import.dims.insert(parse_dim(text));
-  if (!a.batch.empty()) set_batch(onnx::read_model_file(io::path_of(a.model)), a.batch, file.import);
-  ConvertOptions convert;
-  convert.optimize = 0;  // weights keep their names
-  ConvertReport report;
-  ir::Model model = convert_files({file}, convert, &report);
-  for (const std::string& note : report.notes) fmt::print(stderr, "note: {}\n", note);
-  return model;
-}
 
 // "GLOB,GLOB:RANK", several times: all of one rank.
 void set_lora(const std::vector<std::string>& texts, LoraOptions& lora) {
@@ -130,7 +74,8 @@ int prepare(PrepareArgs& a, const Common& common) {
   if (!a.memory.empty()) a.options.memory = parse_bytes(a.memory);
   a.options.passes.evaluator = make_evaluator(default_tables(false));
   a.options.passes.kept = a.activations == "bf16" ? DType::BF16 : DType::F32;
-  ir::Model graph = read_model(a);
+  a.model.entry = a.options.entry;
+  ir::Model graph = import_for_training(a.model);
   const PrepareReport report = prepare_training(graph, a.options);
   const std::vector<std::byte> file = emit(graph);
   io::write_file(a.output, file);
@@ -146,7 +91,7 @@ Command add_prepare(CLI::App& app, Common& common) {
   const auto a = std::make_shared<PrepareArgs>();
   CLI::App& c = *app.add_subcommand("prepare", "Entries train_step and evaluate beside that of a model: a file that trains with the runtime alone");
   add_common(c, common, 1);
-  c.add_option("model", a->model, "Model (.onnx; or a .gf made with gf-convert -O0)")->required();
+  c.add_option("model", a->model.path, "Model (.onnx; or a .gf made with gf-convert -O0)")->required();
   c.add_option("-o", a->output, "The .gf to write")->required();
   c.add_option("--loss", a->options.loss, fmt::format("{}; its target is input 'target'", fmt::join(loss_names(), ", ")))->required();
   c.add_option("--optimizer", a->optimizer, fmt::format("NAME[,SETTING=VALUE...] with PyTorch's names and defaults: {}", fmt::join(optim::optimizer_names(), ", ")))->capture_default_str();
@@ -157,9 +102,9 @@ Command add_prepare(CLI::App& app, Common& common) {
   c.add_flag("--biases-only", a->options.biases_only, "Only biases");
   c.add_option("--lora", a->lora, "GLOB[,GLOB]:RANK: small matrices beside these weights are trained, the weights stay (a word without * is a part of a name)");
   c.add_option("--lora-alpha", a->options.lora.alpha, "Their product is scaled by ALPHA / RANK (default: 2 * RANK)")->check(CLI::PositiveNumber);
-  c.add_option("--batch", a->batch, "Examples per step: N, or LOW..HIGH for a batch that varies");
-  c.add_option("--shape", a->shapes, "Shape of an input: x=1x3x224x224")->allow_extra_args(false);
-  c.add_option("--dim", a->dims, "Bounds of a named dimension: N=1..64")->allow_extra_args(false);
+  c.add_option("--batch", a->model.batch, "Examples per step: N, or LOW..HIGH for a batch that varies");
+  c.add_option("--shape", a->model.shapes, "Shape of an input: x=1x3x224x224")->allow_extra_args(false);
+  c.add_option("--dim", a->model.dims, "Bounds of a named dimension: N=1..64")->allow_extra_args(false);
   c.add_option("--memory", a->memory, "Most bytes for activations and scratch of a step, such as 8MB: results are computed again to meet it");
   c.add_option("--activations", a->activations, "What waits for the backward part is kept in f32 or bf16")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
   c.add_option("--clip-norm", a->options.step.clip_norm, "Gradients are scaled to this norm at most")->check(CLI::PositiveNumber);

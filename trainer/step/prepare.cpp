@@ -15,16 +15,13 @@
 #include "schema/ops/conv.h"
 #include "schema/ops/conv_transpose.h"
 #include "schema/ops/dequantize_linear.h"
-#include "schema/ops/equal.h"
 #include "schema/ops/matmul.h"
 #include "schema/ops/quantize_linear.h"
 #include "schema/ops/resize.h"
 #include "schema/ops/sigmoid.h"
 #include "schema/ops/softmax.h"
-#include "trainer/nn/functional.h"
-#include "trainer/nn/losses.h"
+#include "trainer/step/losses_by_name.h"
 #include "trainer/tensor/functions_creation.h"
-#include "trainer/tensor/functions_movement.h"
 #include "trainer/tensor/trace.h"
 
 namespace gf {
@@ -33,49 +30,11 @@ namespace {
 using ir::kNoValue;
 using ir::ValueId;
 
-constexpr const char* kTarget = "target";
-
-// --- losses
-
-struct Loss {
-  const char* name;
-  enum class Target : uint8_t { Like, Class, LastClass } target;  ///< shaped as the prediction; int64 without its axis 1 or its last axis
-  Tensor (*run)(const Tensor& x, const Tensor& target);
-};
-// The last axis as axis 1.
-Tensor class_last(const Tensor& x) {
-  Shape64 order(x.shape().size());
-  for (size_t d = 0; d < order.size(); ++d) order[d] = static_cast<int64_t>(d);
-  if (order.size() > 2) std::rotate(order.begin() + 1, order.end() - 1, order.end());
-  return order.size() > 2 ? permute(x, order) : x;
-}
-constexpr Loss kLosses[] = {
-    {"cross_entropy", Loss::Target::Class, [](const Tensor& x, const Tensor& t) { return nn::cross_entropy(x, t); }},
-    {"cross_entropy_last", Loss::Target::LastClass, [](const Tensor& x, const Tensor& t) { return nn::cross_entropy(class_last(x), t); }},
-    {"nll", Loss::Target::Class, [](const Tensor& x, const Tensor& t) { return nn::nll_loss(x, t); }},
-    {"mse", Loss::Target::Like, [](const Tensor& x, const Tensor& t) { return nn::mse_loss(x, t); }},
-    {"l1", Loss::Target::Like, [](const Tensor& x, const Tensor& t) { return nn::l1_loss(x, t); }},
-    {"smooth_l1", Loss::Target::Like, [](const Tensor& x, const Tensor& t) { return nn::smooth_l1_loss(x, t); }},
-    {"huber", Loss::Target::Like, [](const Tensor& x, const Tensor& t) { return nn::huber_loss(x, t); }},
-    {"bce", Loss::Target::Like, [](const Tensor& x, const Tensor& t) { return nn::binary_cross_entropy(x, t); }},
-    {"bce_with_logits", Loss::Target::Like, [](const Tensor& x, const Tensor& t) { return nn::binary_cross_entropy_with_logits(x, t); }},
-    {"hinge", Loss::Target::Like, [](const Tensor& x, const Tensor& t) { return nn::hinge_loss(x, t); }},
-    {"focal", Loss::Target::Like, [](const Tensor& x, const Tensor& t) { return nn::focal_loss(x, t); }},
-};
-
 std::string listed(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& n : names) text += (text.empty() ? "" : ", ") + n;
   return text;
 }
-
-const Loss& loss_named(const std::string& name) {
-  for (const Loss& l : kLosses)
-    if (name == l.name) return l;
-  throw Exception(Error::InvalidArgument, "there is no loss '" + name + "'; there are: " + listed(loss_names()));
-}
-
-int class_axis(const Loss& loss, int rank) { return loss.target == Loss::Target::LastClass ? rank - 1 : rank > 1 ? 1 : 0; }
 
 // --- weights
 
@@ -292,11 +251,11 @@ class Preparation {
     const DimShape shape = entry.value(prediction).shape;
     if (!dtype_is_float(entry.value(prediction).dtype))
       throw Exception(Error::TypeMismatch, "the prediction '" + entry.value(prediction).name + "' is " + dtype_name(entry.value(prediction).dtype) + ": a loss needs floats");
-    const bool classes = loss_.target != Loss::Target::Like;
+    const bool classes = loss_.of_classes();
     DimShape target_shape;
     for (int d = 0; d < shape.rank; ++d)
-      if (!classes || d != class_axis(loss_, shape.rank)) target_shape.push(shape[d]);
-    const ValueId target = entry.add_input(kTarget, classes ? DType::I64 : entry.value(prediction).dtype, target_shape);
+      if (!classes || d != loss_.class_axis(shape.rank)) target_shape.push(shape[d]);
+    const ValueId target = entry.add_input(kTargetInput, classes ? DType::I64 : entry.value(prediction).dtype, target_shape);
     const bool metrics = classes && std::string_view(name) == "evaluate";
     const ir::Model loss = loss_graph(most_of(entry, shape), entry.value(prediction).dtype, metrics);
     entry.body.outputs = append(entry, *loss.entries[0], {prediction, target}, std::string("loss ") + loss_.name);
@@ -310,8 +269,8 @@ class Preparation {
       if (n->output() != v) continue;
       const int rank = entry.value(v).shape.rank;
       const bool logits = std::string_view(loss_.name) == "bce_with_logits" || std::string_view(loss_.name) == "focal";
-      const bool softmax = loss_.target != Loss::Target::Like && std::string_view(loss_.name) != "nll" && n->is<op::Softmax>() &&
-                           (ir::attrs_of<op::Softmax>(*n).axis + rank) % rank == class_axis(loss_, rank);
+      const bool softmax = loss_.of_classes() && std::string_view(loss_.name) != "nll" && n->is<op::Softmax>() &&
+                           (ir::attrs_of<op::Softmax>(*n).axis + rank) % rank == loss_.class_axis(rank);
       if (!softmax && !(logits && n->is<op::Sigmoid>())) return v;
       if (say) report_.notes.push_back("the loss is of what goes into '" + entry.value(v).name + "': " + n->def->info.name + " is part of " + loss_.name);
       return n->inputs[0];
@@ -331,34 +290,21 @@ class Preparation {
 
   // Inputs: prediction, target.
   ir::Model loss_graph(const Shape64& shape, DType type, bool metrics) const {
-    const bool classes = loss_.target != Loss::Target::Like;
-    const int axis = class_axis(loss_, static_cast<int>(shape.size()));
-    Shape64 target_shape = shape;
-    if (classes) {
-      if (shape.empty()) throw Exception(Error::ShapeMismatch, std::string(loss_.name) + ": the prediction is one number, not scores of classes");
-      target_shape.erase(target_shape.begin() + axis);
-    }
-    const Tensor x = Tensor::zeros(shape, type), t = Tensor::zeros(target_shape, classes ? DType::I64 : type);
+    const Tensor x = Tensor::zeros(shape, type), t = loss_.target_of(x);
     NamedTensors outputs = {{"loss", loss_.run(x, t)}};
-    if (metrics) outputs.emplace_back("accuracy", mean(cast(apply<op::Equal>({argmax(x, axis), t}), DType::F32)));
-    return trace({{"x", x}, {kTarget, t}}, outputs, {});
+    if (metrics) outputs.emplace_back("accuracy", loss_.accuracy(x, t));
+    return trace({{"x", x}, {kTargetInput, t}}, outputs, {});
   }
 
   ir::Model& model_;
   const PrepareOptions& options_;
-  const Loss& loss_;
+  const NamedLoss& loss_;
   ir::Entry* main_ = nullptr;
   std::set<std::string> added_;  // names of LoRA's weights
   PrepareReport report_;
 };
 
 }  // namespace
-
-std::vector<std::string> loss_names() {
-  std::vector<std::string> names;
-  for (const Loss& l : kLosses) names.emplace_back(l.name);
-  return names;
-}
 
 PrepareReport prepare_training(ir::Model& model, const PrepareOptions& options) { return Preparation(model, options).run(); }
 

@@ -10,6 +10,7 @@
 
 #include "graph/ir/graph.h"
 #include "trainer/step/fit.h"
+#include "trainer/step/losses_by_name.h"
 #include "trainer/step/train_step.h"
 
 namespace gf {
@@ -52,8 +53,6 @@ struct PrepareReport {
   std::optional<FitReport> fit;
 };
 
-/// "cross_entropy", "mse", ...: those of trainer/nn of a prediction and a target, with a mean.
-std::vector<std::string> loss_names();
 /// `model` as imported (its weights under their names, nothing folded) becomes one with the entries main, train_step and evaluate, optimised.
 /// train_step: the inputs of the entry and `target`; output `loss`. evaluate: the same inputs; outputs `loss` and, for classes, `accuracy`.
 /// The prediction's shape may have bounded axes. Throws gf::Exception: InvalidArgument (unknown loss; no optimizer; globs that match nothing;

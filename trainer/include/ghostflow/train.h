@@ -1,5 +1,5 @@
-// The trainer: lazy tensors, layers, losses, optimizers, train steps, gradients and their check. Component `trainer` of the package,
-// target ghostflow::trainer. What it trains runs with the runtime alone.
+// The trainer: lazy tensors, layers, losses, optimizers, train steps, checkpoints, gradients and their check. Component `trainer` of the
+// package, target ghostflow::trainer. What it trains runs with the runtime alone.
 #pragma once
 
 #include "graph/emit/emit.h"
@@ -8,6 +8,21 @@
 #include "trainer/autodiff/autodiff.h"
 #include "trainer/autodiff/check_model.h"
 #include "trainer/autodiff/gradcheck.h"
+#include "trainer/checkpoint/container.h"
+#include "trainer/checkpoint/directory.h"
+#include "trainer/checkpoint/state.h"
+#include "trainer/checkpoint/weights.h"
+#include "trainer/data/data_loader.h"
+#include "trainer/data/dataset.h"
+#include "trainer/data/mixing.h"
+#include "trainer/data/tables.h"
+#include "trainer/data/text.h"
+#include "trainer/data/tokenizer.h"
+#include "trainer/data/transforms.h"
+#include "trainer/data/vision.h"
+#include "trainer/loop/callbacks.h"
+#include "trainer/loop/listeners.h"
+#include "trainer/loop/trainer.h"
 #include "trainer/models/bert.h"
 #include "trainer/models/densenet.h"
 #include "trainer/models/gpt2.h"
@@ -42,8 +57,10 @@
 #include "trainer/optim/optimizers.h"
 #include "trainer/optim/schedule.h"
 #include "trainer/step/fit.h"
+#include "trainer/step/losses_by_name.h"
 #include "trainer/step/prepare.h"
 #include "trainer/step/train_step.h"
+#include "trainer/step/training_model.h"
 #include "trainer/tensor/custom.h"
 #include "trainer/tensor/functions.h"
 #include "trainer/tensor/functions_creation.h"

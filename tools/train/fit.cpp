@@ -1,0 +1,185 @@
+// gf-train fit: a model, or a net by name, trained on data from files.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include "io/file.h"
+#include "io/path.h"
+#include "tools/common/console.h"
+#include "tools/common/inputs.h"
+#include "tools/train/commands.h"
+#include "tools/train/data.h"
+#include "tools/train/import.h"
+#include "tools/train/nets.h"
+#include "trainer/loop/listeners.h"
+#include "trainer/loop/trainer.h"
+#include "trainer/nn/init.h"
+#include "trainer/optim/by_name.h"
+#include "trainer/step/training_model.h"
+
+namespace gf::cli {
+namespace {
+
+struct FitArgs {
+  std::string model, loss, optimizer, schedule, output, log_dir, plot, monitor = "loss";
+  DataOptions data;
+  int64_t batch = 0, evaluate_batch = 250, patience = 0;
+  int workers = 1;
+  FitSettings fit;
+};
+
+std::atomic<bool> interrupted{false};
+extern "C" void on_interrupt(int) { interrupted = true; }
+
+// The largest batch of at most `most` that leaves nothing over.
+int64_t dividing(int64_t size, int64_t most) {
+  for (int64_t b = std::min(size, most); b > 1; --b)
+    if (size % b == 0) return b;
+  return 1;
+}
+
+optim::Schedule schedule_of(const std::string& name, int64_t steps, double rate) {
+  if (name == "constant") return {};
+  if (name == "cosine") return optim::schedule::cosine({.t_max = steps});
+  if (name == "linear") return optim::schedule::linear({.start_factor = 1, .end_factor = 0, .total_iters = steps});
+  if (name == "onecycle") return optim::schedule::one_cycle({.max_lr = rate, .total_steps = steps});
+  throw UsageError(fmt::format("there is no schedule '{}'; there are: constant, cosine, linear, onecycle", name));
+}
+
+struct Job {
+  FitArgs& a;
+  const Common& common;
+  const NetDefaults* net;      // nullptr: a file
+  Data data;
+  std::string loss, optimizer;
+
+  // The file that is trained: entries train_step and evaluate.
+  std::vector<std::byte> model_file() {
+    PassOptions passes;
+    passes.evaluator = make_evaluator(default_tables(false));
+    TrainStepOptions step;
+    if (a.fit.accumulate > 1) step.accumulate_entry = a.fit.accumulate_entry;
+    ir::Model graph;
+    if (net != nullptr) {
+      nn::manual_seed(common.seed);
+      const auto module = net->make(data);
+      graph = training_model(*module, {.input = "x", .type = data.input().dtype, .shape = data.input().shape, .batch = a.batch, .evaluate_batch = a.evaluate_batch,
+                                       .loss = loss, .optimizer = optim::by_name(optimizer), .step = step, .memory = {}, .passes = passes});
+    } else if (is_onnx_path(a.model)) {
+      PrepareOptions o;
+      o.loss = loss;
+      o.optimizer = optim::by_name(optimizer);
+      o.step = step;
+      o.passes = passes;
+      graph = import_for_training({.path = a.model, .entry = "main", .batch = fmt::format("1..{}", std::max(a.batch, a.evaluate_batch)), .shapes = {}, .dims = {}});
+      for (const std::string& note : prepare_training(graph, o).notes) fmt::print(stderr, "note: {}\n", note);
+    } else {
+      return io::read_file(a.model);
+    }
+    if (data.classes > 0) graph.metadata.emplace_back("data", data.description);
+    return emit(graph);
+  }
+
+  FitSettings settings(int64_t steps_per_epoch) {
+    FitSettings s = a.fit;
+    if (s.epochs == 0 && s.steps == 0) s.epochs = 3;
+    const int64_t steps = s.steps > 0 ? s.steps : s.epochs * steps_per_epoch;
+    s.schedule = schedule_of(a.schedule.empty() ? net != nullptr ? net->schedule : "constant" : a.schedule, steps, optim::by_name(optimizer)->learning_rate());
+    if (a.patience > 0) s.early_stopping = EarlyStopping{.monitor = a.monitor, .patience = a.patience};
+    if (common.json) s.listeners.push_back(std::make_shared<JsonLines>(stdout));
+    s.listeners.push_back(std::make_shared<Progress>(ProgressSettings{.to = stderr, .bar = stderr_is_terminal()}));
+    if (!a.log_dir.empty()) {
+      s.listeners.push_back(std::make_shared<TensorBoard>(a.log_dir));
+      s.listeners.push_back(std::make_shared<JsonLines>(a.log_dir + "/log.jsonl"));
+    }
+    if (!a.plot.empty()) s.listeners.push_back(std::make_shared<Plot>(a.plot, std::filesystem::path(a.model).filename().string()));
+    s.stop = &interrupted;
+    return s;
+  }
+
+  int run() {
+    fmt::print(stderr, "{}\n", data.description);
+    if (a.batch > data.train->size()) throw UsageError(fmt::format("--batch {}: there are {} examples", a.batch, data.train->size()));
+    const std::vector<std::byte> file = model_file();
+    Trainer trainer(Model::from_bytes(file, model_options(common)));
+    data::DataLoader train(data.train, {.batch_size = a.batch, .shuffle = true, .drop_last = true, .seed = common.seed, .num_workers = a.workers});
+    data::DataLoader validation(data.validation, {.batch_size = a.evaluate_batch, .num_workers = std::min(a.workers, 1)});
+    const FitSettings s = settings(train.size() / a.fit.accumulate);
+    std::signal(SIGINT, on_interrupt);
+    std::signal(SIGTERM, on_interrupt);
+    (void)trainer.fit(train, &validation, s);
+    if (!a.output.empty()) {
+      ir::Model graph = read_gf(file);
+      take_state(graph, *trainer.model().state());
+      io::write_file(a.output, emit(graph));
+    }
+    return kOk;
+  }
+
+  // The trained numbers become the first values of the file.
+  static void take_state(ir::Model& graph, const State& state) {
+    for (ir::StateVar& v : graph.states) {
+      uint64_t count = 1;
+      for (const int64_t d : v.dims) count *= static_cast<uint64_t>(d);
+      std::vector<std::byte> bytes(static_cast<size_t>(count * dtype_bits(v.dtype) / 8));
+      if (state.read(v.name, bytes.data(), bytes.size()) != Error::Ok) throw Exception(Error::Internal, "State '" + v.name + "' cannot be read");
+      v.initial = ir::make_constant(v.dtype, v.dims, std::move(bytes));
+    }
+  }
+};
+
+int fit(FitArgs& a, const Common& common) {
+  const NetDefaults* net = net_named(a.model);
+  if (net == nullptr && !std::filesystem::exists(io::path_of(a.model)))
+    throw UsageError(fmt::format("'{}' is no file and no net; nets: {}", a.model, fmt::join(net_names(), ", ")));
+  if (a.fit.resume && a.fit.checkpoints.empty()) throw UsageError("--resume needs --checkpoint DIR");
+  a.data.seed = common.seed;
+  if (a.batch == 0) a.batch = net != nullptr ? net->batch : 64;
+  const std::string loss = a.loss.empty() ? net != nullptr ? net->loss : "cross_entropy" : a.loss;
+  const std::string optimizer = a.optimizer.empty() ? net != nullptr ? net->optimizer : "adamw" : a.optimizer;
+  try {
+    (void)optim::by_name(optimizer);
+    (void)loss_named(loss);
+  } catch (const Exception& e) {
+    throw UsageError(e.what());
+  }
+  Data data = open_data(a.data);
+  a.evaluate_batch = dividing(data.validation->size(), a.evaluate_batch);
+  return Job{a, common, net, std::move(data), loss, optimizer}.run();
+}
+
+}  // namespace
+
+Command add_fit(CLI::App& app, Common& common) {
+  const auto a = std::make_shared<FitArgs>();
+  CLI::App& c = *app.add_subcommand("fit", "Trains a model, or a net by name, on data from files");
+  add_common(c, common, 0);
+  c.add_option("model", a->model, fmt::format("A .onnx, a .gf made by gf-train prepare, or a net: {}", fmt::join(net_names(), ", ")))->required();
+  c.add_option("--data", a->data.what, "mnist:DIR, cifar:DIR, images:DIR[,size=N], csv:FILE[,target=COL][,classes=N], npz:FILE[,classes=N], text:FILE")->required();
+  c.add_option("--validate", a->data.validation_share, "Share of the examples that are kept for validation, where the data has no part for it")->capture_default_str();
+  c.add_flag("--augment", a->data.augment, "Pictures are shifted, and turned over where that leaves them what they are");
+  c.add_option("--length", a->data.length, "Text: tokens per example")->check(CLI::PositiveNumber)->capture_default_str();
+  c.add_option("--loss", a->loss, fmt::format("{} (default: the net's, else cross_entropy)", fmt::join(loss_names(), ", ")));
+  c.add_option("--optimizer", a->optimizer, fmt::format("NAME[,SETTING=VALUE...] (default: the net's, else adamw): {}", fmt::join(optim::optimizer_names(), ", ")));
+  c.add_option("--schedule", a->schedule, "constant, cosine, linear, onecycle (default: the net's, else constant)");
+  c.add_option("--batch", a->batch, "Examples per batch (default: the net's, else 64)")->check(CLI::PositiveNumber);
+  c.add_option("--accumulate", a->fit.accumulate, "Batches per step")->check(CLI::PositiveNumber);
+  CLI::Option* epochs = c.add_option("--epochs", a->fit.epochs, "How often all data are seen (default: 3)")->check(CLI::PositiveNumber);
+  c.add_option("--steps", a->fit.steps, "Or how many steps")->check(CLI::PositiveNumber)->excludes(epochs);
+  c.add_option("--validate-every", a->fit.validate_every, "Steps between validations (default: an epoch)")->check(CLI::PositiveNumber);
+  c.add_option("--patience", a->patience, "Stop after so many validations without a better result")->check(CLI::PositiveNumber);
+  c.add_option("--monitor", a->monitor, "What is to get better: loss or accuracy")->check(CLI::IsMember({"loss", "accuracy"}))->capture_default_str();
+  c.add_option("--workers", a->workers, "Threads that read data ahead")->check(CLI::Range(0, 64))->capture_default_str();
+  c.add_option("--checkpoint", a->fit.checkpoints, "Folder of checkpoints");
+  c.add_option("--save-every", a->fit.save_every, "Steps between checkpoints (default: an epoch)")->check(CLI::PositiveNumber);
+  c.add_flag("--resume", a->fit.resume, "Go on from the newest good checkpoint");
+  c.add_option("--log-dir", a->log_dir, "Folder for TensorBoard's event files and log.jsonl");
+  c.add_option("--plot", a->plot, "The curves as an SVG");
+  c.add_option("-o", a->output, "The trained model as a .gf: main, train_step and evaluate");
+  return {&c, [a, &common] { return fit(*a, common); }};
+}
+
+}  // namespace gf::cli

@@ -1,0 +1,356 @@
+#include "trainer/loop/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "runtime/core/exception.h"
+#include "trainer/checkpoint/state.h"
+#include "trainer/step/losses_by_name.h"
+#include "trainer/step/train_step.h"
+
+namespace gf {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kTrain = "train_step";
+constexpr const char* kEvaluate = "evaluate";
+constexpr double kSpeedMemory = 0.95;  // of the running mean of a step's time
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+bool larger_is_better(const std::string& metric) { return metric == "accuracy"; }
+
+double metric_of(const Metrics& metrics, const std::string& name) {
+  std::string names;
+  for (const auto& [n, value] : metrics) {
+    if (n == name) return value;
+    names += (names.empty() ? "" : ", ") + n;
+  }
+  throw Exception(Error::InvalidArgument, "early stopping watches '" + name + "', validation gives: " + names);
+}
+
+// An entry, and which field of a loader's batches goes into each of its inputs.
+class Feed {
+ public:
+  Feed(Model& model, const char* entry, const data::DataLoader& loader, const FitSettings& settings) : session_(model.session(entry)), entry_(entry) {
+    std::vector<std::string> left;
+    for (const data::Field& f : loader.fields()) left.push_back(f.name);
+    fields_.resize(static_cast<size_t>(session_.input_count()));
+    const auto take = [&](int input, const std::string& field) {
+      const auto at = std::find(left.begin(), left.end(), field);
+      if (at == left.end() || !fields_[static_cast<size_t>(input)].empty()) return;
+      fields_[static_cast<size_t>(input)] = field;
+      left.erase(at);
+    };
+    const auto name_of = [&](int i) { return std::string(session_.input_name(i)); };
+    for (int i = 0; i < session_.input_count(); ++i)
+      for (const auto& [field, input] : settings.fields)
+        if (input == name_of(i)) take(i, field);
+    for (int i = 0; i < session_.input_count(); ++i) take(i, name_of(i));
+    for (int i = 0; i < session_.input_count(); ++i)
+      if (name_of(i) == kTargetInput)
+        for (const char* field : {"label", "target", "targets"}) take(i, field);
+    for (int i = 0; i < session_.input_count(); ++i) {
+      if (!fields_[static_cast<size_t>(i)].empty()) continue;
+      if (left.size() != 1)
+        throw Exception(Error::InvalidArgument, "input '" + name_of(i) + "' of " + entry + " gets no data: the dataset has " + data::fields_text(loader.fields()) +
+                                                    "; say which field goes into which input");
+      take(i, std::string(left[0]));
+    }
+  }
+
+  /// The batch is copied into the inputs.
+  void give(const data::Batch& batch) {
+    for (int i = 0; i < session_.input_count(); ++i) {
+      const std::string& field = fields_[static_cast<size_t>(i)];
+      const io::Array& a = batch[field];
+      TensorView v = session_.input(i);
+      if (v.dtype != a.dtype)
+        throw Exception(Error::TypeMismatch, where(i) + " takes " + dtype_name(v.dtype) + ", field '" + field + "' has " + dtype_name(a.dtype));
+      if (!std::equal(a.shape.begin(), a.shape.end(), v.shape.dims, v.shape.dims + v.shape.rank)) {
+        ErrorDetail detail;
+        const std::vector<int64_t> shape = fitted(a.shape, v);
+        if (const Error e = session_.set_input_shape(i, shape, &detail); e != Error::Ok)
+          throw Exception(e, where(i) + " does not take a batch of field '" + field + "': " + detail.text + ". The loader's batch size must be one that the model was made for");
+        v = session_.input(i);
+      }
+      std::memcpy(v.data, a.data.data(), a.data.size());
+    }
+  }
+  void run() {
+    ErrorDetail detail;
+    if (const Error e = session_.run(&detail); e != Error::Ok) throw Exception(e, std::string(entry_) + ": " + detail.text);
+  }
+  double output(const char* name) const {
+    const int i = session_.find_output(name);
+    if (i < 0) throw Exception(Error::NotFound, std::string("entry ") + entry_ + " has no output '" + name + "'");
+    return number(i);
+  }
+  Metrics outputs() const {
+    Metrics m;
+    for (int i = 0; i < session_.output_count(); ++i)
+      if (session_.output(i).count() == 1 && session_.output(i).dtype == DType::F32) m.emplace_back(std::string(session_.output_name(i)), number(i));
+    return m;
+  }
+
+ private:
+  double number(int i) const { return static_cast<double>(*session_.output(i).as<float>()); }
+  std::string where(int i) const { return "input '" + std::string(session_.input_name(i)) + "' of " + entry_; }
+  // A shape with as many elements per example, where the model wants another one (a column [N, 1] for numbers [N], pictures made flat).
+  static std::vector<int64_t> fitted(const std::vector<int64_t>& have, const TensorView& want) {
+    std::vector<int64_t> shape(want.shape.dims, want.shape.dims + want.shape.rank);
+    if (shape.empty() || have.empty()) return have;
+    shape[0] = have[0];
+    int64_t a = 1, b = 1;
+    for (const int64_t d : have) a *= d;
+    for (const int64_t d : shape) b *= d;
+    return a == b ? shape : have;
+  }
+
+  Session& session_;
+  const char* entry_;
+  std::vector<std::string> fields_;  // by input
+};
+
+class Fit {
+ public:
+  Fit(Model& model, data::DataLoader& train, data::DataLoader* validation, const FitSettings& settings)
+      : model_(model), train_(train), validation_(validation), s_(settings), feed_(model, kTrain, train, settings) {
+    check_settings();
+    if (s_.accumulate > 1) accumulate_.emplace(model, s_.accumulate_entry.c_str(), train, settings);
+    if (validation_ != nullptr) evaluate_.emplace(model, kEvaluate, *validation_, settings);
+    if (!s_.checkpoints.empty()) directory_.emplace(s_.checkpoints, checkpoint_options());
+  }
+
+  FitResult run() {
+    start();
+    const auto begin = Clock::now();
+    const double stalled = train_.stall_seconds();
+    tell([&](FitListener& l) { l.begin({result_.step, last_, per_epoch_, result_.resumed_from}); });
+    while (result_.step < last_ && !ends_) step();
+    if (validation_ != nullptr && validated_ != result_.step && result_.end != FitResult::End::Stopped) validate();
+    if (directory_ && saved_ != result_.step) save();
+    if (directory_) directory_->wait();
+    result_.seconds = seconds_since(begin);
+    result_.stall_seconds = train_.stall_seconds() - stalled;
+    tell([&](FitListener& l) { l.end(result_); });
+    return result_;
+  }
+
+ private:
+  template <class F>
+  void tell(F f) {
+    for (const auto& l : s_.listeners) f(*l);
+  }
+
+  void check_settings() {
+    const auto refuse = [](const std::string& what) { throw Exception(Error::InvalidArgument, "fit: " + what); };
+    if ((s_.epochs > 0) == (s_.steps > 0) || s_.epochs < 0 || s_.steps < 0) refuse("give epochs or steps, 1 or more");
+    if (s_.accumulate < 1 || s_.validate_every < 0 || s_.save_every < 0) refuse("accumulate, validate_every and save_every count steps and batches");
+    if (s_.resume && s_.checkpoints.empty()) refuse("resuming needs a folder of checkpoints");
+    if (s_.early_stopping && validation_ == nullptr) refuse("early stopping needs data for validation");
+    if (s_.early_stopping && s_.early_stopping->patience < 1) refuse("the patience of early stopping is 1 or more");
+    per_epoch_ = train_.size() / s_.accumulate;
+    if (per_epoch_ < 1) refuse("an epoch has " + std::to_string(train_.size()) + " batches, a step takes " + std::to_string(s_.accumulate));
+    last_ = s_.steps > 0 ? s_.steps : s_.epochs * per_epoch_;
+  }
+  CheckpointOptions checkpoint_options() {
+    CheckpointOptions o = s_.checkpoint;
+    if (!o.log) o.log = [this](const std::string& line) { tell([&](FitListener& l) { l.note(line); }); };
+    return o;
+  }
+
+  // --- learning rates: State of each group, its value at the beginning times the schedule
+
+  void read_rates() {
+    for (size_t g = 0;; ++g) {
+      double rate = 0;
+      if (model_.state()->read(learning_rate_state(g), &rate, sizeof rate) != Error::Ok) break;
+      rates_.push_back(rate);
+    }
+  }
+  double set_rates() {
+    for (size_t g = 0; g < rates_.size(); ++g) {
+      const double rate = s_.schedule ? s_.schedule(rates_[g], result_.step) : rates_[g];
+      if (!(rate >= 0) || std::isinf(rate)) throw Exception(Error::InvalidArgument, "the schedule gives the learning rate " + std::to_string(rate) + " in step " + std::to_string(result_.step + 1));
+      if (model_.state()->write(learning_rate_state(g), &rate, sizeof rate) != Error::Ok) throw Exception(Error::Internal, "a learning rate cannot be set");
+      if (g == 0) rate_ = rate;
+    }
+    return rate_;
+  }
+
+  // --- checkpoints
+
+  void start() {
+    read_rates();
+    best_ = larger_is_better(monitor()) ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
+    if (!s_.resume) return;
+    std::optional<LoadedCheckpoint> loaded;
+    try {
+      loaded = directory_->load_latest();
+    } catch (const Exception& e) {
+      if (e.code() != Error::NotFound) throw;
+    }
+    if (!loaded) {
+      tell([&](FitListener& l) { l.note("there is no checkpoint in " + s_.checkpoints + " yet: training begins at the beginning"); });
+      return;
+    }
+    const Checkpoint& c = loaded->checkpoint;
+    if (!restore(c, model_.program(), *model_.state()).same_graph)
+      tell([&](FitListener& l) { l.note(loaded->file + " was saved by another version of this model (batch size, optimizer settings, ...): it goes on, but not as the first would have"); });
+    result_.step = saved_ = c.step;
+    result_.resumed_from = c.step;
+    rates_ = checkpoint::numbers_of(c.counters, "fit.rates");
+    data::Position p;
+    p.seed = checkpoint::whole_of(c.counters, "loader.seed");
+    p.epoch = static_cast<int64_t>(checkpoint::whole_of(c.counters, "loader.epoch"));
+    p.next = static_cast<int64_t>(checkpoint::whole_of(c.counters, "loader.next"));
+    p.samples = static_cast<int64_t>(checkpoint::whole_of(c.counters, "loader.samples"));
+    train_.restore(p);
+    const std::vector<double> best = checkpoint::numbers_of(c.counters, "fit.best");  // value, step, validations since
+    if (best.size() != 4) throw Exception(Error::BadData, loaded->file + ": 'fit.best' is not what this version writes");
+    best_ = best[0];
+    result_.best_step = static_cast<int64_t>(best[1]);
+    waited_ = static_cast<int64_t>(best[2]);
+    result_.loss = best[3];
+  }
+
+  void save() {
+    Snapshot snapshot = snapshot_of(model_.program(), *model_.state(), result_.step);
+    const data::Position p = train_.position();
+    checkpoint::put_whole(snapshot.counters, "loader.seed", p.seed);
+    checkpoint::put_whole(snapshot.counters, "loader.epoch", static_cast<uint64_t>(p.epoch));
+    checkpoint::put_whole(snapshot.counters, "loader.next", static_cast<uint64_t>(p.next));
+    checkpoint::put_whole(snapshot.counters, "loader.samples", static_cast<uint64_t>(p.samples));
+    checkpoint::put_numbers(snapshot.counters, "fit.rates", rates_);
+    const double best[] = {best_, static_cast<double>(result_.best_step), static_cast<double>(waited_), result_.loss};
+    checkpoint::put_numbers(snapshot.counters, "fit.best", best);
+    directory_->save(snapshot, result_.step > 0 ? std::optional(result_.loss) : std::nullopt);
+    saved_ = result_.step;
+    tell([&](FitListener& l) { l.saved(result_.step); });
+  }
+
+  // --- steps
+
+  const data::Batch& next() {
+    for (int i = 0; i < 2; ++i)
+      if (const data::Batch* batch = train_.next()) return *batch;
+    throw Exception(Error::InvalidArgument, "the loader has no batches");
+  }
+
+  void step() {
+    const auto begin = Clock::now();
+    const int64_t epoch = result_.step / per_epoch_;
+    int64_t examples = 0;
+    for (int64_t k = 1; k < s_.accumulate; ++k) {
+      const data::Batch& batch = next();
+      examples += batch.size();
+      accumulate_->give(batch);
+      accumulate_->run();
+    }
+    const data::Batch& batch = next();
+    examples += batch.size();
+    feed_.give(batch);
+    const double rate = set_rates();
+    feed_.run();
+    const double loss = feed_.output("loss");
+    if (!std::isfinite(loss) && !skips()) refuse_loss(loss);
+    result_.loss = loss;
+    ++result_.step;
+    const double seconds = seconds_since(begin);
+    speed_ = speed_ == 0 ? seconds : kSpeedMemory * speed_ + (1 - kSpeedMemory) * seconds;
+    tell([&](FitListener& l) {
+      l.step({result_.step, epoch, loss, rate, seconds, static_cast<double>(examples) / speed_, speed_ * static_cast<double>(last_ - result_.step)});
+    });
+    const bool epoch_ends = result_.step % per_epoch_ == 0;
+    if (validation_ != nullptr && (s_.validate_every > 0 ? result_.step % s_.validate_every == 0 : epoch_ends)) validate();
+    const bool stop = s_.stop != nullptr && s_.stop->load();
+    if (directory_ && (stop || (s_.save_every > 0 ? result_.step % s_.save_every == 0 : epoch_ends))) save();
+    if (!stop) return;
+    result_.end = FitResult::End::Stopped;
+    ends_ = true;
+  }
+  bool skips() const {
+    double counted = 0;
+    return model_.state()->read(kSkippedState, &counted, sizeof counted) == Error::Ok;
+  }
+  [[noreturn]] void refuse_loss(double loss) {
+    if (directory_) directory_->wait();
+    throw Exception(Error::NonFinite, "the loss of step " + std::to_string(result_.step + 1) + " is " + (std::isnan(loss) ? "NaN" : "infinite") +
+                                          (saved_ > 0 ? "; the checkpoint of step " + std::to_string(saved_) + " is as it was" : std::string()) +
+                                          ". Try a lower learning rate, clipped gradients, or a model made with --skip-if-not-finite");
+  }
+
+  // --- validation
+
+  std::string monitor() const { return s_.early_stopping ? s_.early_stopping->monitor : "loss"; }
+
+  void validate() {
+    const auto begin = Clock::now();
+    validated_ = result_.step;
+    result_.validation = mean_of(*evaluate_, *validation_);
+    const double value = metric_of(result_.validation, monitor());
+    const double least = s_.early_stopping ? s_.early_stopping->min_delta : 0;
+    const bool better = larger_is_better(monitor()) ? value > best_ + least : value < best_ - least;
+    if (better) best_ = value, result_.best_step = result_.step, waited_ = 0;
+    else ++waited_;
+    result_.best = best_;
+    tell([&](FitListener& l) { l.validated({result_.step, (result_.step - 1) / per_epoch_, result_.validation, seconds_since(begin), better}); });
+    if (!s_.early_stopping || waited_ < s_.early_stopping->patience) return;
+    result_.end = FitResult::End::EarlyStopped;
+    ends_ = true;
+  }
+
+ public:
+  static Metrics mean_of(Feed& feed, data::DataLoader& loader) {
+    Metrics sums;
+    double examples = 0;
+    for (const data::Batch& batch : loader) {
+      feed.give(batch);
+      feed.run();
+      const Metrics here = feed.outputs();
+      if (sums.empty()) sums = Metrics(here.size());
+      const auto weight = static_cast<double>(batch.size());
+      for (size_t i = 0; i < here.size(); ++i) sums[i] = {here[i].first, sums[i].second + weight * here[i].second};
+      examples += weight;
+    }
+    for (auto& [name, value] : sums) value /= examples;
+    return sums;
+  }
+
+ private:
+  Model& model_;
+  data::DataLoader& train_;
+  data::DataLoader* validation_;
+  const FitSettings& s_;
+  Feed feed_;
+  std::optional<Feed> accumulate_, evaluate_;
+  std::optional<CheckpointDirectory> directory_;
+  FitResult result_;
+  std::vector<double> rates_;          // of the groups, before the schedule
+  int64_t per_epoch_ = 0, last_ = 0;
+  int64_t saved_ = 0, validated_ = -1;  // steps
+  int64_t waited_ = 0;                 // validations since the best
+  double best_ = 0, rate_ = 0, speed_ = 0;
+  bool ends_ = false;
+};
+
+}  // namespace
+
+Trainer::Trainer(Model model) : model_(std::move(model)) {
+  if (model_.program().find_entry(kTrain) < 0)
+    throw Exception(Error::NotFound, std::string("the model has no entry '") + kTrain + "': prepare_training() and training_model() make one");
+}
+
+FitResult Trainer::fit(data::DataLoader& train, data::DataLoader* validation, const FitSettings& settings) { return Fit(model_, train, validation, settings).run(); }
+
+Metrics Trainer::evaluate(data::DataLoader& loader, const FitSettings& settings) {
+  Feed feed(model_, kEvaluate, loader, settings);
+  return Fit::mean_of(feed, loader);
+}
+
+}  // namespace gf

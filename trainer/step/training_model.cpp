@@ -1,0 +1,82 @@
+#include "trainer/step/training_model.h"
+
+#include <algorithm>
+#include <map>
+
+#include "trainer/step/losses_by_name.h"
+
+namespace gf {
+namespace {
+
+// Puts an entry into another model; State of the same name is the same.
+void take_entry(ir::Model& into, ir::Model from) {
+  std::map<int32_t, int32_t> moved;
+  for (size_t i = 0; i < from.states.size(); ++i) {
+    const auto known = std::find_if(into.states.begin(), into.states.end(), [&](const ir::StateVar& s) { return s.name == from.states[i].name; });
+    moved[static_cast<int32_t>(i)] = static_cast<int32_t>(known - into.states.begin());
+    if (known == into.states.end()) into.states.push_back(std::move(from.states[i]));
+  }
+  for (auto& entry : from.entries) {
+    for (size_t v = 0; v < entry->value_count(); ++v)
+      if (int32_t& state = entry->value(static_cast<ir::ValueId>(v)).state; state >= 0) state = moved.at(state);
+    for (const auto& n : entry->body.nodes)
+      if (n->writes_state >= 0) n->writes_state = moved.at(n->writes_state);
+    into.entries.push_back(std::move(entry));
+  }
+}
+
+// The mode of before comes back.
+class Mode {
+ public:
+  explicit Mode(nn::Module& net) : net_(net), training_(net.is_training()) {}
+  ~Mode() { net_.train(training_); }
+  Mode(const Mode&) = delete;
+  Mode& operator=(const Mode&) = delete;
+
+ private:
+  nn::Module& net_;
+  bool training_;
+};
+
+}  // namespace
+
+ir::Model training_model(nn::Module& net, const TrainingModelOptions& o) {
+  if (o.batch < 1 || o.evaluate_batch < 1) throw Exception(Error::InvalidArgument, "training_model: a batch is 1 or more");
+  if (o.optimizer == nullptr) throw Exception(Error::InvalidArgument, "training_model: there is no optimizer");
+  const NamedLoss& loss = loss_named(o.loss);
+  const Mode mode(net);
+  const auto input = [&](int64_t batch) {
+    Shape64 shape = {batch};
+    shape.insert(shape.end(), o.shape.begin(), o.shape.end());
+    return Tensor::zeros(shape, o.type);
+  };
+  ir::Model model;
+  {
+    net.train();
+    const Tensor x = input(o.batch), t = loss.target_of(net(x));
+    take_entry(model, trace_call({{o.input, x}, {kTargetInput, t}}, net.full_state(), [&] { return NamedTensors{{"loss", loss.run(net(x), t)}}; }, {.name = "train_step"}));
+  }
+  net.eval();
+  const Tensor x = input(o.evaluate_batch), t = loss.target_of(net(x));
+  const auto evaluate = [&] {
+    const Tensor y = net(x);
+    NamedTensors results = {{"loss", loss.run(y, t)}};
+    if (loss.of_classes()) results.emplace_back("accuracy", loss.accuracy(y, t));
+    return results;
+  };
+  take_entry(model, trace_call({{o.input, x}, {kTargetInput, t}}, net.full_state(), evaluate, {.name = "evaluate"}));
+  take_entry(model, trace_call({{o.input, x}}, net.full_state(), [&] { return NamedTensors{{"output", net(x)}}; }, {.name = "main"}));
+  std::vector<std::string> names;
+  for (const auto& [name, parameter] : net.named_parameters())
+    if (parameter.requires_grad()) names.push_back(name);
+  ir::Entry& step = *model.find("train_step");
+  add_train_step(model, step, step.body.outputs[0], {{names, o.optimizer}}, o.step);
+  ir::check(model);
+  PassOptions passes = o.passes;
+  passes.exact = true;
+  if (o.memory) fit_memory(model, "train_step", *o.memory, passes);
+  else run_passes(model, passes);
+  return model;
+}
+
+}  // namespace gf
