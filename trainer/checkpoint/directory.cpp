@@ -173,6 +173,7 @@ void CheckpointDirectory::write(const Snapshot& snapshot) {
   if (!folder_is_made_) files_.make_folder(folder_);
   folder_is_made_ = true;
   remove_leftovers(files_.list(folder_));
+  remove_old();  // of processes that ended just before theirs: the folder does not grow however often that happens
   {
     io::AtomicFileWriter writer(path(file_name(snapshot.step)), files_.ops());
     write_checkpoint(writer, snapshot);
