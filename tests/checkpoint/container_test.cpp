@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -285,13 +284,11 @@ TEST(CheckpointHostile, Checksums) {  // 46
   refused(Error::BadChecksum, "changed by another program", changed);
 }
 
-// Memory and time follow the file, not what it claims.
+// Counts are compared before anything is looked up by name.
 TEST(CheckpointHostile, ManyEntries) {
   HandMade h;
   for (int i = 0; i < 20000; ++i) h.more_tensors += ",\"t" + std::to_string(i) + R"(":{"dtype":"U8","shape":[0],"data_offsets":[8,8]})";
-  const auto start = std::chrono::steady_clock::now();
   refused(Error::BadFile, "20001 tensors and 1 checksums", h.file());
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
   refused(Error::BadFile, "nested too deeply", file_of("{\"__metadata__\":" + std::string(100000, '['), ""));
 }
 

@@ -128,6 +128,7 @@ struct DataLoader::Impl {
   Position ahead;                                 // in front of batch `claimed`
   int active = 0;
   bool paused = true, stop = false;
+  std::vector<Reader> readers;                    // of the threads: all there is before they begin, whenever that is
   std::vector<std::thread> threads;
 
   Impl(DatasetPtr d, DataLoaderSettings s) : dataset(std::move(d)), settings(std::move(s)) {
@@ -139,6 +140,8 @@ struct DataLoader::Impl {
     for (const auto& t : settings.batch_transforms) fields = t->fields(std::move(fields));
     position = ahead = {settings.seed, 0, 0, samples};
     slots.resize(static_cast<size_t>(settings.num_workers * settings.prefetch_factor + 1));
+    readers = std::vector<Reader>(static_cast<size_t>(settings.num_workers));
+    for (Reader& r : readers) r.to.resize(bytes.size());
   }
 
   ~Impl() {
@@ -198,8 +201,7 @@ struct DataLoader::Impl {
     }
   }
 
-  void work() {
-    Reader mine;
+  void work(Reader& mine) {
     std::unique_lock lock(mutex);
     for (;;) {
       freed.wait(lock, [&] { return stop || (!paused && claimed < given + slots.size()); });
@@ -232,7 +234,7 @@ struct DataLoader::Impl {
   void start() {
     ahead = position;
     try {
-      while (threads.size() < static_cast<size_t>(settings.num_workers)) threads.emplace_back([this] { work(); });
+      while (threads.size() < static_cast<size_t>(settings.num_workers)) threads.emplace_back([this, &r = readers[threads.size()]] { work(r); });
     } catch (const std::system_error&) {  // fewer do the same, more slowly
       if (threads.empty()) throw Exception(Error::OutOfMemory, "DataLoader: the system gives no thread; set num_workers = 0");
     }
