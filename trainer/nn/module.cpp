@@ -5,6 +5,7 @@
 
 #include "runtime/core/exception.h"
 #include "trainer/tensor/match.h"
+#include "trainer/tensor/recording.h"
 
 namespace gf::nn {
 
@@ -18,6 +19,7 @@ void Module::check_name(const std::string& name) const {
 Tensor Module::register_parameter(const std::string& name, Tensor value) {
   check_name(name);
   value.set_requires_grad();
+  value.variable().name = lazy::Call::keep(path_[0] == '\0' ? name : std::string(path_) + "." + name);
   return items_.emplace_back(Item{name, std::move(value), Kind::Parameter}).tensor;
 }
 Tensor Module::register_buffer(const std::string& name, Tensor value, bool persistent) {
@@ -27,7 +29,19 @@ Tensor Module::register_buffer(const std::string& name, Tensor value, bool persi
 void Module::add_module(const std::string& name, std::shared_ptr<Module> module) {
   check_name(name);
   if (module == nullptr) throw Exception(Error::InvalidArgument, "module '" + name + "' is null");
+  module->put_under(path_[0] == '\0' ? name : std::string(path_) + "." + name);
   modules_.emplace_back(name, std::move(module));
+}
+void Module::put_under(const std::string& name) {
+  path_ = lazy::Call::keep(path_[0] == '\0' ? name : name + "." + path_);
+  for (const Item& i : items_)
+    if (i.kind == Kind::Parameter) i.tensor.variable().name = lazy::Call::keep(std::string(path_) + "." + i.name);
+  for (const auto& [inner, m] : modules_) m->put_under(name);
+}
+
+Tensor Module::operator()(const Tensor& x) {
+  const lazy::Scope scope(path_);
+  return forward(x);
 }
 
 void Module::collect(const std::string& prefix, Kind last, NamedTensors& to) const {

@@ -17,7 +17,8 @@ class Module {
   virtual ~Module() = default;
   /// Throws Unsupported for a module that is no function of one tensor (Bilinear, ModuleList, ...).
   virtual Tensor forward(const Tensor& x);
-  Tensor operator()(const Tensor& x) { return forward(x); }
+  /// forward(), and what it records is said to be in this module, by the path of its registrations ("layers.0.fc1").
+  Tensor operator()(const Tensor& x);
 
   /// Parameters of this module and of those inside, as "fc1.weight", in the order of registration.
   NamedTensors named_parameters() const;
@@ -61,6 +62,8 @@ class Module {
     Kind kind;
   };
   void add_module(const std::string& name, std::shared_ptr<Module> module);
+  /// This module and those inside lie one name deeper.
+  void put_under(const std::string& name);
   void check_name(const std::string& name) const;
   /// Items of the kinds up to `last`.
   void collect(const std::string& prefix, Kind last, NamedTensors& to) const;
@@ -68,6 +71,7 @@ class Module {
   std::vector<Item> items_;
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> modules_;
   bool training_ = true;
+  const char* path_ = "";  ///< of registrations, for reports; kept for good
 };
 
 }  // namespace gf::nn

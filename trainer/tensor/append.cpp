@@ -12,7 +12,8 @@ std::vector<ir::ValueId> append_op(ir::Entry& entry, const Node& n, std::vector<
   node->def = n.def;
   node->attrs = n.attrs;
   node->inputs = std::move(inputs);
-  node->origin = node->name = n.def->info.name;
+  node->name = n.def->info.name;
+  node->origin = n.scope[0] == '\0' ? std::string(n.place) : std::string(n.scope) + ": " + n.place;
   for (size_t k = 0; k < n.outputs.size(); ++k) node->outputs.push_back(entry.add_value({}));
   ir::infer_node(entry, *node);
   std::vector<ir::ValueId> out = node->outputs;

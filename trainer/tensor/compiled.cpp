@@ -6,7 +6,9 @@
 #include <unordered_map>
 
 #include "runtime/core/checked.h"
+#include "trainer/step/non_finite.h"
 #include "trainer/tensor/structure.h"
+#include "trainer/tensor/trainable.h"
 
 namespace gf::lazy {
 namespace {
@@ -120,7 +122,7 @@ const Compiled::Step* foreseen_step(const std::shared_ptr<Compiled>& program, co
     for (size_t i = 0; i < plan.nodes.size(); ++i) {
       const Node& n = *plan.nodes[i];
       const Compiled::Update& u = step.updates[i];
-      if (n.kind != Node::Kind::Update || n.rule != u.rule || n.inputs.size() != kFirstSlot + u.states.size() - 1) return false;
+      if (n.kind != Node::Kind::Update || n.rule != u.rule || (n.check != NotFinite::Update) != u.checked || n.inputs.size() != kFirstSlot + u.states.size() - 1) return false;
       if (program->resident(u.gradient) != n.inputs[1]) return false;
       if (i == 0) continue;
       const Node& before = *plan.nodes[i - 1];
@@ -164,6 +166,17 @@ void run_foreseen(const std::shared_ptr<Compiled>& program, const Compiled::Step
     }
 }
 
+bool wants_report(const ModelError& e, const Plan& plan) {
+  return e.code() == Error::NonFinite && std::any_of(plan.nodes.begin(), plan.nodes.end(), [](const auto& n) { return n->check == NotFinite::Stop; });
+}
+
+// Inputs and State still lie in the program: what stopped a step is found by running its graph on them.
+[[noreturn]] void throw_report(const ir::Model& graph, Model& model) {
+  NonFiniteReport report = find_non_finite(graph, kMainEntry, model);
+  const std::string text = "step(): the loss or a gradient is not finite; nothing was updated. " + report.text();
+  throw NonFiniteError(text, std::move(report));
+}
+
 // Clears what a plan was read into, however its run ends.
 struct Reading {
   Structure& s;
@@ -202,7 +215,14 @@ void fetch_from_home(Content& c) {
 void run_plan(const Plan& plan, std::span<const ContentPtr> wanted) {
   if (const Node& first = *plan.nodes[0]; first.kind == Node::Kind::Update && first.inputs[1]->home != nullptr) {
     const std::shared_ptr<Compiled> program = first.inputs[1]->home;
-    if (const Compiled::Step* step = foreseen_step(program, plan); step != nullptr) return run_foreseen(program, *step, plan);
+    if (const Compiled::Step* step = foreseen_step(program, plan); step != nullptr) {
+      try {
+        return run_foreseen(program, *step, plan);
+      } catch (const ModelError& e) {
+        if (wants_report(e, plan) && program->graph != nullptr) throw_report(*program->graph, program->model());
+        throw;
+      }
+    }
   }
   static Structure s;
   const Reading reading{s};
@@ -210,7 +230,12 @@ void run_plan(const Plan& plan, std::span<const ContentPtr> wanted) {
   for (const Structure::Leaf& leaf : s.leaves()) expect_value(*leaf.content);
   const auto known = programs().find(s.key());
   const std::shared_ptr<Compiled> program = known != programs().end() ? known->second : programs().emplace(s.key(), compile(plan, s)).first->second;
-  run_main(program, plan, s);
+  try {
+    run_main(program, plan, s);
+  } catch (const ModelError& e) {
+    if (wants_report(e, plan)) throw_report(graph_of(plan, s, true), program->model());
+    throw;
+  }
 }
 
 }  // namespace gf::lazy

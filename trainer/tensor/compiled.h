@@ -25,6 +25,7 @@ class Compiled {
     std::shared_ptr<const optim::Optimizer> rule;
     size_t gradient = 0;
     size_t rate = 0, number = 0;              ///< inputs
+    bool checked = false;
     std::vector<size_t> states;               ///< parameter, then slots
   };
   struct Step {
@@ -43,6 +44,7 @@ class Compiled {
   bool keeps(size_t k) const { return places_[k].keeps; }
   bool is_output(size_t k) const { return k >= states_; }
   void run(const std::string& entry) { model_.run(entry); }
+  Model& model() { return model_; }
   const std::string& main_entry() const { return main_entry_; }
   /// Where the outputs of the last run lie.
   void find_outputs();
@@ -52,6 +54,8 @@ class Compiled {
   ContentPtr resident(size_t k) const { return places_[k].resident.lock(); }
   void set_resident(size_t k, const ContentPtr& content) { places_[k].resident = content; }
 
+  /// Where a step that looks for NaN is foreseen: what graph_of() gave, for the reports of that step.
+  std::unique_ptr<const ir::Model> graph;
   /// Nodes of the last run of the main entry, while a foreseen step may follow.
   std::vector<std::weak_ptr<Node>> looked_at;
 
@@ -70,6 +74,8 @@ class Compiled {
   std::vector<std::shared_ptr<const optim::Optimizer>> rules_;
 };
 
+/// The graph of a plan, as it was recorded: an entry for each part. `named`: State of the parameters' names, as reports tell them.
+ir::Model graph_of(const Plan& plan, const Structure& structure, bool named);
 /// The program of a plan, compiled.
 std::shared_ptr<Compiled> compile(const Plan& plan, const Structure& structure);
 /// Runs a plan: what `wanted` names and whatever else somebody still holds is known afterwards.

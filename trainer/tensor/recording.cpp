@@ -13,6 +13,7 @@ namespace {
 
 int no_grad_depth = 0;
 const char* current_call = nullptr;
+const char* current_scope = "";
 uint64_t recorded = 0;
 int64_t live = 0;
 
@@ -49,6 +50,10 @@ const char* Call::keep(const std::string& name) {
   static std::set<std::string> names;
   return names.insert(name).first->c_str();
 }
+Scope::Scope(const char* path) : before_(current_scope) {
+  if (path[0] != '\0') current_scope = path;
+}
+Scope::~Scope() { current_scope = before_; }
 const char* Call::name_or(const char* op) { return current_call != nullptr ? current_call : op; }
 
 std::shared_ptr<Node> new_node(Node::Kind kind, std::vector<ContentPtr> inputs) {
@@ -115,6 +120,7 @@ std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::v
   const auto n = new_node(Node::Kind::Op, inputs);
   n->def = &def;
   n->place = Call::name_or(def.info.name);
+  n->scope = current_scope;
   n->attrs = inferred.attrs;
   const bool leads = std::any_of(inputs.begin(), inputs.end(), leads_back), history = leads && no_grad_depth == 0;
   n->cut = leads && !history;
@@ -131,12 +137,13 @@ std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::v
   return results;
 }
 
-std::shared_ptr<Node> record_update(const UpdateOf& update, ContentPtr learning_rate, ContentPtr step) {
+std::shared_ptr<Node> record_update(const UpdateOf& update, ContentPtr learning_rate, ContentPtr step, NotFinite check) {
   ContentPtr& parameter = update.parameter->content;
   std::vector<ContentPtr> inputs = {parameter, update.parameter->grad->content, std::move(learning_rate), std::move(step)};
   for (const VariablePtr& slot : update.slots) inputs.push_back(slot->content);
   const auto n = new_node(Node::Kind::Update, std::move(inputs));
   n->rule = update.rule;
+  n->check = check;
   const std::weak_ptr<Variable> leaf = parameter->leaf;
   parameter = result_of(n, parameter->dtype, parameter->shape);
   parameter->leaf = leaf;
@@ -160,6 +167,7 @@ void write_foreseen(Stepper& s) {
     n.kind = Node::Kind::Update;
     n.number = ++recorded;
     n.rule = u.rule;
+    n.check = s.check;
     n.inputs.assign({u.parameter->content, u.parameter->grad->content, s.rates[u.group], s.number});
     for (const VariablePtr& slot : u.slots) n.inputs.push_back(slot->content);
     n.outputs.resize(1 + u.slots.size());

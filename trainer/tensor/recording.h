@@ -15,6 +15,10 @@
 #include "trainer/tensor/tensor.h"
 #include "trainer/optim/optimizer.h"
 
+namespace gf {
+enum class NotFinite : uint8_t;
+}
+
 namespace gf::lazy {
 
 struct Node;
@@ -66,6 +70,7 @@ struct Variable {
   std::shared_ptr<Variable> grad;
   bool grad_is_used = false;                  ///< a step() has consumed it: the next backward() starts afresh
   Hooks hooks;                                ///< what backward() puts each gradient through
+  const char* name = "";                      ///< of a module's parameter, by the path of registrations; kept for good
 };
 using VariablePtr = std::shared_ptr<Variable>;
 
@@ -85,8 +90,10 @@ struct Node {
   const OpDef* def = nullptr;                 ///< Op
   std::vector<ir::Attr> attrs;                ///< Op
   const char* place = "";                     ///< Op: the user's function that recorded it
+  const char* scope = "";                     ///< Op: the module in whose call it was recorded: "features.0"
   bool cut = false;                           ///< Op: recorded under NoGrad: gradients do not pass
   std::shared_ptr<const optim::Optimizer> rule;  ///< Update
+  NotFinite check = {};                       ///< Update: what a loss or gradient does that is not finite
   bool segment = false;                       ///< Gradient: does not pass the values by which it is taken
   std::shared_ptr<const FunctionCall> call;   ///< Function
   /// Op: its inputs, null where left out. Gradient: what is differentiated, its own gradient (null: one), then by what. Update: parameter,
@@ -114,6 +121,7 @@ struct UpdateOf {
 /// second entry is the step that will come, and gradients wait for that in State.
 struct Stepper {
   std::vector<UpdateOf> updates;
+  NotFinite check = {};
   // the engine's: the step as it would be recorded now
   std::vector<std::shared_ptr<Node>> nodes;
   std::vector<ContentPtr> rates;
@@ -138,6 +146,18 @@ class Call {
   const char* before_;
 };
 
+/// The module whose call goes on while one lives; of several the innermost counts. `path` is kept as it is (Call::keep()); "" changes nothing.
+class Scope {
+ public:
+  explicit Scope(const char* path);
+  ~Scope();
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+ private:
+  const char* before_;
+};
+
 /// Records one op; infers shapes at once. Throws what inference throws; Unsupported where only running tells a shape.
 std::vector<ContentPtr> record(const OpDef& def, const void* attrs, const std::vector<ContentPtr>& inputs, size_t outputs = 1);
 /// The results of a user's forward, with his backward: null where no input leads gradients back. `inputs` and `saved` go with the call.
@@ -155,7 +175,7 @@ void record_backward(const ContentPtr& loss);
 /// depend on one of them, or only through what leads no gradients back.
 std::vector<ContentPtr> record_gradients(const ContentPtr& loss, const std::vector<ContentPtr>& wrt, bool create_graph);
 /// One update of a parameter by its gradient; slots and the variable get their new contents. The node's inputs are the old ones.
-std::shared_ptr<Node> record_update(const UpdateOf& update, ContentPtr learning_rate, ContentPtr step);
+std::shared_ptr<Node> record_update(const UpdateOf& update, ContentPtr learning_rate, ContentPtr step, NotFinite check);
 /// Inputs of a gradient node in front of the values by which it is taken.
 inline constexpr size_t kFirstBy = 2;
 /// Inputs of an update node in front of the slots: parameter, gradient, learning rate, step.

@@ -96,6 +96,7 @@ void Structure::add(const Node& n, size_t part) {
   put(n.cut);
   put(n.segment);
   put(n.rule.get());
+  put(n.check);
   put(n.outputs.size());
   put(n.attrs.size());
   for (const ir::Attr& a : n.attrs) {

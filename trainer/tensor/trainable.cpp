@@ -96,21 +96,31 @@ void Trainable::step() {
     const Variable& p = *u.parameter;
     if (p.grad == nullptr || p.grad->content == nullptr) continue;
     if (!p.content->known()) lazy::materialise({&p.content, 1});
-    updates.emplace_back(&u, lazy::record_update(u, rates[u.group], count));
+    updates.emplace_back(&u, lazy::record_update(u, rates[u.group], count, stepper_->check));
     wanted.push_back(p.content);
   }
   if (wanted.empty()) throw Exception(Error::InvalidArgument, "step(): no parameter has a gradient; call backward() first");
-  try {
-    lazy::materialise(wanted);
-  } catch (...) {
-    for (const auto& [u, node] : updates) {  // as before
+  const auto as_before = [&updates] {
+    for (const auto& [u, node] : updates) {
       u->parameter->content = node->inputs[0];
       for (size_t k = 0; k < u->slots.size(); ++k) u->slots[k]->content = node->inputs[lazy::kFirstSlot + k];
     }
+  };
+  bool skipped = false;
+  try {
+    lazy::materialise(wanted);
+  } catch (const Exception& e) {
+    as_before();
+    skipped = e.code() == Error::NonFinite && stepper_->check == NotFinite::Skip;
+    if (!skipped) throw;
+  } catch (...) {
+    as_before();
     throw;
   }
   for (const auto& [u, node] : updates) u->parameter->grad_is_used = true;
-  ++steps_;
+  ++(skipped ? skipped_ : steps_);
 }
+
+void Trainable::set_not_finite(NotFinite policy) { stepper_->check = policy; }
 
 }  // namespace gf

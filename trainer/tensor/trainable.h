@@ -19,6 +19,15 @@ struct TensorGroup {
   std::shared_ptr<const optim::Optimizer> rule;
 };
 
+/// What step() does when the loss or a gradient is NaN or infinite. Looking costs a pass over the gradients, and no parameter is updated before
+/// the last gradient is known; nothing more while all is well.
+enum class NotFinite : uint8_t {
+  Update,  ///< nothing looks: parameters become what the rule makes of it
+  Stop,    ///< throws NonFiniteError; its text and report name the first op that made such a value, and where. The gradients stay: zero_grad()
+           ///< before training goes on
+  Skip,    ///< leaves all as it was, as if step() had not been called, and counts; the gradients are used up
+};
+
 class Trainable {
  public:
   /// Throws InvalidArgument: no parameters, one twice, one that requires no gradients, bad settings.
@@ -26,7 +35,8 @@ class Trainable {
   explicit Trainable(std::vector<TensorGroup> groups);
 
   /// Updates every parameter that has a gradient, and computes what that needs. The gradients stay readable until the next
-  /// backward(), which starts afresh. Throws what computing throws; parameters are then as they were.
+  /// backward(), which starts afresh. Throws what computing throws; parameters are then as they were. The loss is looked at with the gradients
+  /// where it is computed by this call.
   void step();
   void zero_grad();
 
@@ -47,6 +57,10 @@ class Trainable {
   /// differs (the state of another optimizer); BadData: a number of steps or a learning rate that cannot be one.
   void load_state_dict(const NamedTensors& state, const NamedTensors& names = {});
 
+  /// Holds from the next step on.
+  void set_not_finite(NotFinite policy);
+  int64_t skipped() const { return skipped_; }  ///< steps left out by NotFinite::Skip
+
  private:
   struct Group {
     std::shared_ptr<const optim::Optimizer> rule;
@@ -54,7 +68,7 @@ class Trainable {
   };
   std::vector<Group> groups_;
   std::shared_ptr<lazy::Stepper> stepper_;  ///< parameters and what their rules keep
-  int64_t steps_ = 0;
+  int64_t steps_ = 0, skipped_ = 0;
 };
 
 }  // namespace gf

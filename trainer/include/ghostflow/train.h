@@ -58,6 +58,7 @@
 #include "trainer/optim/schedule.h"
 #include "trainer/step/fit.h"
 #include "trainer/step/losses_by_name.h"
+#include "trainer/step/non_finite.h"
 #include "trainer/step/prepare.h"
 #include "trainer/step/train_step.h"
 #include "trainer/step/training_model.h"
