@@ -118,6 +118,7 @@
 #include "schema/ops/not.h"
 #include "schema/ops/one_hot.h"
 #include "schema/ops/or.h"
+#include "schema/ops/pack_bits.h"
 #include "schema/ops/pad.h"
 #include "schema/ops/pointwise.h"
 #include "schema/ops/pow.h"
@@ -183,6 +184,7 @@
 #include "schema/ops/transpose.h"
 #include "schema/ops/trilu.h"
 #include "schema/ops/unique.h"
+#include "schema/ops/unpack_bits.h"
 #include "schema/ops/unsqueeze.h"
 #include "schema/ops/where.h"
 #include "schema/ops/window.h"
@@ -206,7 +208,7 @@ using AllOps = OpList<  //
     op::Unique, op::Trilu, op::DepthToSpace, op::SpaceToDepth, op::ReverseSequence, op::CenterCropPad, op::Col2Im,
     op::Resize, op::NonMaxSuppression, op::RoiAlign, op::RoiAlignGrad, op::MaxRoiPool, op::GridSample, op::AffineGrid, op::Det, op::Inverse,
     op::Cholesky, op::Qr, op::Eigh, op::Svd, op::Dft,
-    op::Stft, op::Window, op::MelWeightMatrix, op::Einsum,
+    op::Stft, op::Window, op::MelWeightMatrix, op::Einsum, op::PackBits, op::UnpackBits,
     // reductions and normalisations
     op::Softmax, op::LogSoftmax, op::Hardmax, op::ReduceSum, op::ReduceMean, op::ReduceMax, op::ReduceMin,
     op::ReduceProd, op::ReduceL1, op::ReduceL2, op::ReduceLogSum, op::ReduceLogSumExp, op::ReduceSumSquare, op::GlobalNorm, op::ArgMax,

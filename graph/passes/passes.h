@@ -28,6 +28,7 @@ int match_attention(ir::Model& model, const PassOptions& options);    // attenti
 int absorb_transposes(ir::Model& model, const PassOptions& options);  // attention_patterns.cpp: into matmul attributes
 int fuse_norm_activations(ir::Model& model, const PassOptions& options);  // batch_norms.cpp: relu and clip into batch norms of training
 int remake_normalised(ir::Model& model, const PassOptions& options);      // batch_norms.cpp: their results twice instead of kept
+int pack_masks(ir::Model& model, const PassOptions& options);            // mask_bits.cpp: what waits for the backward part, as bits
 int recompute_for_memory(ir::Model& model, const PassOptions& options);  // recompute.cpp: results made twice, for a memory budget
 int keep_in_half(ir::Model& model, const PassOptions& options);  // kept_in_half.cpp: what waits for the backward part waits in bfloat16
 int place_state_writes(ir::Model& model, const PassOptions& options);  // state_writes.cpp: updates as early as is right
