@@ -155,7 +155,7 @@ int64_t tile_length(const NodeView& node, const PointwiseProgram& program) {
 
 }  // namespace
 
-Error resolve_pointwise(const NodeView& node, ResolveStep resolve, PointwiseProgram& program, const char*& refused) {
+Error resolve_pointwise(const NodeView& node, const PointwiseResolver& resolve, PointwiseProgram& program, const char*& refused) {
   const auto& a = node.attributes<Pointwise::Attrs>();
   const int count = Pointwise::instruction_count(a);
   Slots slots(a, count);
@@ -178,7 +178,7 @@ Error resolve_pointwise(const NodeView& node, ResolveStep resolve, PointwiseProg
     const auto number = [&](int64_t operand) { return operand >= 0 && operand < Pointwise::kMaxInputs && (program.numbers >> operand & 1U) != 0; };
     step.a_is_number = row->binary && number(i.a) && !number(i.b);
     step.b_is_number = row->binary && number(i.b) && !number(i.a);
-    if (!resolve(i.op, node.isa, row->binary, step)) return Error::Unsupported;
+    if (!resolve.step(i.op, node.isa, row->binary, step)) return Error::Unsupported;
     if (number(i.a) && !step.a_is_number) program.spread |= 1U << i.a;
     if (number(i.b) && !step.b_is_number) program.spread |= 1U << i.b;
     step.a = slots.place(i.a, k);
@@ -188,25 +188,32 @@ Error resolve_pointwise(const NodeView& node, ResolveStep resolve, PointwiseProg
     if (step.out < 0 && (k != count - 1 || direct < 0)) return Error::Unsupported;
   }
   for (int k = 0; k < program.outputs; ++k) program.slot_of_output[k] = k == direct ? int16_t{-1} : slots.slot_of[Pointwise::result_of(a, k)];
+  if (resolve.convert != nullptr) {
+    for (size_t j = 0; j < node.inputs.size(); ++j) program.widen[j] = resolve.convert(node.isa, node.inputs[j].dtype, DType::F32);
+    for (int k = 0; k < program.outputs; ++k)
+      if (node.has_output(k)) program.narrow[k] = resolve.convert(node.isa, DType::F32, node.output(k).dtype);
+  }
   program.slots = slots.count;
   program.tile = tile_length(node, program);
   refused = "";
   return Error::Ok;
 }
 
-Error prepare_pointwise(const NodeView& node, KernelPlan& plan, ResolveStep resolve) {
-  if (compute_type(node.input(0).dtype) != ComputeType::F32) return plan.refuse("element type");
+Error prepare_pointwise(const NodeView& node, KernelPlan& plan, const PointwiseResolver& resolve) {
+  for (const TensorInfo& in : node.inputs)
+    if (compute_type(in.dtype) != ComputeType::F32) return plan.refuse("element type");
   PointwiseProgram program;
   GF_TRY(resolve_pointwise(node, resolve, program, plan.refused));
   plan.data_bytes = sizeof(PointwiseProgram);
-  // in place: output 0 is written after every input of its tile was read, whichever step gives it
+  // in place: output 0 is written after every input of its tile was read, whichever step gives it; elements must lie in the same places
+  const unsigned bits = dtype_bits(node.output(0).dtype);
   for (size_t j = 0; j < node.inputs.size(); ++j)
-    if (node.inputs[j].is_static && node.output(0).is_static && node.inputs[j].shape == node.output(0).shape)
+    if (dtype_bits(node.inputs[j].dtype) == bits && node.inputs[j].is_static && node.output(0).is_static && node.inputs[j].shape == node.output(0).shape)
       plan.inplace_inputs |= 1U << j;
   return Error::Ok;
 }
 
-Error init_pointwise(const NodeView& node, InitContext& context, ResolveStep resolve) {
+Error init_pointwise(const NodeView& node, InitContext& context, const PointwiseResolver& resolve) {
   auto& program = *new (context.data) PointwiseProgram;
   const char* refused = "";
   const Error e = resolve_pointwise(node, resolve, program, refused);
@@ -220,7 +227,6 @@ struct Job {
   const PointwiseProgram& program;
   BroadcastWalk<Pointwise::kMaxInputs> walk;
   int inputs = 0;
-  DType type = DType::F32;
   float numbers[Pointwise::kMaxInputs] = {};
 };
 
@@ -233,7 +239,8 @@ void fetch(const Job& job, int64_t at, int64_t count, float* const* tiles, const
     if (has(job.program.numbers, j)) continue;  // as run_range left them
     const TensorView& in = job.context.input(j);
     places[j] = tiles[j];
-    if (job.walk.linear[j] && job.type == DType::F32) places[j] = in.as<const float>() + at;
+    if (job.walk.linear[j] && in.dtype == DType::F32) places[j] = in.as<const float>() + at;
+    else if (const ConvertFn widen = job.program.widen[j]; job.walk.linear[j] && widen != nullptr) widen(in.as<const uint16_t>() + at, tiles[j], count);
     else if (job.walk.linear[j]) load(in.dtype, in.data, at, 1, count, tiles[j]);
     else gather = true;
   }
@@ -264,10 +271,10 @@ void run_range(const Job& job, int64_t begin, int64_t end) {
   }
   for (int s = 0; s < program.slots; ++s) places[Pointwise::kMaxInputs + s] = slots[s] = take();
   float* const narrow = take();  // results of 16-bit types before conversion
-  const bool f32 = job.type == DType::F32;
   for (int64_t at = begin; at < end; at += program.tile) {
     const int64_t count = end - at < program.tile ? end - at : program.tile;
-    const auto output = [&](int k) { return f32 ? job.context.output(k).as<float>() + at : narrow; };
+    const auto is_f32 = [&](int k) { return job.context.output(k).dtype == DType::F32; };
+    const auto output = [&](int k) { return is_f32(k) ? job.context.output(k).as<float>() + at : narrow; };
     fetch(job, at, count, tiles, places);
     for (int k = 0; k < program.steps; ++k) {
       const PointwiseStep& step = program.step[k];
@@ -277,7 +284,8 @@ void run_range(const Job& job, int64_t begin, int64_t end) {
       if (!job.context.has_output(k)) continue;
       TensorView& y = job.context.output(k);
       const int16_t slot = program.slot_of_output[k];
-      if (!f32) store(y.dtype, y.data, at, count, slot < 0 ? narrow : slots[slot]);
+      if (const ConvertFn narrows = program.narrow[k]; !is_f32(k) && narrows != nullptr) narrows(slot < 0 ? narrow : slots[slot], y.as<uint16_t>() + at, count);
+      else if (!is_f32(k)) store(y.dtype, y.data, at, count, slot < 0 ? narrow : slots[slot]);
       else if (slot >= 0) std::memcpy(output(k), slots[slot], static_cast<size_t>(count) * sizeof(float));
     }
   }
@@ -286,7 +294,7 @@ void run_range(const Job& job, int64_t begin, int64_t end) {
 }  // namespace
 
 Error run_pointwise(RunContext& context) {
-  Job job{context, *static_cast<const PointwiseProgram*>(context.data), {}, context.input_count, context.input(0).dtype};
+  Job job{context, *static_cast<const PointwiseProgram*>(context.data), {}, context.input_count};
   const Shape* shapes[Pointwise::kMaxInputs];
   for (int j = 0; j < Pointwise::kMaxInputs; ++j)
     shapes[j] = j < job.inputs ? &context.input(j).shape : &context.output(0).shape;
@@ -297,13 +305,17 @@ Error run_pointwise(RunContext& context) {
   return Error::Ok;
 }
 
+namespace {
+constexpr PointwiseResolver kPortable{resolve_portable_step};
+}
+
 extern const Kernel pointwise_kernel;
 const Kernel pointwise_kernel{
     .op = Pointwise::info.id,
     .name = "pointwise_portable",
     .rank = 1,
-    .prepare = [](const NodeView& n, KernelPlan& p) { return prepare_pointwise(n, p, resolve_portable_step); },
-    .init = [](const NodeView& n, InitContext& c) { return init_pointwise(n, c, resolve_portable_step); },
+    .prepare = [](const NodeView& n, KernelPlan& p) { return prepare_pointwise(n, p, kPortable); },
+    .init = [](const NodeView& n, InitContext& c) { return init_pointwise(n, c, kPortable); },
     .run = run_pointwise};
 
 }  // namespace gf::cpu

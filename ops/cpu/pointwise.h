@@ -30,6 +30,9 @@ struct PointwiseStep {
   alignas(8) unsigned char attrs[kMaxStepAttrs] = {};
 };
 
+/// Elements of one type as another's, both in a row.
+using ConvertFn = void (*)(const void* in, void* out, int64_t count);
+
 struct PointwiseProgram {
   int steps = 0;
   int outputs = 1;
@@ -38,6 +41,8 @@ struct PointwiseProgram {
   uint32_t spread = 0;                 ///< those of `numbers` that some step reads as a run
   int64_t tile = kPointwiseTile;       ///< elements
   int16_t slot_of_output[op::Pointwise::kMaxOutputs] = {};  ///< copied from at the end of a tile; -1: a step writes it
+  ConvertFn widen[op::Pointwise::kMaxInputs] = {};          ///< to f32; null: op_util's load
+  ConvertFn narrow[op::Pointwise::kMaxOutputs] = {};        ///< from f32; null: op_util's store
   PointwiseStep step[op::Pointwise::kMaxInstructions];
 };
 
@@ -45,16 +50,22 @@ struct PointwiseProgram {
 /// as what the operands are (never both); a function for runs clears them.
 using ResolveStep = bool (*)(uint16_t op, Isa isa, bool binary, PointwiseStep& step);
 
+/// A backend's functions. `convert` may be null, and may give null: then op_util's load and store do it.
+struct PointwiseResolver {
+  ResolveStep step;
+  ConvertFn (*convert)(Isa isa, DType from, DType to) = nullptr;
+};
+
 /// The portable functions: every unary and binary elementwise op on floats.
 bool resolve_portable_step(uint16_t op, Isa isa, bool binary, PointwiseStep& step);
 
 /// Decodes the program of `node`. Unsupported (with plan's reason) when an op is no elementwise op on floats, its
 /// arity or parameters do not fit, or more than kMaxSlots results live at once.
-Error resolve_pointwise(const NodeView& node, ResolveStep resolve, PointwiseProgram& program, const char*& refused);
+Error resolve_pointwise(const NodeView& node, const PointwiseResolver& resolve, PointwiseProgram& program, const char*& refused);
 
 /// Whole kernel phases for a resolver.
-Error prepare_pointwise(const NodeView& node, KernelPlan& plan, ResolveStep resolve);
-Error init_pointwise(const NodeView& node, InitContext& context, ResolveStep resolve);
+Error prepare_pointwise(const NodeView& node, KernelPlan& plan, const PointwiseResolver& resolve);
+Error init_pointwise(const NodeView& node, InitContext& context, const PointwiseResolver& resolve);
 Error run_pointwise(RunContext& context);
 
 }  // namespace gf::cpu

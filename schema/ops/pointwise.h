@@ -1,6 +1,6 @@
-// pointwise: a chain of elementwise ops in one pass over memory (made by a pass, never imported). Inputs of one float type
-// broadcast to the output; arithmetic is f32 for f32, f16 and bf16. The program is a list of instructions, each four
-// integers: op id (OpInfo::id of a unary or binary elementwise op), first parameter, operand, operand.
+// pointwise: a chain of elementwise ops in one pass over memory (made by a pass, never imported). Inputs broadcast to the output. They
+// have one float type, which is the outputs' (arithmetic is f32 for f32, f16 and bf16), or, where `types` gives that of each output, any
+// mix of those three: arithmetic is f32, results are rounded once. The program is a list of instructions, each four integers: op id (OpInfo::id of a unary or binary elementwise op), first parameter, operand, operand.
 //   operand k >= 0: input k;  operand -1 - j: result of instruction j (an earlier one);  kNoOperand: none (unary ops)
 // Parameters are the attributes of the instruction's op in field order, one float each. Outputs are the results that `results`
 // names, all of the broadcast shape; one output needs no list: it is the last result.
@@ -23,10 +23,12 @@ struct Pointwise {
     IntList program = {};
     FloatList parameters = {};
     IntList results = {};      ///< instruction of each output; empty: the last one
+    IntList types = {};        ///< DType of each output; empty: that of the inputs
   };
   static constexpr AttrField fields[] = {field<&Attrs::program>(1, "program"),
                                          field<&Attrs::parameters>(2, "parameters"),
-                                         field<&Attrs::results>(3, "results")};
+                                         field<&Attrs::results>(3, "results"), field<&Attrs::types>(4, "types")};
+  static constexpr DTypeSet kMixed = dtypes(DType::F32, DType::F16, DType::BF16);
 
   /// One decoded instruction.
   struct Instruction {
@@ -45,23 +47,28 @@ struct Pointwise {
     return a.results.empty() ? instruction_count(a) - 1 : static_cast<int>(a.results[static_cast<size_t>(k)]);
   }
 
+  static DType type_of(const Attrs& a, int k, DType inputs) {
+    return a.types.empty() ? inputs : static_cast<DType>(a.types[static_cast<size_t>(k)]);
+  }
+
   static Error infer(InferContext& c, const Attrs& a) {
-    GF_TRY(c.expect_type(0, kFloats));
+    const bool mixed = !a.types.empty();
+    GF_TRY(c.expect_type(0, mixed ? kMixed : kFloats));
     GF_TRY(check_program(c, a));
     DimShape shape = c.shape(0);
     for (int i = 1; i < c.input_count(); ++i) {
       if (!c.has_input(i)) return c.fail(Error::BadGraph, "input %d is missing", i);
-      GF_TRY(c.expect_same_type(0, i));
+      GF_TRY(mixed ? c.expect_type(i, kMixed) : c.expect_same_type(0, i));
       GF_TRY(c.broadcast(shape, c.shape(i), shape));
     }
     if (c.output_count() > output_count(a))
       return c.fail(Error::BadGraph, "%d outputs, the program has %d results", c.output_count(), output_count(a));
-    for (int k = 0; k < output_count(a); ++k) GF_TRY(c.set(k, c.dtype(0), shape));
+    for (int k = 0; k < output_count(a); ++k) GF_TRY(c.set(k, type_of(a, k, c.dtype(0)), shape));
     return Error::Ok;
   }
   static constexpr GradientOfExpansion grad{};
 
-  /// One node per instruction.
+  /// One node per instruction, and casts where types are mixed.
   static Error expand(Expander& e, const Attrs& a) {
     Var results[kMaxInstructions];
     const int n = instruction_count(a);
@@ -83,12 +90,13 @@ struct Pointwise {
         v.i = static_cast<int64_t>(value);
         field.store(attrs, v);
       }
-      const auto operand = [&](int64_t w) { return w >= 0 ? e.input(static_cast<int>(w)) : results[-1 - w]; };
+      const auto input = [&](int64_t w) { return a.types.empty() ? e.input(static_cast<int>(w)) : e.cast(e.input(static_cast<int>(w)), DType::F32); };
+      const auto operand = [&](int64_t w) { return w >= 0 ? input(w) : results[-1 - w]; };
       const Var inputs[] = {operand(i.a), i.b == kNoOperand ? Var{} : operand(i.b)};
       e.emit(*op, {inputs, i.b == kNoOperand ? size_t{1} : size_t{2}}, attrs, {&results[k], 1});
     }
     for (int k = 0; k < output_count(a); ++k)
-      if (e.wants_output(k)) e.output(k, results[result_of(a, k)]);
+      if (const Var y = results[result_of(a, k)]; e.wants_output(k)) e.output(k, a.types.empty() ? y : e.cast(y, type_of(a, k, DType::F32)));
     return e.error();
   }
 
@@ -104,6 +112,11 @@ struct Pointwise {
     for (const int64_t r : a.results)
       if (r < 0 || r >= static_cast<int64_t>(n))
         return c.fail(Error::BadAttribute, "results names instruction %lld of %zu", static_cast<long long>(r), n);
+    if (!a.types.empty() && static_cast<int>(a.types.size()) != output_count(a))
+      return c.fail(Error::BadAttribute, "types has %zu entries for %d results", a.types.size(), output_count(a));
+    for (const int64_t t : a.types)
+      if (t < 0 || t > 0xff || !kMixed.contains(static_cast<DType>(t)))
+        return c.fail(Error::BadAttribute, "types has %lld; only float32, float16 and bfloat16 mix", static_cast<long long>(t));
     for (int k = 0; k < static_cast<int>(n); ++k) {
       const int64_t* w = a.program.data() + static_cast<ptrdiff_t>(k) * kWords;
       if (w[0] <= 0 || w[0] > 0xffff)

@@ -1,4 +1,5 @@
 // Fused chains: the same numbers as the ops one by one, and malformed programs refused.
+#include "runtime/include/ghostflow/tables.h"
 #include "tests/ops/op_test_util.h"
 
 namespace gf::test {
@@ -46,6 +47,47 @@ TEST(Pointwise, EqualsTheOpsOneByOne) {
       EXPECT_EQ(evaluate(op_def<op::Pointwise>, attributes, {x, scale, shift}, default_tables(), options), fused) << kernel;
     }
   }
+}
+
+// m' = m * 0.5 + g, p' = p - m': p in one type, m in another, g in float32; each result in a type of its own, rounded once.
+TEST(Pointwise, MixedTypesAreRoundedOnce) {
+  const std::vector<int64_t> program{61, 0, 1, 3, 11, 0, -1, 2, 60, 0, 0, -2};  // mul, add, sub
+  const auto cast = [](const HostTensor& t, DType to) { return run_one<op::Cast>({t}, {{"to", to}}); };
+  const auto whole = [](DType to) { return static_cast<int64_t>(to); };
+  for (const DType p_type : {DType::F32, DType::F16, DType::BF16})
+    for (const DType m_type : {DType::F32, DType::F16, DType::BF16}) {
+      SCOPED_TRACE(std::string(dtype_name(p_type)) + ", " + dtype_name(m_type));
+      const HostTensor p = tensor<float>(p_type, {3, 701}, ramp(2103, 0.25F)), m = tensor<float>(m_type, {3, 701}, ramp(2103, 0.0371F));
+      const HostTensor g = f32({3, 701}, ramp(2103, 0.01F)), half = f32({}, {0.5F});
+      const HostTensor sum = portable<op::Add>({portable<op::Mul>({cast(m, DType::F32), half}), g});
+      const HostTensor next = portable<op::Sub>({cast(p, DType::F32), sum});
+      const Attributes attributes{{"program", program}, {"parameters", std::vector<float>{}}, {"results", std::vector<int64_t>{2, 1}},
+                                  {"types", std::vector<int64_t>{whole(p_type), whole(m_type)}}};
+      for (const char* kernel : {"pointwise_portable", ""}) {
+        EvaluateOptions options;
+        options.kernel = kernel;
+        options.outputs = 2;
+        options.isa = machine_isa();
+        const auto fused = evaluate(op_def<op::Pointwise>, attributes, {p, m, g, half}, default_tables(), options);
+        EXPECT_EQ(fused[0], cast(next, p_type)) << kernel;
+        EXPECT_EQ(fused[1], cast(sum, m_type)) << kernel;
+        RoughParallel rough;
+        options.parallel = rough.get();
+        options.inplace = true;
+        EXPECT_EQ(evaluate(op_def<op::Pointwise>, attributes, {p, m, g, half}, default_tables(), options), fused) << kernel;
+      }
+    }
+  const HostTensor x = f32({2}, {1, 2}), y = tensor<float>(DType::F64, {2}, {1, 2});
+  const std::vector<int64_t> add{11, 0, 0, 1};
+  const auto refuse = [&](Error code, const char* part, const HostTensor& other, std::vector<int64_t> types) {
+    expect_error<op::Pointwise>(code, part, {x, other}, {{"program", add}, {"types", std::move(types)}});
+  };
+  refuse(Error::TypeMismatch, "", y, {1});
+  refuse(Error::BadAttribute, "types has 2 entries for 1 results", x, {1, 1});
+  refuse(Error::BadAttribute, "only float32, float16 and bfloat16 mix", x, {2});
+  refuse(Error::BadAttribute, "only float32", x, {-1});
+  refuse(Error::BadAttribute, "only float32", x, {260});
+  refuse(Error::TypeMismatch, "", tensor<float>(DType::BF16, {2}, {1, 2}), {});
 }
 
 TEST(Pointwise, LongChainsReuseTheirSlots) {

@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
-"""Writes data/optimizers.json: parameters and state after some steps of each optimizer, in float64.
+"""Writes data/optimizers.json: parameters and state after some steps of each optimizer, in float64, and data/optimizers_bf16.json: the same
+of parameters in bfloat16.
 
 PyTorch's optimizers where it has them; Lion, LAMB and LARS from their papers (written here, on plain float64 tensors). The
 gradients are given, multiples of 1/128, none zero; after ten steps the learning rate is halved. Muon's Newton-Schulz steps are
-kept from rounding to bfloat16. Nothing of GhostFlow takes part. Run with torch 2.13 (CPU):
+kept from rounding to bfloat16.
+
+bfloat16: PyTorch's optimizers step in float32 from numbers in bfloat16, and parameters and state are rounded to bfloat16 behind each step (what
+its fused kernels do: checked here, parameters bit for bit; optimizers without one round behind every operation). Nothing of GhostFlow takes
+part. Run with torch 2.13 (CPU):
   python3 make_optimizer_goldens.py
 """
 import json
@@ -83,7 +88,45 @@ def numbers(t):
     return [float(f"{v:.10g}") for v in t.reshape(-1).tolist()]
 
 
-cases = []
+cases, cases_bf16 = [], []
+UNROUNDED = ("step", "mu_product")
+FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
+
+
+def run_bf16(make, chosen, native, settings):
+    params = [torch.nn.Parameter(start[k].to(torch.bfloat16 if native else torch.float32)) for k in chosen]
+    if make is torch.optim.Adafactor:
+        settings = {**settings, "eps": settings.get("eps", (torch.finfo(torch.bfloat16).eps, 1e-3))}
+    if make in FUSED and native:
+        settings = {**settings, "fused": True}
+    optimizer = make(params, **settings)
+    rate = optimizer.param_groups[0]["lr"]
+    for t in range(1, STEPS + 1):
+        optimizer.param_groups[0]["lr"] = rate * rate_factors[t - 1]
+        for k, p in zip(chosen, params):
+            p.grad = gradients[t - 1][k].to(p.dtype)
+        optimizer.step()
+        for p in params if not native else []:
+            p.copy_(p.to(torch.bfloat16))
+            for name, v in optimizer.state[p].items():
+                if name not in UNROUNDED and v is not None:
+                    v.copy_(v.to(torch.bfloat16))
+    return params, optimizer
+
+
+def case_bf16(name, make, chosen, settings):
+    params, optimizer = run_bf16(make, chosen, False, settings)
+    kept = {}
+    for k, p in zip(chosen, params):
+        state = {n: numbers(v) for n, v in optimizer.state[p].items() if n != "step" and v is not None}
+        kept[str(k)] = {"end": numbers(p), "state": state}
+    if make in FUSED:
+        native, state = run_bf16(make, chosen, True, settings)
+        for p, q in zip(params, native):
+            assert torch.equal(p, q.float()), name
+            for n, v in optimizer.state[p].items():  # one of 3,000 numbers is rounded the other way
+                assert v is None or torch.allclose(v, state.state[q][n].to(v.dtype), rtol=2**-7, atol=0), (name, n)
+    cases_bf16.append({"name": name, "parameters": kept})
 
 
 def case(name, make, **settings):
@@ -103,6 +146,7 @@ def case(name, make, **settings):
                     to[str(t)] = numbers(p)
         for to, p in zip(kept, params):
             to["state"] = {k: numbers(v) for k, v in optimizer.state[p].items() if k != "step" and v is not None}
+        case_bf16(name, make, chosen, settings)
     cases.append({"name": name, "parameters": {str(k): v for k, v in zip(chosen, kept)}})
 
 
@@ -147,9 +191,16 @@ case("lamb_plain", LAMB, lr=0.1, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.0, m
 case("lars", LARS)
 case("lars_trust", LARS, lr=0.5, momentum=0.5, weight_decay=0.1, trust_coefficient=0.1, maximize=True)
 
-out = pathlib.Path(__file__).parent / "data" / "optimizers.json"
+data = pathlib.Path(__file__).parent / "data"
 head = {"shapes": [list(p.shape) for p in start], "start": [numbers(p) for p in start], "rate_factors": rate_factors,
         "gradients": [[numbers(g) for g in step] for step in gradients]}
+
+
+def lines_of(cases):
+    return '"cases": [\n' + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]"
+
+
 lines = [f'"{k}": {json.dumps(v, separators=(",", ":"))}' for k, v in head.items()]
-lines.append('"cases": [\n' + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
-out.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+lines.append(lines_of(cases))
+(data / "optimizers.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+(data / "optimizers_bf16.json").write_text("{\n" + lines_of(cases_bf16) + "\n}\n")

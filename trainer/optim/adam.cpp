@@ -5,7 +5,7 @@
 namespace gf::optim {
 namespace {
 
-constexpr Slot kAdam[] = {{"exp_avg"}, {"exp_avg_sq"}, {"max_exp_avg_sq"}};
+constexpr Slot kAdam[] = {{"exp_avg"}, {"exp_avg_sq"}, {.name = "max_exp_avg_sq", .moving_sum = false}};
 constexpr Slot kAdamax[] = {{"exp_avg"}, {"exp_inf"}};
 constexpr Slot kNAdam[] = {{"exp_avg"}, {"exp_avg_sq"}, {.name = "mu_product", .shape = Slot::Shape::Number, .initial = 1}};
 constexpr auto kMoments = std::span<const Slot>(kAdam).first(2);
@@ -52,7 +52,7 @@ Error Adam::update(Update& u) const {
   return u.error();
 }
 
-void Adam::check() const { check_adam(name(), settings_); }
+void Adam::check() const { check_adam(name(), settings_).state_dtype(settings_.state_dtype); }
 
 std::span<const Slot> Adamax::slots(int) const { return kAdamax; }
 

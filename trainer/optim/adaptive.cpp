@@ -14,6 +14,16 @@ constexpr Slot kAdadelta[] = {{"square_avg"}, {"acc_delta"}};
 constexpr Slot kFactored[] = {{"row_var", Slot::Shape::Rows}, {"col_var", Slot::Shape::Columns}};
 constexpr Slot kVariance[] = {{"variance"}};
 
+// To the next number of the type.
+double distance_of_one(DType type) {
+  switch (type) {
+    case DType::F64: return std::numeric_limits<double>::epsilon();
+    case DType::F16: return 0x1p-10;
+    case DType::BF16: return 0x1p-7;
+    default: return std::numeric_limits<float>::epsilon();
+  }
+}
+
 }  // namespace
 
 std::span<const Slot> RMSprop::slots(int) const {
@@ -99,8 +109,7 @@ std::span<const Slot> Adafactor::slots(int rank) const {
 Error Adafactor::update(Update& u) const {
   const auto& s = settings_;
   const Var p = u.parameter(), g = descent(u, s.maximize);
-  const double type_eps = u.dtype(p) == DType::F64 ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
-  const double eps1 = s.eps1.value_or(type_eps);
+  const double eps1 = s.eps1.value_or(distance_of_one(u.stored_type()));
   const Var t = u.step(), weight = u.number(u.pow(t, u.scalar(DType::F64, s.beta2_decay)));
   Var variance = square(g);
   const auto mean_into = [&](int slot, Var x) {

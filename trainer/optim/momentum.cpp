@@ -54,6 +54,7 @@ void SGD::check() const {
   c.not_negative("momentum", s.momentum);
   c.require(true, "dampening", s.dampening, "finite");
   c.not_negative("weight_decay", s.weight_decay);
+  c.state_dtype(s.state_dtype);
   if (s.nesterov && (s.momentum == 0 || s.dampening != 0)) c.refuse("nesterov needs a momentum above 0 and a dampening of 0");
 }
 
@@ -95,6 +96,7 @@ void Lion::check() const {
   c.not_negative("lr", settings_.lr);
   c.betas(settings_.betas);
   c.not_negative("weight_decay", settings_.weight_decay);
+  c.state_dtype(settings_.state_dtype);
 }
 
 std::span<const Slot> Muon::slots(int) const { return kMomentumBuffer; }

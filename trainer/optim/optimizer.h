@@ -2,6 +2,7 @@
 // graph like everything else. A rule sees one parameter at a time; who runs it (trainer/step) makes its slots State.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,8 +21,13 @@ struct Slot {
   const char* name;
   Shape shape = Shape::Parameter;
   double initial = 0;
+  bool moving_sum = true;      ///< moves little by little: what Optimizer::state_dtype() rounds off must not get lost (GraphUpdate)
 };
-inline DType slot_dtype(const Slot& slot, DType parameter) { return slot.shape == Slot::Shape::Number ? DType::F64 : parameter; }
+/// Element type of a slot: the parameter's, or `state` (Optimizer::state_dtype()) where that is given.
+inline DType slot_dtype(const Slot& slot, DType parameter, std::optional<DType> state = std::nullopt) {
+  if (slot.shape == Slot::Shape::Number) return DType::F64;
+  return slot.shape == Slot::Shape::Parameter ? state.value_or(parameter) : parameter;
+}
 inline std::vector<int64_t> slot_dims(const Slot& slot, std::span<const int64_t> parameter) {
   if (slot.shape == Slot::Shape::Number) return {};
   std::vector<int64_t> dims(parameter.begin(), parameter.end());
@@ -30,11 +36,12 @@ inline std::vector<int64_t> slot_dims(const Slot& slot, std::span<const int64_t>
   return dims;
 }
 
-/// One parameter under its rule. Slots and parameter are float32 (or float64 for a float64 parameter); what set_* receives
-/// replaces them after the step. A slot that is not set keeps its value. The parameter's shape is constant.
+/// One parameter under its rule, which computes in float32 (float64 for a float64 parameter): parameter, gradient and slots come in that
+/// type whatever they are kept in; what set_* receives replaces them after the step, rounded once. A slot that is not set keeps its value. The parameter's shape is constant.
 class Update : public Formula {
  public:
   virtual Var parameter() = 0;
+  virtual DType stored_type() const = 0;            ///< that the parameter is kept in
   virtual Var gradient() = 0;                       ///< shaped like the parameter; clipped and unscaled already
   virtual Var slot(int i) = 0;                      ///< before this step
   /// float64 scalars of the parameter's group, so that bias corrections are exact: the learning rate of this step, and the
@@ -44,7 +51,7 @@ class Update : public Formula {
   virtual void set_parameter(Var v) = 0;
   virtual void set_slot(int i, Var v) = 0;
 
-  /// A float64 scalar in the parameter's type.
+  /// A float64 scalar in the type that the rule computes in.
   Var number(Var scalar) { return cast(scalar, dtype(parameter())); }
 
  protected:
@@ -59,6 +66,8 @@ class Optimizer {
   virtual double learning_rate() const = 0;         ///< of the first step
   /// Slots of a parameter of this rank: the list may depend on the settings and, for factored rules, on the rank.
   virtual std::span<const Slot> slots(int rank) const = 0;
+  /// Element type of the slots shaped like the parameter, where it is not the parameter's.
+  virtual std::optional<DType> state_dtype() const { return std::nullopt; }
   /// The rule. Returns u.error().
   virtual Error update(Update& u) const = 0;
   /// Throws gf::Exception (InvalidArgument) naming the setting that is out of range, with PyTorch's ranges and nothing that is

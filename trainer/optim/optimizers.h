@@ -2,6 +2,9 @@
 //   Adam({.lr = 3e-4, .betas = {0.9, 0.98}})
 // Constructors throw gf::Exception (InvalidArgument) with the name of a setting that is out of range. A state slot has the name
 // and shape of PyTorch's. LBFGS is none of these (lbfgs.h): it evaluates the loss several times in a step.
+// Parameters in bfloat16 or float16 have slots of that type, as PyTorch's: rounded to nearest even, so a mean with beta 0.999 stands still.
+// state_dtype (float32 or bfloat16) chooses the type instead: in bfloat16 the moments of float32 parameters take half the memory, and they
+// are dithered where they are rounded, so that they follow the float32 ones (graph_update.h).
 #pragma once
 
 #include <array>
@@ -18,6 +21,10 @@ class Rule : public Optimizer {
   using Settings = S;
   const S& settings() const { return settings_; }
   double learning_rate() const override { return settings_.lr; }
+  std::optional<DType> state_dtype() const override {
+    if constexpr (requires(const S& s) { s.state_dtype; }) return settings_.state_dtype;
+    else return std::nullopt;
+  }
 
  protected:
   explicit Rule(const S& settings) : settings_(settings) {}
@@ -31,6 +38,7 @@ struct SgdSettings {
   double weight_decay = 0;       ///< L2: added to the gradient
   bool nesterov = false;         ///< needs momentum and no dampening
   bool maximize = false;
+  std::optional<DType> state_dtype = std::nullopt;  ///< of what it keeps: see the head of this file
 };
 /// b = momentum * b + (1 - dampening) * g (the first step: b = g); p -= lr * b, with Nesterov p -= lr * (g + momentum * b).
 class SGD final : public Rule<SgdSettings> {
@@ -50,6 +58,7 @@ struct AdamSettings {
   bool amsgrad = false;
   bool maximize = false;
   bool decoupled_weight_decay = false;  ///< p *= 1 - lr * weight_decay instead, as AdamW does
+  std::optional<DType> state_dtype = std::nullopt;  ///< of what it keeps: see the head of this file
 };
 /// m = lerp(g, m, b1), v = lerp(g^2, v, b2); p -= lr * m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps). AMSGrad: the largest v so far.
 class Adam : public Rule<AdamSettings> {
@@ -68,11 +77,12 @@ struct AdamWSettings {
   double weight_decay = 1e-2;    ///< decoupled: p *= 1 - lr * weight_decay
   bool amsgrad = false;
   bool maximize = false;
+  std::optional<DType> state_dtype = std::nullopt;  ///< of what it keeps: see the head of this file
 };
 /// Adam with decoupled weight decay.
 class AdamW final : public Adam {
  public:
-  explicit AdamW(const AdamWSettings& s = {}) : Adam({s.lr, s.betas, s.eps, s.weight_decay, s.amsgrad, s.maximize, true}) {}
+  explicit AdamW(const AdamWSettings& s = {}) : Adam({s.lr, s.betas, s.eps, s.weight_decay, s.amsgrad, s.maximize, true, s.state_dtype}) {}
 };
 
 struct AdamaxSettings {
@@ -194,6 +204,7 @@ struct LionSettings {
   std::array<double, 2> betas = {0.9, 0.99};
   double weight_decay = 0;       ///< decoupled
   bool maximize = false;
+  std::optional<DType> state_dtype = std::nullopt;  ///< of what it keeps: see the head of this file
 };
 /// Chen et al. 2023, "Symbolic discovery of optimization algorithms" (arXiv 2302.06675), algorithm 2:
 /// p -= lr * (sign(lerp(g, m, b1)) + weight_decay * p); m = lerp(g, m, b2).

@@ -66,6 +66,10 @@ void SettingCheck::require(bool ok, const std::string& setting, double value, co
 void SettingCheck::not_negative(const char* setting, double value) const {
   require(value >= 0, setting, value, "finite and not negative");
 }
+void SettingCheck::state_dtype(std::optional<DType> type) const {
+  if (type && *type != DType::F32 && *type != DType::BF16)
+    refuse(std::string("state_dtype is ") + dtype_name(*type) + "; it must be float32 or bfloat16 (squares of gradients do not fit float16)");
+}
 void SettingCheck::betas(const std::array<double, 2>& values) const {
   for (size_t k = 0; k < values.size(); ++k)
     require(values[k] >= 0 && values[k] < 1, "betas[" + std::to_string(k) + "]", values[k], "at least 0 and below 1");

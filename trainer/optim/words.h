@@ -34,6 +34,7 @@ class SettingCheck {
   explicit SettingCheck(const char* optimizer) : optimizer_(optimizer) {}
   void require(bool ok, const std::string& setting, double value, const char* range) const;
   void not_negative(const char* setting, double value) const;
+  void state_dtype(std::optional<DType> type) const;
   void betas(const std::array<double, 2>& values) const;
   [[noreturn]] void refuse(const std::string& text) const;
 

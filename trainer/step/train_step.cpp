@@ -232,7 +232,10 @@ class TrainStep {
     const ValueId total = b_.add<op::Add>({norm_, b_.scalar(DType::F64, 1e-6)});
     const ValueId ratio = b_.add<op::Div>({b_.scalar(DType::F64, options_.clip_norm), total});
     const ValueId factor = b_.add<op::Min>({ratio, b_.scalar(DType::F64, 1)});
-    for (Parameter& p : parameters_) p.gradient = b_.add<op::Mul>({p.gradient, b_.cast(factor, b_.dtype(p.gradient))});
+    for (Parameter& p : parameters_) {  // 16 bits are widened: the update rounds once, behind everything
+      const DType type = b_.dtype(p.gradient) == DType::F64 ? DType::F64 : DType::F32;
+      p.gradient = b_.add<op::Mul>({b_.cast(p.gradient, type), b_.cast(factor, type)});
+    }
   }
 
   void update(const Parameter& p, const optim::Optimizer& rule, ValueId rate, ValueId step) {
@@ -241,7 +244,7 @@ class TrainStep {
     optim::UpdateValues values{p.value, p.gradient, {}, rate, step};
     std::vector<int> states;
     for (const optim::Slot& slot : rule.slots(static_cast<int>(dims.size()))) {
-      states.push_back(add_state(slot_state(p.name, slot.name), optim::slot_dtype(slot, type), optim::slot_dims(slot, dims), slot.initial));
+      states.push_back(add_state(slot_state(p.name, slot.name), optim::slot_dtype(slot, type, rule.state_dtype()), optim::slot_dims(slot, dims), slot.initial));
       values.slots.push_back(read(states.back()));
     }
     optim::GraphUpdate u(entry_, entry_.body, options_.autodiff.ops, p.name, values);

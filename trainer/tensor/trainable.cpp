@@ -26,7 +26,7 @@ Trainable::Trainable(std::vector<TensorGroup> groups) : stepper_(std::make_share
       if (!seen.insert(&p.variable()).second) throw Exception(Error::InvalidArgument, std::string(given.rule->name()) + ": a parameter is given twice");
       lazy::UpdateOf update{p.shared(), given.rule, {}, groups_.size()};
       for (const optim::Slot& slot : given.rule->slots(p.rank()))
-        update.slots.push_back(Tensor::full(optim::slot_dims(slot, p.shape()), slot.initial, optim::slot_dtype(slot, p.dtype())).shared());
+        update.slots.push_back(Tensor::full(optim::slot_dims(slot, p.shape()), slot.initial, optim::slot_dtype(slot, p.dtype(), given.rule->state_dtype())).shared());
       stepper_->updates.push_back(std::move(update));
     }
     groups_.push_back({given.rule, given.rule->learning_rate()});

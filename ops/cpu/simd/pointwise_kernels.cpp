@@ -37,14 +37,16 @@ bool resolve(uint16_t op, Isa isa, bool binary, cpu::PointwiseStep& step) {
   return cpu::resolve_portable_step(op, isa, binary, step);
 }
 
+constexpr cpu::PointwiseResolver kResolver{resolve, cast_run};
+
 }  // namespace
 
 const Kernel pointwise_kernel{
     .op = op::Pointwise::info.id,
     .name = "pointwise_simd",
     .rank = 20,
-    .prepare = [](const NodeView& n, KernelPlan& p) { return cpu::prepare_pointwise(n, p, resolve); },
-    .init = [](const NodeView& n, InitContext& c) { return cpu::init_pointwise(n, c, resolve); },
+    .prepare = [](const NodeView& n, KernelPlan& p) { return cpu::prepare_pointwise(n, p, kResolver); },
+    .init = [](const NodeView& n, InitContext& c) { return cpu::init_pointwise(n, c, kResolver); },
     .run = cpu::run_pointwise};
 
 }  // namespace gf::simd
