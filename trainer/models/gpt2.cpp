@@ -28,9 +28,11 @@ struct Attention final : nn::Module {
     c_proj = register_module("c_proj", std::make_shared<Product>(dim, dim, residual_deviation(o)));
     dropout = register_module("resid_dropout", std::make_shared<nn::Dropout>(o.dropout));
   }
-  Tensor forward(const Tensor& x) override {
+  Tensor forward(const Tensor& x) override { return attend(x, nullptr, 0); }
+  Tensor attend(const Tensor& x, nn::KeyValueCache* cache, int64_t layer) {
     const std::vector<Tensor> parts = split((*c_attn)(x), {dim, dim, dim}, 2);
-    const Tensor y = nn::scaled_dot_product_attention(split_heads(parts[0], heads), split_heads(parts[1], heads), split_heads(parts[2], heads), {}, true);
+    const Tensor q = split_heads(parts[0], heads), k = split_heads(parts[1], heads), v = split_heads(parts[2], heads);
+    const Tensor y = cache != nullptr ? cache->attend(layer, q, k, v) : nn::scaled_dot_product_attention(q, k, v, {}, true);
     return (*dropout)((*c_proj)(merge_heads(y)));
   }
   int64_t heads, dim;
@@ -54,11 +56,13 @@ struct Block final : nn::Module {
     ln_2 = register_module("ln_2", std::make_shared<LayerNorm>(Shape64{o.dim}));
     mlp = register_module("mlp", std::make_shared<FeedForward>(o));
   }
-  Tensor forward(const Tensor& x) override {
-    const Tensor y = x + (*attn)((*ln_1)(x));
+  Tensor forward(const Tensor& x) override { return attend(x, nullptr, 0); }
+  Tensor attend(const Tensor& x, nn::KeyValueCache* cache, int64_t layer) {
+    const Tensor y = x + attn->attend((*ln_1)(x), cache, layer);
     return y + (*mlp)((*ln_2)(y));
   }
-  ModulePtr ln_1, attn, ln_2, mlp;
+  std::shared_ptr<Attention> attn;
+  ModulePtr ln_1, ln_2, mlp;
 };
 
 }  // namespace
@@ -68,20 +72,36 @@ struct Gpt2::Transformer final : nn::Module {
     wte = register_module("wte", normal_embedding(o.words, o.dim));
     wpe = register_module("wpe", normal_embedding(o.positions, o.dim));
     drop = register_module("drop", std::make_shared<nn::Dropout>(o.dropout));
-    h = register_module("h", std::make_shared<nn::Sequential>());
+    h = register_module("h", std::make_shared<nn::ModuleList<Block>>());
     for (int64_t i = 0; i < o.depth; ++i) h->append(std::make_shared<Block>(o));
     ln_f = register_module("ln_f", std::make_shared<LayerNorm>(Shape64{o.dim}));
   }
-  Tensor forward(const Tensor& x) override { return (*ln_f)((*h)((*drop)((*wte)(x) + positions("Gpt2", wpe->weight, x)))); }
+  Tensor forward(const Tensor& x) override { return run(x, nullptr); }
+  Tensor run(const Tensor& x, nn::KeyValueCache* cache) {
+    const Tensor places = cache != nullptr ? (*wpe)(cache->positions(x.size(1))) : positions("Gpt2", wpe->weight, x);
+    Tensor y = (*drop)((*wte)(x) + places);
+    int64_t layer = 0;
+    for (const auto& block : *h) y = block->attend(y, cache, layer++);
+    return (*ln_f)(y);
+  }
   std::shared_ptr<nn::Embedding> wte, wpe;
   ModulePtr drop, ln_f;
-  std::shared_ptr<nn::Sequential> h;
+  std::shared_ptr<nn::ModuleList<Block>> h;
 };
 
-Gpt2::Gpt2(const Gpt2Options& o) {
+Gpt2::Gpt2(const Gpt2Options& o) : options_(o) {
   check_heads("Gpt2", o.dim, o.heads);
   transformer_ = register_module("transformer", std::make_shared<Transformer>(o));
 }
 Tensor Gpt2::forward(const Tensor& words) { return nn::linear((*transformer_)(words), transformer_->wte->weight); }
+Tensor Gpt2::forward(const Tensor& words, nn::KeyValueCache& cache) {
+  nn::check_cached("Gpt2", is_training());
+  const Tensor y = nn::linear(transformer_->run(words, &cache), transformer_->wte->weight);
+  cache.advance(words.size(1));
+  return y;
+}
+std::shared_ptr<nn::KeyValueCache> Gpt2::make_cache(int64_t batch, int64_t capacity) const {
+  return std::make_shared<nn::KeyValueCache>(nn::CacheOptions{options_.depth, batch, capacity, options_.heads, options_.dim / options_.heads});
+}
 
 }  // namespace gf::models

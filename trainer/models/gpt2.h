@@ -2,6 +2,7 @@
 #pragma once
 
 #include "trainer/models/blocks.h"
+#include "trainer/nn/cache.h"
 
 namespace gf::models {
 
@@ -15,8 +16,12 @@ class Gpt2 final : public nn::Module {
  public:
   explicit Gpt2(const Gpt2Options& options = {});
   Tensor forward(const Tensor& words) override;
+  /// The same of the next words, behind those that went through `cache` before; evaluation mode only. Throws as nn::KeyValueCache.
+  Tensor forward(const Tensor& words, nn::KeyValueCache& cache);
+  std::shared_ptr<nn::KeyValueCache> make_cache(int64_t batch, int64_t capacity) const;
 
  private:
+  Gpt2Options options_;
   struct Transformer;
   std::shared_ptr<Transformer> transformer_;
 };

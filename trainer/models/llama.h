@@ -3,6 +3,7 @@
 #pragma once
 
 #include "trainer/models/blocks.h"
+#include "trainer/nn/cache.h"
 
 namespace gf::models {
 
@@ -17,8 +18,12 @@ class Llama final : public nn::Module {
  public:
   explicit Llama(const LlamaOptions& options = {});
   Tensor forward(const Tensor& words) override;
+  /// The same of the next words, behind those that went through `cache` before; evaluation mode only. Throws as nn::KeyValueCache.
+  Tensor forward(const Tensor& words, nn::KeyValueCache& cache);
+  std::shared_ptr<nn::KeyValueCache> make_cache(int64_t batch, int64_t capacity) const;
 
  private:
+  LlamaOptions options_;
   struct Decoder;
   std::shared_ptr<Decoder> model_;
   ModulePtr lm_head_;

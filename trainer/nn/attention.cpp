@@ -94,6 +94,16 @@ Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const
   return (*out_proj_)(reshape(y, {query.size(0), query.size(1), dim_}));
 }
 
+Tensor MultiheadAttention::forward(const Tensor& x, KeyValueCache& cache, int64_t layer) {
+  const Call call("MultiheadAttention");
+  check_cached("MultiheadAttention", is_training());
+  if (x.rank() != 3) throw Exception(Error::ShapeMismatch, "MultiheadAttention: an input has shape " + io::shape_text(x.shape()) + "; [batch, length, width] is needed");
+  const std::vector<Tensor> parts = in_proj_weight ? project_all(x) : std::vector<Tensor>{project(x, 0), project(x, 1), project(x, 2)};
+  const auto swapped = [](const Tensor& t) { return permute(t, {0, 2, 1, 3}); };
+  const Tensor y = cache.attend(layer, swapped(parts[0]), swapped(parts[1]), swapped(parts[2]));
+  return (*out_proj_)(reshape(swapped(y), {x.size(0), x.size(1), dim_}));
+}
+
 TransformerEncoderLayer::TransformerEncoderLayer(int64_t dim, int64_t heads, const TransformerOptions& o) : norm_first_(o.norm_first), activation_(o.activation) {
   self_attn_ = register_module("self_attn", attention_of(dim, heads, o));
   linear1_ = register_module("linear1", std::make_shared<Linear>(dim, o.feed_forward, o.bias));

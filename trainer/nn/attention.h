@@ -2,6 +2,7 @@
 // (torch.nn 2.13, batch_first). Throws gf::Exception with the module's name: InvalidArgument (heads), ShapeMismatch.
 #pragma once
 
+#include "trainer/nn/cache.h"
 #include "trainer/nn/containers.h"
 #include "trainer/nn/dropout.h"
 #include "trainer/nn/functional.h"
@@ -28,6 +29,9 @@ class MultiheadAttention : public Module {
   Tensor forward(const Tensor& x) override { return forward(x, x, x); }
   /// [batch, queries, dim], [batch, keys, kdim], [batch, keys, vdim] to [batch, queries, dim].
   Tensor forward(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMask& mask = {});
+  /// Of x [batch, length, dim] over itself and what the cache keeps of the tokens before, causal. Evaluation mode only. Who has run all layers
+  /// calls cache.advance(length). Throws InvalidArgument, and as KeyValueCache::attend().
+  Tensor forward(const Tensor& x, KeyValueCache& cache, int64_t layer);
   Tensor in_proj_weight, in_proj_bias;                      ///< [3 dim, dim], [3 dim]: query, key, value
   Tensor q_proj_weight, k_proj_weight, v_proj_weight;       ///< in place of in_proj_weight where kdim or vdim is not dim
 

@@ -204,4 +204,14 @@ ir::Model trace_call(const NamedTensors& inputs, const NamedTensors& state, cons
   return model;
 }
 
+void add_entries(ir::Model& model, ir::Model more) {
+  const auto same = [](const ir::StateVar& a, const ir::StateVar& b) { return a.name == b.name && a.dtype == b.dtype && a.dims == b.dims; };
+  if (!std::equal(model.states.begin(), model.states.end(), more.states.begin(), more.states.end(), same))
+    throw Exception(Error::ShapeMismatch, "add_entries: the two models have other State");
+  for (auto& entry : more.entries) {
+    if (model.find(entry->name) != nullptr) throw Exception(Error::InvalidArgument, "add_entries: the model has an entry '" + entry->name + "' already");
+    model.entries.push_back(std::move(entry));
+  }
+}
+
 }  // namespace gf

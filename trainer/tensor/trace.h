@@ -34,4 +34,8 @@ struct TraceOptions {
 ir::Model trace_call(const NamedTensors& inputs, const NamedTensors& state, const std::function<NamedTensors()>& record,
                      const TraceOptions& options = {});
 
+/// Moves the entries of a trace over the same state into `model` (a prompt and one token of a language model: "prefill" and "decode").
+/// Throws InvalidArgument: an entry's name twice; ShapeMismatch: the two have other State.
+void add_entries(ir::Model& model, ir::Model more);
+
 }  // namespace gf
