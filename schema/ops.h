@@ -5,6 +5,7 @@
 #include "schema/ops/acos.h"
 #include "schema/ops/acosh.h"
 #include "schema/ops/add.h"
+#include "schema/ops/add_rows.h"
 #include "schema/ops/affine_grid.h"
 #include "schema/ops/and.h"
 #include "schema/ops/arg_max.h"
@@ -203,7 +204,7 @@ using AllOps = OpList<  //
     op::Dropout, op::Bernoulli, op::RandomNormal, op::RandomUniform, op::Multinomial,
     // movement
     op::Transpose, op::Reshape, op::Squeeze, op::Unsqueeze, op::Flatten, op::Concat, op::Split, op::Slice, op::Gather,
-    op::GatherElements, op::GatherNd, op::ScatterElements, op::ScatterNd, op::TensorScatter, op::Expand, op::Tile,
+    op::GatherElements, op::GatherNd, op::ScatterElements, op::ScatterNd, op::AddRows, op::TensorScatter, op::Expand, op::Tile,
     op::Pad, op::ShapeOf, op::Size, op::ConstantOfShape, op::Range, op::EyeLike, op::OneHot, op::NonZero, op::Compress,
     op::Unique, op::Trilu, op::DepthToSpace, op::SpaceToDepth, op::ReverseSequence, op::CenterCropPad, op::Col2Im,
     op::Resize, op::NonMaxSuppression, op::RoiAlign, op::RoiAlignGrad, op::MaxRoiPool, op::GridSample, op::AffineGrid, op::Det, op::Inverse,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "schema/ops/add_rows.h"
 #include "schema/ops/identity.h"
 #include "schema/ops/pointwise.h"
 
@@ -26,7 +27,9 @@ bool may_write_state(const ir::Entry& entry, const Node& n, int32_t state) {
   const uint32_t flags = n.def->info.flags;
   if ((flags & (kOpView | kOpControlFlow | kOpDataShape)) != 0 || n.writes_state >= 0) return false;
   const bool by_element = (flags & kOpElementwise) != 0 || n.is<op::Pointwise>();
-  return by_element || !reads_state(entry, n, state);
+  if (by_element || !reads_state(entry, n, state)) return true;
+  // a table gets rows in place; the rows come from elsewhere
+  return n.is<op::AddRows>() && entry.value(n.inputs[1]).state != state && entry.value(n.inputs[2]).state != state;
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct StateWrite {
 };
 
 /// Copies of the entry that can be left out: the value has no other reader, nobody reads the State after its maker ran, the
-/// maker itself reads it element by element at most, and no node from there on can be stopped by its data.
+/// maker itself reads it element by element at most (or adds rows to it), and no node from there on can be stopped by its data.
 std::vector<StateWrite> elided_writes(const ir::Entry& entry);
 
 /// Whether n, or a node of its blocks, reads State `state`.

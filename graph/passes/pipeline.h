@@ -12,7 +12,7 @@ namespace gf {
 struct PassOptions {
   int level = 2;        ///< 0: only what is needed to run; 1: clean-ups; 2: fusions and layout; 3: also slow searches
   Evaluator evaluator;  ///< runs constant nodes; may be empty (then less is folded)
-  bool exact = false;   ///< train step: no rewrite that changes NaN, rounding order or State
+  bool exact = false;   ///< train step: no rewrite that changes NaN, rounding order (but of repeated rows: row_updates.cpp) or State
   /// Results are computed again rather than kept while more bytes than this are alive at once in an entry (inputs, State and kernels'
   /// scratch not counted); 0: no such limit. trainer/step/fit.h meets a budget for what a session really needs.
   uint64_t memory_budget = 0;

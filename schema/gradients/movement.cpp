@@ -204,9 +204,13 @@ Error Gather::grad(D& d, const Attrs& a) {
     zeros = d.transpose(zeros, IntList(front, static_cast<size_t>(rank)));
     updates = d.transpose(updates, IntList(to_front, static_cast<size_t>(all)));
   }
-  Var sums = d.node<ScatterNd>({zeros, d.unsqueeze(indices, {-1}), updates}, {.reduction = ScatterReduction::Add});
+  Var sums = d.node<AddRows>({zeros, indices, updates});
   if (moves) sums = d.transpose(sums, IntList(back, static_cast<size_t>(rank)));
   return d.give(0, sums);
+}
+Error AddRows::grad(D& d, const Attrs&) {
+  (void)d.give(0, d.dy());
+  return d.wants(2) ? d.give(2, d.gather(d.dy(), d.input(1), 0)) : d.error();
 }
 Error GatherElements::grad(D& d, const Attrs& a) {
   return d.give(0, d.node<ScatterElements>({d.zeros_like(d.x()), d.input(1), d.dy()},

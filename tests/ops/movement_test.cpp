@@ -71,6 +71,27 @@ TEST(MovementErrors, SlicesAndFills) {
   expect_error<op::Col2Im>(Error::ShapeMismatch, "number of blocks", {zeros({1, 4, 5}), ints({3, 3}), ints({2, 2})});
 }
 
+// Rows 2 and 0 twice, once counted from the end; what lies outside adds nothing and is no error. In place and not, in pieces and whole.
+TEST(AddRows, AddsWhatIndicesName) {
+  const HostTensor table = f32({3, 2}, {1, 2, 3, 4, 5, 6}), rows = f32({2, 3, 2}, {10, 20, 100, 200, 1000, 2000, 7, 7, 0.5, 0.25, 9, 9});
+  const HostTensor want = f32({3, 2}, {1.5F + 1000, 2.25F + 2000, 3, 4, 5 + 110, 6 + 220});
+  for (const DType type : {DType::F32, DType::F64}) {
+    const auto as = [&](const HostTensor& t) { return run_one<op::Cast>({t}, {{"to", type}}); };
+    for (const HostTensor& indices : {i64({2, 3}, {2, -1, 0, 3, -3, kMin}), tensor<int64_t>(DType::I32, {2, 3}, {2, -1, 0, 3, -3, -4})}) {
+      for (const bool inplace : {false, true}) {
+        EvaluateOptions options;
+        RoughParallel rough;
+        options.parallel = rough.get();
+        options.inplace = inplace;
+        EXPECT_EQ(evaluate(op_def<op::AddRows>, {}, {as(table), indices, as(rows)}, default_tables(), options)[0], as(want)) << inplace;
+      }
+    }
+  }
+  expect_error<op::AddRows>(Error::ShapeMismatch, "rows do not fit", {table, i64({2}, {0, 1}), zeros({2, 3})});
+  expect_error<op::AddRows>(Error::ShapeMismatch, "", {table, i64({2}, {0, 1}), zeros({2, 1, 2})});
+  expect_error<op::AddRows>(Error::TypeMismatch, "", {table, f32({2}, {0, 1}), zeros({2, 2})});
+}
+
 TEST(MovementErrors, DataDrivenIndices) {
   const HostTensor x = zeros({3, 4});
   expect_error<op::Gather>(Error::IndexOutOfRange, "index 3 (entry 1)", {x, ints({0, 3})});

@@ -142,6 +142,10 @@ TEST(Gradcheck, Scatters) {
       n.y(n.b.add<op::ScatterNd>({data, index, updates}, {.reduction = reduction}));
     }, second_order());
   }
+  expect_gradients([](GradNet& n) {
+    const auto table = n.x({3, 4}), index = n.indices({2, 2}, {2, 0, -1, 1}), rows = n.x({2, 2, 4});
+    n.y(n.b.add<op::AddRows>({table, index, rows}));
+  }, second_order());
   for (const bool circular : {false, true})
     expect_gradients([circular](GradNet& n) {
       const auto cache = n.x({2, 4, 3}), update = n.x({2, 2, 3}), at = n.indices({2}, {circular ? 3 : 2, 0});
