@@ -2,9 +2,8 @@
 //   Adam({.lr = 3e-4, .betas = {0.9, 0.98}})
 // Constructors throw gf::Exception (InvalidArgument) with the name of a setting that is out of range. A state slot has the name
 // and shape of PyTorch's. LBFGS is none of these (lbfgs.h): it evaluates the loss several times in a step.
-// Parameters in bfloat16 or float16 have slots of that type, as PyTorch's: rounded to nearest even, so a mean with beta 0.999 stands still.
-// state_dtype (float32 or bfloat16) chooses the type instead: in bfloat16 the moments of float32 parameters take half the memory, and they
-// are dithered where they are rounded, so that they follow the float32 ones (graph_update.h).
+// Parameters in 16 bits have slots of their type, as PyTorch's, rounded to nearest even. state_dtype (float32 or bfloat16) chooses another: in
+// bfloat16 the moments of float32 parameters take half the memory, and are dithered so that they follow float32 ones (graph_update.h).
 #pragma once
 
 #include <array>
