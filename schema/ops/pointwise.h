@@ -1,6 +1,7 @@
 // pointwise: a chain of elementwise ops in one pass over memory (made by a pass, never imported). Inputs broadcast to the output. They
 // have one float type, which is the outputs' (arithmetic is f32 for f32, f16 and bf16), or, where `types` gives that of each output, any
-// mix of those three: arithmetic is f32, results are rounded once. The program is a list of instructions, each four integers: op id (OpInfo::id of a unary or binary elementwise op), first parameter, operand, operand.
+// mix of those three: arithmetic is f32, results are rounded once. The program is a list of instructions, each four integers: op id
+// (OpInfo::id of a unary or binary elementwise op), first parameter, operand, operand.
 //   operand k >= 0: input k;  operand -1 - j: result of instruction j (an earlier one);  kNoOperand: none (unary ops)
 // Parameters are the attributes of the instruction's op in field order, one float each. Outputs are the results that `results`
 // names, all of the broadcast shape; one output needs no list: it is the last result.

@@ -58,7 +58,7 @@ TEST(Moments, In16BitsTakeHalfTheMemory) {
 
 // Eight batches that come again, as a language model learns them by heart: in the end the mean loss over all of them is what it is with
 // moments in float32, within a twentieth. (Adam with beta 0.999, of which rounding to nearest keeps the largest squares that it ever saw.) Lion, whose
-steps of one size never settle: within a hundredth of the loss at the start.
+// steps of one size never settle: within a hundredth of the loss at the start.
 float trained(const StepNet& c, const Rule& rule, uint64_t steps) {
   ir::Model graph = optimised_step(c, 4, rule);
   Loaded l(emit(graph), Loaded::with(), default_tables(false));
