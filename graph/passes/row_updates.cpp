@@ -25,10 +25,15 @@ class RowUpdates {
   }
 
  private:
+  // A constant, or 0 repeated: without an evaluator nothing is folded.
+  bool is_zeros(ValueId v) const {
+    const Node* repeated = r_.produced_by<op::Expand>(v);
+    return r_.is_uniform(repeated != nullptr ? repeated->inputs[0] : v, 0, 0);
+  }
   // Rows added to zeros, for nobody else, and fewer than the table has.
   const Node* rows_of(ValueId v) const {
     const Node* n = r_.single_use(v) ? r_.produced_by<op::AddRows>(v) : nullptr;
-    const bool few = n != nullptr && r_.is_uniform(n->inputs[0], 0, 0) && estimated_bytes(r_.value(n->inputs[2])) < estimated_bytes(r_.value(v));
+    const bool few = n != nullptr && is_zeros(n->inputs[0]) && estimated_bytes(r_.value(n->inputs[2])) < estimated_bytes(r_.value(v));
     return few ? n : nullptr;
   }
   bool is_number(ValueId v) const {

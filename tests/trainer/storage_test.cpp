@@ -203,6 +203,16 @@ TEST(Rows, PlainDescentAddsThemInPlace) {
   expect_same_table(table_net(), std::make_shared<optim::SGD>(optim::SgdSettings{.lr = 0.02, .maximize = true}), {}, true);
 }
 
+// Lazy programs are compiled without an evaluator: nothing folds the zeros.
+TEST(Rows, InPlaceWithoutAnEvaluatorToo) {
+  ir::Model graph = step_graph(table_net(), 8, plain_sgd());
+  PassOptions passes;
+  passes.exact = true;
+  run_passes(graph, passes);
+  Loaded l(emit(graph), Loaded::with(), default_tables(false));
+  EXPECT_LT(Running(l).needs.activation_bytes, kTableBytes / 4);
+}
+
 // The padding's row is read, and stays as it was.
 TEST(Rows, ThoseOfPaddingStay) {
   const StepNet c = table_net(3);
