@@ -73,7 +73,7 @@ Model small_model(const ModelOptionsOfTest& o = {}) {
   t.optimizer = std::make_shared<optim::SGD>(optim::SgdSettings{.lr = o.lr, .momentum = 0.9});
   t.step.accumulate_entry = o.accumulate;
   t.step.skip_if_not_finite = o.skip;
-  if (o.averages) t.step.averages = optim::AverageSettings{};
+  if (o.averages) t.step.averages = optim::AverageSettings{.decay = 0.5};
   t.passes.evaluator = make_evaluator(default_tables(false));
   ir::Model graph = training_model(*net, t);
   ModelOptions how;
@@ -238,8 +238,37 @@ TEST(Fit, NotFinite) {
   Trainer skipping(small_model({.skip = true}));
   FitSettings plain;
   plain.steps = 3;
+  plain.checkpoints = folder.path("skipping").string();
+  const auto heard = std::make_shared<Notes>();
+  plain.listeners = {heard};
   spoil(skipping);
-  EXPECT_EQ(skipping.fit(d.train, plain).step, 3);
+  const FitResult r = skipping.fit(d.train, plain);
+  EXPECT_EQ(r.step, 3);
+  EXPECT_EQ(r.skipped, 3);
+  ASSERT_EQ(heard->notes.size(), 3U);
+  EXPECT_EQ(heard->notes[1], "step 2 was skipped: its loss is not finite");
+  EXPECT_TRUE(std::isnan(heard->steps[1].loss));
+}
+
+// What evaluates and what is handed out read the averages; before the first step these are the weights.
+TEST(Fit, AveragesAreWhatIsEvaluated) {
+  Data d;
+  Trainer averaged(small_model()), plain(small_model({.averages = false}));
+  EXPECT_EQ(averaged.evaluate(d.validation), plain.evaluate(d.validation));
+  const FitSettings s = settings_of(std::make_shared<Notes>(), 12);
+  (void)averaged.fit(d.train, s);
+  EXPECT_NE(averaged.evaluate(d.validation), plain.evaluate(d.validation));
+  State &from = *averaged.model().state(), &to = *plain.model().state();
+  int copied = 0;
+  for (int k = 0; k < to.count(); ++k) {
+    const std::string name(plain.model().program().state(k).name);
+    const int average = from.find(slot_state(name, kAverageSlot));
+    if (average < 0) continue;
+    std::copy(from.bytes(average).begin(), from.bytes(average).end(), to.bytes(k).begin());
+    ++copied;
+  }
+  EXPECT_EQ(copied, 4);
+  EXPECT_EQ(averaged.evaluate(d.validation), plain.evaluate(d.validation));
 }
 
 void expect_refused(const std::function<void(Trainer&, Data&, FitSettings&)>& run, Error code, const std::string& part) {

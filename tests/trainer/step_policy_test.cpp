@@ -324,5 +324,94 @@ TEST(NotFinite, ABadPieceIsLeftOut) {
   }
 }
 
+// --- scaled losses
+
+TrainStepOptions scaling(const LossScale& scale) {
+  TrainStepOptions o;
+  o.loss_scale = scale;
+  return o;
+}
+
+// A power of two changes no bit of what a step does.
+TEST(LossScaling, GoodStepsAreThoseWithoutIt) {
+  for (const StepNet& c : all_nets()) {
+    SCOPED_TRACE(c.name);
+    Stepper s(optimised_step(c, 4, adamw(), scaling({.initial = 1024}))), clean(optimised_step(c, 4, adamw()));
+    for (uint64_t step = 1; step < 4; ++step)
+      for (Stepper* k : {&s, &clean}) k->run(c, step);
+    EXPECT_TRUE(s.all({kSkippedState, kLossScaleState, kGoodStepsState}) == clean.all());
+    EXPECT_EQ(s.number(kSkippedState), 0);
+    EXPECT_EQ(s.number(kGoodStepsState), 3);
+  }
+}
+
+// torch.amp.GradScaler's rule: `interval` good steps in a row raise the scale, one that overflows lowers it and counts anew.
+TEST(LossScaling, TheScaleAdapts) {
+  const StepNet c = plain_nets()[0];
+  Stepper s(optimised_step(c, 4, momentum(), scaling({.initial = 8, .growth = 4, .backoff = 0.25, .interval = 2})));
+  const auto step = [&](uint64_t seed, bool good, double scale, double in_a_row) {
+    set_batch(s.session(), c, seed);
+    if (!good) first_float_input(s.session()) = kNan;
+    run_or_throw(s.session());
+    EXPECT_EQ(s.number(kLossScaleState), scale) << seed;
+    EXPECT_EQ(s.number(kGoodStepsState), in_a_row) << seed;
+  };
+  step(1, true, 8, 1);
+  step(2, true, 32, 0);
+  step(3, true, 32, 1);
+  step(4, false, 8, 0);
+  step(5, true, 8, 1);
+  step(6, true, 32, 0);
+  EXPECT_EQ(s.number(kSkippedState), 1);
+}
+
+// Beyond float32 every gradient overflows: steps are skipped until the scale fits, then it learns.
+TEST(LossScaling, ComesDownUntilItFits) {
+  const StepNet c = plain_nets()[0];
+  Stepper s(optimised_step(c, 4, momentum(), scaling({.initial = std::ldexp(1.0, 130)})));
+  const std::set<std::string> moves = {kSkippedState, kLossScaleState, kGoodStepsState};
+  const auto before = s.all(moves);
+  for (uint64_t step = 1; step < 4; ++step) s.run(c, step);
+  EXPECT_TRUE(s.all(moves) == before);
+  EXPECT_EQ(s.number(kSkippedState), 3);
+  EXPECT_EQ(s.number(kLossScaleState), std::ldexp(1.0, 127));
+  for (uint64_t step = 4; step < 24; ++step) s.run(c, step);
+  EXPECT_FALSE(s.all(moves) == before);
+  EXPECT_LT(s.number(kSkippedState), 20);
+}
+
+// A piece of a batch that overflows lowers the scale and adds nothing.
+TEST(LossScaling, OfPieces) {
+  const StepNet c = plain_nets()[0];
+  TrainStepOptions options = scaling({.initial = 1024}), plain;
+  options.accumulate_entry = plain.accumulate_entry = kAccumulate;
+  Stepper s(optimised_step(c, 2, momentum(), options)), clean(optimised_step(c, 2, momentum(), plain));
+  set_batch(s.session(kAccumulate), c, 9);
+  first_float_input(s.session(kAccumulate)) = kNan;
+  run_or_throw(s.session(kAccumulate));
+  EXPECT_EQ(s.number(kLossScaleState), 512);
+  for (Stepper* k : {&s, &clean}) {
+    k->run(c, 1, 0, kAccumulate);
+    k->run(c, 1, 2);
+  }
+  EXPECT_TRUE(s.all({kSkippedState, kLossScaleState, kGoodStepsState}) == clean.all());
+  EXPECT_EQ(s.number(kGoodStepsState), 1);
+}
+
+TEST(LossScaling, Errors) {
+  TrainStepOptions both = scaling({});
+  both.stop_if_not_finite = true;
+  for (const auto& [options, text] : {std::pair{both, "either stops or is skipped"}, std::pair{scaling({.initial = 0}), "initial is above 0"},
+                                      std::pair{scaling({.backoff = 2}), "backoff above 0 and at most 1"}, std::pair{scaling({.interval = 0}), "interval 1 or more"}}) {
+    try {
+      (void)step_graph(plain_nets()[0], 2, momentum(), options);
+      ADD_FAILURE() << "nothing was thrown: " << text;
+    } catch (const Exception& e) {
+      EXPECT_EQ(e.code(), Error::InvalidArgument);
+      EXPECT_NE(std::string(e.what()).find(text), std::string::npos) << e.what();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace gf::test

@@ -14,6 +14,7 @@
 #include "tools/train/data.h"
 #include "tools/train/import.h"
 #include "tools/train/nets.h"
+#include "tools/train/step_options.h"
 #include "trainer/loop/listeners.h"
 #include "trainer/loop/trainer.h"
 #include "trainer/nn/init.h"
@@ -26,6 +27,7 @@ namespace {
 struct FitArgs {
   std::string model, loss, optimizer, schedule, output, log_dir, plot, monitor = "loss";
   DataOptions data;
+  StepArgs step;
   int64_t batch = 0, evaluate_batch = 250, patience = 0;
   int workers = 1;
   FitSettings fit;
@@ -60,7 +62,8 @@ struct Job {
   std::vector<std::byte> model_file() {
     PassOptions passes;
     passes.evaluator = make_evaluator(default_tables(false));
-    TrainStepOptions step;
+    TrainStepOptions step = a.step.options();
+    a.step.set(passes);
     if (a.fit.accumulate > 1) step.accumulate_entry = a.fit.accumulate_entry;
     ir::Model graph;
     if (net != nullptr) {
@@ -167,6 +170,7 @@ Command add_fit(CLI::App& app, Common& common) {
   c.add_option("--schedule", a->schedule, "constant, cosine, linear, onecycle (default: the net's, else constant)");
   c.add_option("--batch", a->batch, "Examples per batch (default: the net's, else 64)")->check(CLI::PositiveNumber);
   c.add_option("--accumulate", a->fit.accumulate, "Batches per step")->check(CLI::PositiveNumber);
+  add_step_options(c, a->step);
   CLI::Option* epochs = c.add_option("--epochs", a->fit.epochs, "How often all data are seen (default: 3)")->check(CLI::PositiveNumber);
   c.add_option("--steps", a->fit.steps, "Or how many steps")->check(CLI::PositiveNumber)->excludes(epochs);
   c.add_option("--validate-every", a->fit.validate_every, "Steps between validations (default: an epoch)")->check(CLI::PositiveNumber);

@@ -7,6 +7,7 @@
 #include "tools/common/inputs.h"
 #include "tools/train/commands.h"
 #include "tools/train/import.h"
+#include "tools/train/step_options.h"
 #include "trainer/optim/by_name.h"
 #include "trainer/step/prepare.h"
 
@@ -15,7 +16,8 @@ namespace {
 
 struct PrepareArgs {
   ImportForTraining model;
-  std::string output, optimizer = "adamw", memory, activations = "f32";
+  std::string output, optimizer = "adamw", memory;
+  StepArgs step;
   std::vector<std::string> lora;
   PrepareOptions options;
 };
@@ -73,7 +75,8 @@ int prepare(PrepareArgs& a, const Common& common) {
   a.options.lora.seed = common.seed;
   if (!a.memory.empty()) a.options.memory = parse_bytes(a.memory);
   a.options.passes.evaluator = make_evaluator(default_tables(false));
-  a.options.passes.kept = a.activations == "bf16" ? DType::BF16 : DType::F32;
+  a.options.step = a.step.options();
+  a.step.set(a.options.passes);
   a.model.entry = a.options.entry;
   ir::Model graph = import_for_training(a.model);
   const PrepareReport report = prepare_training(graph, a.options);
@@ -106,12 +109,8 @@ Command add_prepare(CLI::App& app, Common& common) {
   c.add_option("--shape", a->model.shapes, "Shape of an input: x=1x3x224x224")->allow_extra_args(false);
   c.add_option("--dim", a->model.dims, "Bounds of a named dimension: N=1..64")->allow_extra_args(false);
   c.add_option("--memory", a->memory, "Most bytes for activations and scratch of a step, such as 8MB: results are computed again to meet it");
-  c.add_option("--activations", a->activations, "What waits for the backward part is kept in f32 or bf16")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
-  c.add_option("--clip-norm", a->options.step.clip_norm, "Gradients are scaled to this norm at most")->check(CLI::PositiveNumber);
-  c.add_option("--clip-value", a->options.step.clip_value, "Every element of a gradient is kept within [-V, V]")->check(CLI::PositiveNumber);
-  c.add_option("--accumulate", a->options.step.accumulate_entry, "Name of one more entry that adds gradients up: a batch in pieces");
-  CLI::Option* stop = c.add_flag("--stop-if-not-finite", a->options.step.stop_if_not_finite, "A NaN or infinity ends the step with an error, weights stay");
-  c.add_flag("--skip-if-not-finite", a->options.step.skip_if_not_finite, "A NaN or infinity skips the step and is counted")->excludes(stop);
+  add_step_options(c, a->step);
+  c.add_option("--accumulate", a->step.step.accumulate_entry, "Name of one more entry that adds gradients up: a batch in pieces");
   return {&c, [a, &common] { return prepare(*a, common); }};
 }
 

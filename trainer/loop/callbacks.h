@@ -35,7 +35,8 @@ struct FitResult {
   enum class End : uint8_t { Finished, Stopped, EarlyStopped };
   End end = End::Finished;
   int64_t step = 0;
-  double loss = 0;                         ///< of the last step
+  double loss = 0;                         ///< of the last step that had a finite one
+  int64_t skipped = 0;                     ///< steps of this run that changed nothing, as something was not finite; each has a note
   Metrics validation;                      ///< the last one
   double best = 0;                         ///< of the metric that is watched
   int64_t best_step = 0;                   ///< 0: there was no validation

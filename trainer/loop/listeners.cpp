@@ -125,7 +125,7 @@ void JsonLines::validated(const ValidationReport& r) { put_line(to_, {{"step", r
 void JsonLines::note(const std::string& line) { put_line(to_, {{"note", line}}); }
 void JsonLines::end(const FitResult& r) {
   put_line(to_, {{"done", true}, {"step", r.step}, {"loss", number(r.loss)}, {"validation", object(r.validation)}, {"best_step", r.best_step}, {"seconds", r.seconds},
-                 {"stall_seconds", r.stall_seconds}, {"stopped", r.end == FitResult::End::Stopped}, {"early", r.end == FitResult::End::EarlyStopped}});
+                 {"stall_seconds", r.stall_seconds}, {"skipped", r.skipped}, {"stopped", r.end == FitResult::End::Stopped}, {"early", r.end == FitResult::End::EarlyStopped}});
 }
 
 // --- TensorBoard: protocol buffers by hand, there are five fields

@@ -188,6 +188,7 @@ class Fit {
   void start() {
     read_rates();
     best_ = larger_is_better(monitor()) ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
+    skipped_ = skipped_so_far();
     if (!s_.resume) return;
     std::optional<LoadedCheckpoint> loaded;
     try {
@@ -202,6 +203,7 @@ class Fit {
     const Checkpoint& c = loaded->checkpoint;
     if (!restore(c, model_.program(), *model_.state()).same_graph)
       tell([&](FitListener& l) { l.note(loaded->file + " was saved by another version of this model (batch size, optimizer settings, ...): it goes on, but not as the first would have"); });
+    skipped_ = skipped_so_far();
     result_.step = saved_ = c.step;
     result_.resumed_from = c.step;
     rates_ = checkpoint::numbers_of(c.counters, "fit.rates");
@@ -258,9 +260,12 @@ class Fit {
     const double rate = set_rates();
     feed_.run();
     const double loss = feed_.output("loss");
+    const double skipped = skipped_so_far();
     if (!std::isfinite(loss) && !skips()) refuse_loss(loss);
-    result_.loss = loss;
+    if (std::isfinite(loss)) result_.loss = loss;
     ++result_.step;
+    if (skipped > skipped_) tell_skipped(loss);
+    skipped_ = skipped;
     const double seconds = seconds_since(begin);
     speed_ = speed_ == 0 ? seconds : kSpeedMemory * speed_ + (1 - kSpeedMemory) * seconds;
     tell([&](FitListener& l) {
@@ -274,9 +279,17 @@ class Fit {
     result_.end = FitResult::End::Stopped;
     ends_ = true;
   }
-  bool skips() const {
+  bool skips() const { return model_.state()->find(kSkippedState) >= 0; }
+  double skipped_so_far() const {
     double counted = 0;
-    return model_.state()->read(kSkippedState, &counted, sizeof counted) == Error::Ok;
+    return skips() && model_.state()->read(kSkippedState, &counted, sizeof counted) == Error::Ok ? counted : 0;
+  }
+  void tell_skipped(double loss) {
+    double scale = 0;
+    std::string line = "step " + std::to_string(result_.step) + " was skipped: its " + (std::isfinite(loss) ? "gradients are" : "loss is") + " not finite";
+    if (model_.state()->read(kLossScaleState, &scale, sizeof scale) == Error::Ok) line += "; the loss is scaled by " + std::to_string(scale) + " now";
+    ++result_.skipped;
+    tell([&](FitListener& l) { l.note(line); });
   }
   [[noreturn]] void refuse_loss(double loss) {
     if (directory_) directory_->wait();
@@ -336,6 +349,7 @@ class Fit {
   int64_t saved_ = 0, validated_ = -1;  // steps
   int64_t waited_ = 0;                 // validations since the best
   double best_ = 0, rate_ = 0, speed_ = 0;
+  double skipped_ = 0;                 // runs, by the model's own count
   bool ends_ = false;
 };
 

@@ -126,6 +126,7 @@ class Preparation {
     for (const char* name : {"train_step", "evaluate"}) add_entry(name, output);
     ir::Entry& step = *model_.find("train_step");
     add_train_step(model_, step, step.body.outputs[0], {{names, options_.optimizer}}, options_.step);
+    for (ir::Entry* entry : {main_, model_.find("evaluate")}) read_averages(model_, *entry);
     ir::check(model_);
     PassOptions passes = options_.passes;
     passes.exact = true;

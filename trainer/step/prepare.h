@@ -54,7 +54,7 @@ struct PrepareReport {
 };
 
 /// `model` as imported (its weights under their names, nothing folded) becomes one with the entries main, train_step and evaluate, optimised.
-/// train_step: the inputs of the entry and `target`; output `loss`. evaluate: the same inputs; outputs `loss` and, for classes, `accuracy`.
+/// train_step: the inputs of the entry and `target`; output `loss`. evaluate: the same inputs; outputs `loss` and, for classes, `accuracy`. With averages, evaluate and the entry read those.
 /// The prediction's shape may have bounded axes. Throws gf::Exception: InvalidArgument (unknown loss; no optimizer; globs that match nothing;
 /// nothing to train), NotFound (entry, output), Unsupported (LoRA of what no matrix product reads), ShapeMismatch (a loss that wants another
 /// shape), LimitExceeded (the memory), and what add_train_step() throws. After an exception the model is no longer of use.

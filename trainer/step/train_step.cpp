@@ -1,6 +1,7 @@
 #include "trainer/step/train_step.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <set>
@@ -57,6 +58,7 @@ class TrainStep {
     clip_values();
     watch(loss);
     clip_norm();
+    adapt_scale(true);
     const int step_state = add_state(kStepState, DType::F64, {}, 0);
     const ValueId step = add(kStepState, read(step_state), 1);
     if (options_.averages) share(step);
@@ -75,6 +77,7 @@ class TrainStep {
   void run_accumulate(ValueId loss, const std::vector<ParameterGroup>& groups) {
     differentiate(loss, groups);
     watch(loss);
+    adapt_scale(false);
     add_up();
     for (const Parameter& p : parameters_) writes_.push_back({p.sum, p.gradient, slot_state(p.name, kSum)});
     writes_.push_back({added_, add(kAddedState, read(added_), 1), kAddedState});
@@ -98,14 +101,48 @@ class TrainStep {
   static constexpr const char* kSum = "gradient";
 
   void differentiate(ValueId loss, const std::vector<ParameterGroup>& groups) {
-    if (options_.stop_if_not_finite && options_.skip_if_not_finite)
+    if (options_.stop_if_not_finite && skips())
       throw Exception(Error::InvalidArgument, "a step either stops or is skipped if something is not finite");
     mark_train_step(model_, entry_.name);
     collect(groups);
     own_writes_ = take_writes();
-    if (!take_gradients()) derive(loss);
+    const bool given = take_gradients();
+    if (given && options_.loss_scale) throw Exception(Error::InvalidArgument, "the entry computes its gradients itself: scale its loss there");
+    if (!given) derive(options_.loss_scale ? scaled(loss) : loss);
     attach_detached(entry_);
     drop_unused();
+    if (options_.loss_scale) unscale();
+  }
+
+  bool skips() const { return options_.skip_if_not_finite || options_.loss_scale; }
+
+  ValueId scaled(ValueId loss) {
+    const LossScale& s = *options_.loss_scale;
+    if (!(s.initial > 0) || !(s.growth >= 1) || !(s.backoff > 0 && s.backoff <= 1) || s.interval < 1 || std::isinf(s.initial) || std::isinf(s.growth))
+      throw Exception(Error::InvalidArgument, "loss_scale: initial is above 0, growth 1 or more, backoff above 0 and at most 1, interval 1 or more");
+    scale_state_ = add_state(kLossScaleState, DType::F64, {}, s.initial);
+    b_.set_origin(kLossScaleState, "scaled loss");
+    return b_.add<op::Mul>({loss, b_.cast(read(scale_state_), b_.dtype(loss))});
+  }
+  // In float32 and wider: what is small there and was not in 16 bits stays.
+  void unscale() {
+    b_.set_origin(kLossScaleState, "gradients without the loss's scale");
+    const ValueId inverse = b_.add<op::Div>({b_.scalar(DType::F64, 1), read(scale_state_)});
+    for (Parameter& p : parameters_) {
+      const DType type = b_.dtype(p.gradient) == DType::F64 ? DType::F64 : DType::F32;
+      p.gradient = b_.add<op::Mul>({b_.cast(p.gradient, type), b_.cast(inverse, type)});
+    }
+  }
+  // Lower after an overflow, higher after many steps without one. `counts`: whether this run is a step that counts.
+  void adapt_scale(bool counts) {
+    if (!options_.loss_scale) return;
+    const LossScale& s = *options_.loss_scale;
+    const int good_state = add_state(kGoodStepsState, DType::F64, {}, 0);
+    Words f(entry_, options_.autodiff.ops, kLossScaleState);
+    const Var scale = f.var(read(scale_state_)), good = f.var(read(good_state)), zero = f.scalar(DType::F64, 0), finite = f.var(finite_);
+    const Var next = counts ? good + 1.0 : good, grows = f.less_or_equal(f.scalar(DType::F64, static_cast<double>(s.interval)), next);
+    always_.push_back({scale_state_, f.done(f.where(finite, f.where(grows, scale * s.growth, scale), scale * s.backoff)), kLossScaleState});
+    always_.push_back({good_state, f.done(f.where(finite, f.where(grows, zero, next), zero)), kGoodStepsState});
   }
 
   // Sums of what accumulate_entry added since the last step, and the gradients: the first after a step starts afresh.
@@ -193,7 +230,7 @@ class TrainStep {
   // The norm of all gradients, and what is done where that or the loss is not finite.
   void watch(ValueId loss) {
     const bool stop = options_.stop_if_not_finite;
-    if (!(options_.clip_norm > 0) && !stop && !options_.skip_if_not_finite) return;
+    if (!(options_.clip_norm > 0) && !stop && !skips()) return;
     const ValueId loss_norm = stop ? finite_norm(loss, "the loss") : kNoValue;  // first: a bad loss spoils every gradient
     std::map<DType, std::vector<ValueId>> by_type;
     for (const Parameter& p : parameters_) {
@@ -212,7 +249,7 @@ class TrainStep {
     norm_ = b_.add<op::Sqrt>({square});
     entry_.value(norm_).name = kGradientNorm;
     entry_.body.outputs.push_back(norm_);
-    if (!options_.skip_if_not_finite) return;
+    if (!skips()) return;
     b_.set_origin(kSkippedState, "whether loss and gradients are finite");
     const auto is_finite = [&](ValueId norm) {
       return b_.add<op::Less>({norm, b_.scalar(DType::F64, std::numeric_limits<double>::infinity())});
@@ -271,6 +308,7 @@ class TrainStep {
   void average(const Parameter& p, ValueId weight, const std::vector<int64_t>& dims) {
     const std::string name = slot_state(p.name, kAverageSlot);
     const int state = add_state(name, b_.dtype(weight), dims, 0);
+    model_.states[static_cast<size_t>(state)].initial = model_.states[static_cast<size_t>(p.state)].initial;
     Words f(entry_, options_.autodiff.ops, name);
     writes_.push_back({state, f.done(optim::averaged(f.var(read(state)), f.var(weight), f.var(share_))), name});
   }
@@ -321,6 +359,7 @@ class TrainStep {
   // All writes come last, behind everything that may stop the step.
   void finish() {
     const bool skips = finite_ != kNoValue;
+    for (const Write& w : always_) write(w.state, w.value, w.name);
     for (const Write& w : writes_) write(w.state, skips ? kept(w.state, w.value) : w.value, w.name);
     for (auto& n : own_writes_) {
       if (skips && dtype_is_float(b_.dtype(n->inputs[0]))) n->inputs[0] = kept(n->writes_state, n->inputs[0]);  // not the counters of draws
@@ -348,6 +387,8 @@ class TrainStep {
   std::vector<std::unique_ptr<ir::Node>> own_writes_;
   int added_ = -1;
   ValueId norm_ = kNoValue, finite_ = kNoValue;
+  int scale_state_ = -1;
+  std::vector<Write> always_;  // also in a run that is skipped
 };
 
 }  // namespace
@@ -394,6 +435,21 @@ void make_parameters(ir::Model& model, const std::vector<std::string>& names) {
 std::string learning_rate_state(size_t group) { return "optimizer.lr." + std::to_string(group); }
 std::string gradient_output(const std::string& parameter) { return parameter + ".gradient"; }
 std::string slot_state(const std::string& parameter, const char* slot) { return parameter + "." + slot; }
+
+int read_averages(ir::Model& model, ir::Entry& entry) {
+  int changed = 0;
+  for (size_t i = 0; i < entry.value_count(); ++i) {
+    ir::Value& v = entry.value(static_cast<ValueId>(i));
+    if (v.state < 0) continue;
+    const std::string name = slot_state(model.states[static_cast<size_t>(v.state)].name, kAverageSlot);
+    const int average = state_index(model, name);
+    if (average < 0) continue;
+    v.state = average;
+    v.name = name;
+    ++changed;
+  }
+  return changed;
+}
 
 void add_train_step(ir::Model& model, ir::Entry& entry, ValueId loss, const std::vector<ParameterGroup>& groups,
                     const TrainStepOptions& options) {

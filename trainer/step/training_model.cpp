@@ -71,6 +71,7 @@ ir::Model training_model(nn::Module& net, const TrainingModelOptions& o) {
     if (parameter.requires_grad()) names.push_back(name);
   ir::Entry& step = *model.find("train_step");
   add_train_step(model, step, step.body.outputs[0], {{names, o.optimizer}}, o.step);
+  for (const char* entry : {"evaluate", "main"}) read_averages(model, *model.find(entry));
   ir::check(model);
   PassOptions passes = o.passes;
   passes.exact = true;

@@ -30,7 +30,7 @@ struct TrainingModelOptions {
 };
 
 /// Entries train_step (the module in training mode: input, target -> loss), evaluate (evaluation mode: input, target -> loss and, for classes,
-/// accuracy) and main (input -> output), optimised. Parameters that require gradients are trained; State has the module's present
+/// accuracy) and main (input -> output), optimised; with averages, the last two read those. Parameters that require gradients are trained; State has the module's present
 /// values. The module is in the mode of before afterwards. Throws what tracing and add_train_step() throw, and InvalidArgument.
 ir::Model training_model(nn::Module& net, const TrainingModelOptions& options);
 

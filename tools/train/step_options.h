@@ -1,0 +1,24 @@
+// Flags of a train step that `prepare` and `fit` share.
+#pragma once
+
+#include <string>
+
+#include "tools/common/cli.h"
+#include "trainer/step/prepare.h"
+
+namespace gf::cli {
+
+struct StepArgs {
+  TrainStepOptions step;
+  std::string activations = "f32";
+  double ema = 0;
+  bool loss_scale = false;
+
+  /// Options and passes by the flags.
+  TrainStepOptions options() const;
+  void set(PassOptions& passes) const;
+};
+
+void add_step_options(CLI::App& command, StepArgs& args);
+
+}  // namespace gf::cli
