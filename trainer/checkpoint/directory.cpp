@@ -50,13 +50,17 @@ CheckpointDirectory::CheckpointDirectory(std::string folder, CheckpointOptions o
 }
 
 CheckpointDirectory::~CheckpointDirectory() {
-  if (!writer_.joinable()) return;
+  if (!writer_.joinable()) {
+    finish_removing();
+    return;
+  }
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
   changed_.notify_all();
   writer_.join();
+  finish_removing();
   try {
     rethrow();
   } catch (const std::exception& e) {
@@ -81,7 +85,10 @@ std::vector<int64_t> CheckpointDirectory::steps_of(const std::vector<std::string
 
 std::vector<int64_t> CheckpointDirectory::steps() const {
   try {
-    return steps_of(files_.list(folder_));
+    std::vector<int64_t> all = steps_of(files_.list(folder_));
+    const std::lock_guard lock(mutex_);
+    std::erase_if(all, [this](int64_t s) { return going_.contains(s); });
+    return all;
   } catch (const Exception& e) {
     if (e.code() != Error::NotFound) throw;
     return {};
@@ -98,6 +105,7 @@ Checkpoint CheckpointDirectory::read(int64_t step) const {
 
 Checkpoint CheckpointDirectory::load(int64_t step) {
   wait();
+  finish_removing();
   Checkpoint c = read(step);
   good_.insert(step);
   return c;
@@ -105,6 +113,7 @@ Checkpoint CheckpointDirectory::load(int64_t step) {
 
 std::optional<LoadedCheckpoint> CheckpointDirectory::load_latest() {
   wait();
+  finish_removing();
   const std::vector<std::string> names = files_.list(folder_);
   const std::vector<int64_t> all = steps_of(names);
   LoadedCheckpoint loaded;
@@ -133,6 +142,7 @@ std::optional<LoadedCheckpoint> CheckpointDirectory::load_latest() {
 
 void CheckpointDirectory::discard_later(int64_t step) {
   wait();
+  finish_removing();
   for (const int64_t s : steps()) {
     if (s <= step) continue;
     const std::string file = path(file_name(s));
@@ -170,6 +180,7 @@ void CheckpointDirectory::check_place(int64_t step) {
 }
 
 void CheckpointDirectory::write(const Snapshot& snapshot) {
+  finish_removing();
   if (!folder_is_made_) files_.make_folder(folder_);
   folder_is_made_ = true;
   remove_leftovers(files_.list(folder_));
@@ -199,9 +210,28 @@ void CheckpointDirectory::remove_old() {
     if (!good_.contains(*it) && !damaged_.contains(*it)) (void)is_whole(*it);
   if (good_.size() < keep) return;
   const int64_t oldest = *std::prev(good_.end(), static_cast<std::ptrdiff_t>(keep));
-  for (const int64_t s : all)
-    if (s < oldest && files_.ops().unlink(path(file_name(s)).c_str()) == 0) damaged_.erase(s);
+  remove({all.begin(), std::lower_bound(all.begin(), all.end(), oldest)});
   good_.erase(good_.begin(), good_.find(oldest));
+}
+
+void CheckpointDirectory::remove(const std::vector<int64_t>& steps) {
+  if (steps.empty()) return;
+  const auto unlink = [this, steps] {
+    for (const int64_t s : steps) (void)files_.ops().unlink(path(file_name(s)).c_str());
+  };
+  if (!files_.removes_slowly()) return unlink();
+  finish_removing();
+  {
+    const std::lock_guard lock(mutex_);
+    going_.insert(steps.begin(), steps.end());
+  }
+  remover_ = std::thread(unlink);
+}
+
+void CheckpointDirectory::finish_removing() {
+  if (remover_.joinable()) remover_.join();
+  const std::lock_guard lock(mutex_);
+  going_.clear();
 }
 
 bool CheckpointDirectory::is_whole(int64_t step) {

@@ -53,8 +53,8 @@ class CheckpointDirectory {
   CheckpointDirectory& operator=(const CheckpointDirectory&) = delete;
 
   /// Writes the snapshot beside what is there: temporary file, fsync, rename, fsync of the folder, and only then removes files that are older
-  /// than the newest `keep` whole ones (after a start it reads those that an earlier process wrote, once, to know). Disk space: keep + 1
-  /// files, and damaged ones among them. When it returns, the file is on the disk; asynchronous: when the next wait() returns. Saving a step
+  /// than the newest `keep` whole ones (after a start it reads those that an earlier process wrote, once, to know), behind the caller's back:
+  /// that may take as long as writing. Disk space: keep + 1 files, and damaged ones among them. When it returns, the file is on the disk; asynchronous: when the next wait() returns. Saving a step
   /// again replaces its file. `loss`: the caller's, if he has one.
   /// Throws, and leaves every file that was there as it was: NonFinite (`loss` is NaN or infinite: weights behind such a loss are never put
   /// over good ones; whether tensors are finite is not looked at), WrongPhase (the folder has a later step that is whole: see
@@ -92,6 +92,9 @@ class CheckpointDirectory {
   void check_place(int64_t step);
   void remove_leftovers(const std::vector<std::string>& names) const;
   void remove_old();
+  /// On a thread of its own where that takes long; nobody waits for it but what touches the folder next.
+  void remove(const std::vector<int64_t>& steps);
+  void finish_removing();
   /// Reads a file that is not known yet; a damaged one is logged.
   bool is_whole(int64_t step);
   Checkpoint read(int64_t step) const;
@@ -109,13 +112,15 @@ class CheckpointDirectory {
   bool folder_is_made_ = false;
   std::set<int64_t> good_;                     ///< steps that were written or read whole
   std::set<int64_t> damaged_;                  ///< steps whose files were skipped
+  std::thread remover_;
 
   std::thread writer_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   Copy copy_;
   bool pending_ = false, ending_ = false;      ///< under mutex_
   std::exception_ptr failure_;                 ///< under mutex_
+  std::set<int64_t> going_;                    ///< under mutex_: steps whose files are being removed
 };
 
 }  // namespace gf

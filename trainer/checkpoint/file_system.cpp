@@ -31,6 +31,8 @@ class RealFileSystem : public FileSystem {
     return names;
   }
 
+  bool removes_slowly() const override { return true; }
+
   io::Bytes read(const std::string& path, const io::Limits& limits) const override { return io::read_file(path, limits); }
 
   void make_folder(const std::string& folder) const override {

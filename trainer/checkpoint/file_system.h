@@ -20,6 +20,9 @@ class FileSystem {
   /// Makes a folder and those above it where they are missing; it is on the disk when it returns. Throws IoError.
   virtual void make_folder(const std::string& folder) const = 0;
 
+  /// Whether removing a large file may take as long as writing one (disks that are told of every free block).
+  virtual bool removes_slowly() const { return false; }
+
   static const FileSystem& system();
 };
 
