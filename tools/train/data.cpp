@@ -60,7 +60,7 @@ TransformPtr pictures(bool augment, int64_t size, bool flip, std::vector<float> 
   const Normalize normalise(std::move(mean), std::move(deviation));
   if (!augment) return transforms(ToFloat(), normalise);
   if (flip) return transforms(RandomCrop(size, 4), RandomHorizontalFlip(), ToFloat(), normalise);
-  return transforms(RandomCrop(size, 2), ToFloat(), normalise);
+  return transforms(RandomRotation(10, Interpolation::Bilinear), RandomCrop(size, 2), ToFloat(), normalise);
 }
 
 void split(Data& d, const DatasetPtr& all, const DataOptions& o) {

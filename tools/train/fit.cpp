@@ -163,7 +163,7 @@ Command add_fit(CLI::App& app, Common& common) {
   c.add_option("model", a->model, fmt::format("A .onnx, a .gf made by gf-train prepare, or a net: {}", fmt::join(net_names(), ", ")))->required();
   c.add_option("--data", a->data.what, "mnist:DIR, cifar:DIR, images:DIR[,size=N], csv:FILE[,target=COL][,classes=N], npz:FILE[,classes=N], text:FILE")->required();
   c.add_option("--validate", a->data.validation_share, "Share of the examples that are kept for validation, where the data has no part for it")->capture_default_str();
-  c.add_flag("--augment", a->data.augment, "Pictures are shifted, and turned over where that leaves them what they are");
+  c.add_flag("--augment", a->data.augment, "Pictures are shifted, digits turned a little, others turned over");
   c.add_option("--length", a->data.length, "Text: tokens per example")->check(CLI::PositiveNumber)->capture_default_str();
   c.add_option("--loss", a->loss, fmt::format("{} (default: the net's, else cross_entropy)", fmt::join(loss_names(), ", ")));
   c.add_option("--optimizer", a->optimizer, fmt::format("NAME[,SETTING=VALUE...] (default: the net's, else adamw): {}", fmt::join(optim::optimizer_names(), ", ")));

@@ -27,7 +27,7 @@ ModulePtr mlp(const Data& d) {
 ModulePtr lenet(const Data& d) {
   const auto& shape = shape_of(d, "lenet", 3);
   if (shape[1] != 28 || shape[2] != 28) throw UsageError(fmt::format("lenet takes pictures of 28 x 28; the data has {}", d.description));
-  return std::make_shared<models::LeNet>(models::LeNetOptions{.channels = shape[0], .classes = d.classes});
+  return std::make_shared<models::LeNet>(models::LeNetOptions{.channels = shape[0], .classes = d.classes, .width = 2});
 }
 ModulePtr resnet18(const Data& d) {
   const auto& shape = shape_of(d, "resnet18", 3);
@@ -44,9 +44,9 @@ ModulePtr char_lstm(const Data& d) {
 
 constexpr NetDefaults kNets[] = {
     {"mlp", "cross_entropy", "adam,lr=1e-3", "cosine", 128, mlp},
-    {"lenet", "cross_entropy", "adam,lr=2e-3", "cosine", 64, lenet},
+    {"lenet", "cross_entropy", "adam,lr=3e-3", "onecycle", 64, lenet},
     {"resnet18", "cross_entropy", "sgd,lr=0.05,momentum=0.9,weight_decay=5e-4", "cosine", 64, resnet18},
-    {"char-gpt", "cross_entropy_last", "adamw,lr=1e-3,betas=0.9:0.99,weight_decay=0.1", "cosine", 12, char_gpt},
+    {"char-gpt", "cross_entropy_last", "adamw,lr=3e-3,betas=0.9:0.99,weight_decay=0.1", "onecycle", 12, char_gpt},
     {"char-lstm", "cross_entropy_last", "adamw,lr=2e-3", "cosine", 32, char_lstm},
 };
 

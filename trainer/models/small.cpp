@@ -20,9 +20,11 @@ Tensor Mlp::forward(const Tensor& x) {
 }
 
 LeNet::LeNet(const LeNetOptions& options) {
-  conv1_ = register_module("conv1", std::make_shared<nn::Conv2d>(options.channels, 6, 5, nn::Conv2dOptions{.padding = 2}));
-  conv2_ = register_module("conv2", std::make_shared<nn::Conv2d>(6, 16, 5));
-  fc1_ = register_module("fc1", std::make_shared<Linear>(400, 120));
+  if (options.width < 1) throw Exception(Error::InvalidArgument, "LeNet: width is " + std::to_string(options.width) + "; it must be 1 or more");
+  const int64_t first = 6 * options.width, second = 16 * options.width;
+  conv1_ = register_module("conv1", std::make_shared<nn::Conv2d>(options.channels, first, 5, nn::Conv2dOptions{.padding = 2}));
+  conv2_ = register_module("conv2", std::make_shared<nn::Conv2d>(first, second, 5));
+  fc1_ = register_module("fc1", std::make_shared<Linear>(25 * second, 120));
   fc2_ = register_module("fc2", std::make_shared<Linear>(120, 84));
   fc3_ = register_module("fc3", std::make_shared<Linear>(84, options.classes));
 }

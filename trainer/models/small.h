@@ -20,8 +20,10 @@ class Mlp final : public nn::Module {
 
 struct LeNetOptions {
   int64_t channels = 1, classes = 10;
+  int64_t width = 1;  ///< times the 6 and 16 channels of the convolutions
 };
 /// LeNet-5 (LeCun et al. 1998) as it is used today: ReLU and max pools; images [N, C, 28, 28]. conv1, conv2, fc1, fc2, fc3.
+/// Throws InvalidArgument: a width below 1.
 class LeNet final : public nn::Module {
  public:
   explicit LeNet(const LeNetOptions& options = {});
