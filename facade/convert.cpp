@@ -8,6 +8,7 @@
 #include "converter/onnx/writer.h"
 #include "facade/include/ghostflow/convert.h"
 #include "graph/read/read.h"
+#include "io/file.h"
 #include "io/path.h"
 #include "runtime/platform/mapped_file.h"
 #include "schema/format/format.h"
@@ -98,6 +99,20 @@ std::vector<std::byte> onnx_to_gf(const std::string& path, const OnnxToGfOptions
   convert.metadata.assign(options.metadata.begin(), options.metadata.end());
   ir::Model model = convert_files({{path, import}}, convert);
   return emit(model);
+}
+
+size_t save_model(const std::string& path, ir::Model model) {
+  std::vector<std::byte> file;
+  if (path.ends_with(".onnx")) {
+    file = export_onnx(model, {});
+  } else {
+    PassOptions passes;
+    passes.evaluator = make_evaluator(default_tables(false));
+    run_passes(model, passes);
+    file = emit(model);
+  }
+  io::write_file(path, file);
+  return file.size();
 }
 
 }  // namespace gf

@@ -40,6 +40,17 @@ TEST(DataLoader, BatchesHaveNamesShapesAndIndices) {
   expect_refused(Error::NotFound, "there is no field 'y'; there is x int64 [], r float32 []", [&] { (void)(*b)["y"]; });
 }
 
+TEST(DataLoader, CycleGoesOnWithTheNextEpoch) {
+  DataLoader loader(counted(5), {.batch_size = 2, .shuffle = true, .seed = 7}), epochs(counted(5), {.batch_size = 2, .shuffle = true, .seed = 7});
+  std::vector<int64_t> cycled;
+  for (int i = 0; i < 9; ++i)
+    for (const int64_t index : loader.cycle().indices()) cycled.push_back(index);
+  std::vector<int64_t> want;
+  for (int e = 0; e < 3; ++e)
+    for (const int64_t x : all_x(epoch(epochs))) want.push_back(x);
+  EXPECT_EQ(cycled, want);
+}
+
 TEST(DataLoader, ShufflesAnewInEachEpoch) {
   DataLoader loader(counted(1000), {.batch_size = 64, .shuffle = true, .seed = 7});
   const auto first = all_x(epoch(loader)), second = all_x(epoch(loader));

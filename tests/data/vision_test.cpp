@@ -98,6 +98,23 @@ std::string gzip(const std::string& bytes) {
   return out;
 }
 
+TEST(MNIST, FindsItsFilesInAFolder) {
+  const Files f;
+  const std::string folder = text(f.folder.path());
+  expect_refused(Error::NotFound, "holds none of train-images-idx3-ubyte with train-labels-idx1-ubyte", [&] { (void)MNIST::in_folder(folder, true); });
+  f.write("train-images-idx3-ubyte", idx_file({2, 2, 2}, "abcdefgh"));
+  expect_refused(Error::NotFound, "train-labels-idx1-ubyte", [&] { (void)MNIST::in_folder(folder, true); });
+  f.write("train-labels-idx1-ubyte.gz", gzip(idx_file({2}, {1, 9})));
+  EXPECT_EQ(MNIST::in_folder(folder, true)->size(), 2);
+  expect_refused(Error::NotFound, "t10k-images-idx3-ubyte with t10k-labels-idx1-ubyte, or t3k-images", [&] { (void)MNIST::in_folder(folder, false); });
+  f.write("t3k-images-idx3-ubyte", idx_file({1, 2, 2}, "abcd"));
+  f.write("t3k-labels-idx1-ubyte", idx_file({1}, {3}));
+  EXPECT_EQ(MNIST::in_folder(folder, false)->label(0), 3);
+  f.write("t10k-images-idx3-ubyte", idx_file({2, 2, 2}, "abcdefgh"));
+  f.write("t10k-labels-idx1-ubyte", idx_file({2}, {4, 5}));
+  EXPECT_EQ(MNIST::in_folder(folder, false)->label(0), 4);  // all of them rather than some
+}
+
 // Compressed files: the same samples, cut and flipped ones are errors, and a small file cannot take all memory.
 TEST(VisionDataset, CompressedFilesAreBounded) {
   const Files f;

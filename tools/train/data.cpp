@@ -71,12 +71,11 @@ void split(Data& d, const DatasetPtr& all, const DataOptions& o) {
 }
 
 void open_mnist(Data& d, const Spec& s, const DataOptions& o) {
-  const auto open = [&](const std::vector<std::string>& images, const std::vector<std::string>& labels, bool augment) {
-    const std::string pictures_file = find(s.path, images), labels_file = find(s.path, labels);
-    return std::make_shared<MNIST>(pictures_file, labels_file, VisionSettings{.transform = pictures(augment, 28, false, {0.1307F}, {0.3081F})});
+  const auto open = [&](bool train, bool augment) {
+    return MNIST::in_folder(s.path, train, {.transform = pictures(augment, 28, false, {0.1307F}, {0.3081F})});
   };
-  d.train = open({"train-images-idx3-ubyte"}, {"train-labels-idx1-ubyte"}, o.augment);
-  d.validation = open({"t10k-images-idx3-ubyte", "t3k-images-idx3-ubyte"}, {"t10k-labels-idx1-ubyte", "t3k-labels-idx1-ubyte"}, false);
+  d.train = open(true, o.augment);
+  d.validation = open(false, false);
   d.classes = 10;
 }
 

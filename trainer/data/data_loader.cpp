@@ -301,6 +301,10 @@ DataLoader::DataLoader(DataLoader&&) noexcept = default;
 DataLoader& DataLoader::operator=(DataLoader&&) noexcept = default;
 
 const Batch* DataLoader::next() { return impl_->next(); }
+const Batch& DataLoader::cycle() {
+  const Batch* batch = next();
+  return batch != nullptr ? *batch : *next();
+}
 
 int64_t DataLoader::size() const {
   const int64_t rest = impl_->settings.drop_last ? 0 : impl_->together - 1;

@@ -51,6 +51,8 @@ class DataLoader {
   /// Throws what reading a sample throws, with the sample's number and name, when its batch is due; position() then stays in
   /// front of that batch.
   const Batch* next();
+  /// The next batch of all epochs, for loops that count steps: where an epoch ends, the next one begins. Throws as next().
+  const Batch& cycle();
 
   /// Batches of a whole epoch, for this rank.
   int64_t size() const;

@@ -59,6 +59,22 @@ MNIST::MNIST(const std::string& images, const std::string& labels, VisionSetting
   ready({1, images_.shape[1], images_.shape[2], false});
 }
 
+std::shared_ptr<MNIST> MNIST::in_folder(const std::string& folder, bool train, VisionSettings settings) {
+  const auto file = [&](const char* part, const char* what) {  // gzip or not; empty: there is none
+    for (const char* ending : {"", ".gz"})
+      if (const std::string path = folder + "/" + part + what + ending; std::filesystem::exists(io::path_of(path))) return path;
+    return std::string();
+  };
+  const std::vector<const char*> parts = train ? std::vector{"train"} : std::vector{"t10k", "t3k"};
+  std::string tried;
+  for (const char* part : parts) {
+    const std::string images = file(part, "-images-idx3-ubyte"), labels = file(part, "-labels-idx1-ubyte");
+    if (!images.empty() && !labels.empty()) return std::make_shared<MNIST>(images, labels, std::move(settings));
+    tried += (tried.empty() ? "" : ", or ") + std::string(part) + "-images-idx3-ubyte with " + part + "-labels-idx1-ubyte";
+  }
+  throw Exception(Error::NotFound, io::printable(folder) + " holds none of " + tried + " (nor with .gz)");
+}
+
 void MNIST::load(int64_t index, Picture& to) const {
   to.reset({1, images_.shape[1], images_.shape[2], false});
   std::memcpy(to.pixels.data(), images_.data.data() + static_cast<size_t>(index) * to.pixels.size(), to.pixels.size());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,9 @@ class MNIST : public VisionDataset {
   /// Throws: what io::read_idx throws (NotFound, BadFile, ...); ShapeMismatch and TypeMismatch with both files' names; BadData for a
   /// label that is not below `classes`.
   MNIST(const std::string& images, const std::string& labels, VisionSettings settings = {}, int64_t classes = 10);
+  /// From a folder with the files under their usual names, those for training or those for tests (10,000, or the first 3,000: "t3k-images-idx3-ubyte").
+  /// Throws NotFound with the names, and as above.
+  static std::shared_ptr<MNIST> in_folder(const std::string& folder, bool train, VisionSettings settings = {});
   int64_t size() const override { return labels_.count(); }
   int64_t label(int64_t index) const override { return static_cast<int64_t>(labels_.data[static_cast<size_t>(index)]); }
 

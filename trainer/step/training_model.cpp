@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "trainer/nn/mode.h"
 #include "trainer/step/losses_by_name.h"
 
 namespace gf {
@@ -25,26 +26,13 @@ void take_entry(ir::Model& into, ir::Model from) {
   }
 }
 
-// The mode of before comes back.
-class Mode {
- public:
-  explicit Mode(nn::Module& net) : net_(net), training_(net.is_training()) {}
-  ~Mode() { net_.train(training_); }
-  Mode(const Mode&) = delete;
-  Mode& operator=(const Mode&) = delete;
-
- private:
-  nn::Module& net_;
-  bool training_;
-};
-
 }  // namespace
 
 ir::Model training_model(nn::Module& net, const TrainingModelOptions& o) {
   if (o.batch < 1 || o.evaluate_batch < 1) throw Exception(Error::InvalidArgument, "training_model: a batch is 1 or more");
   if (o.optimizer == nullptr) throw Exception(Error::InvalidArgument, "training_model: there is no optimizer");
   const NamedLoss& loss = loss_named(o.loss);
-  const Mode mode(net);
+  const nn::KeepMode mode(net);
   const auto input = [&](int64_t batch) {
     Shape64 shape = {batch};
     shape.insert(shape.end(), o.shape.begin(), o.shape.end());

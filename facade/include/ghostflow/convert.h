@@ -1,4 +1,5 @@
-// ONNX to .gf inside a program: component `converter` (libghostflow_converter.a, needs zlib). What gf-convert does, in one call.
+// ONNX to .gf inside a program, and graphs that a program made as files: component `converter` (libghostflow_converter.a, needs zlib).
+// What gf-convert does, in one call.
 // Thread rule: safe from several threads at once. Hosted C++: allocates and throws gf::Exception.
 #pragma once
 
@@ -14,6 +15,9 @@
 namespace gf {
 
 struct OpDef;
+namespace ir {
+struct Model;
+}
 
 struct OnnxToGfOptions {
   std::string entry = "main";                                     ///< name of the entry point
@@ -27,5 +31,10 @@ struct OnnxToGfOptions {
 /// The bytes of a .gf file made of an ONNX model (and the files with its external data, beside it). Throws: NotFound,
 /// IoError, BadFile, Unsupported (the text lists everything that is missing).
 std::vector<std::byte> onnx_to_gf(const std::string& path, const OnnxToGfOptions& options = {});
+
+/// Writes a graph that a program made (trace(), inference_model() of ghostflow/train.h): as .onnx where the name ends so, as it is; else as a .gf,
+/// optimised with this build's evaluator. The file of before stays until the new one is whole. Returns its bytes. Throws IoError, Unsupported
+/// (what ONNX cannot say).
+size_t save_model(const std::string& path, ir::Model model);
 
 }  // namespace gf
