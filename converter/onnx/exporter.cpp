@@ -109,11 +109,16 @@ void Exporter::name_states(const ir::Block& block) {
   }
 }
 
-std::string Exporter::fresh_name(const std::string& hint) {
-  std::string name = hint.empty() ? "value" : hint;
-  for (int i = 1; !used_.insert(name).second; ++i) name = (hint.empty() ? "value" : hint) + "_" + std::to_string(i);
+namespace {
+// The hint, or the first of hint_1, hint_2, ... that is not yet among `used`, where it goes.
+std::string unused_name(std::set<std::string>& used, const std::string& hint) {
+  std::string name = hint;
+  for (int i = 1; !used.insert(name).second; ++i) name = hint + "_" + std::to_string(i);
   return name;
 }
+}  // namespace
+
+std::string Exporter::fresh_name(const std::string& hint) { return unused_name(used_, hint.empty() ? "value" : hint); }
 
 // --- tensors
 
@@ -177,7 +182,7 @@ void Exporter::write(const char* op, Names inputs, Names outputs, Attributes att
   Node n;
   n.op_type = op;
   n.domain = domain;
-  if (source != nullptr) n.name = source->name;
+  if (source != nullptr && !source->name.empty()) n.name = unused_name(node_names_, source->name);  // readers want them different
   for (const std::string& o : outputs) made_here_.insert(o);
   while (!inputs.empty() && inputs.back().empty()) inputs.pop_back();
   n.input = std::move(inputs);

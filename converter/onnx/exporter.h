@@ -71,7 +71,7 @@ class Exporter {
   std::unordered_map<ir::ValueId, Stored> stored_;
   std::map<std::pair<ir::ValueId, Perm>, std::string> forms_;
   std::unordered_map<ir::ValueId, std::string> wanted_names_;   // of graph outputs
-  std::set<std::string> used_, made_here_;
+  std::set<std::string> used_, made_here_, node_names_;
   std::map<int32_t, std::string> state_in_, state_out_;
   std::map<std::string, std::string> small_constants_;
   std::vector<Unexportable> failures_;

@@ -52,12 +52,23 @@ struct RoundTrip {
   std::vector<std::string> notes;
 };
 
+// ONNX Runtime refuses a graph with two nodes of one name; none is fine.
+void expect_different_names(const Graph& graph, std::set<std::string>& names) {
+  for (const Node& node : graph.node) {
+    EXPECT_TRUE(node.name.empty() || names.insert(node.name).second) << "two nodes are called '" << node.name << "'";
+    for (const Attribute& a : node.attribute)
+      for (const Graph& inner : a.graphs) expect_different_names(inner, names);
+  }
+}
+
 // The graph written as .gf, read, exported, checked, imported.
 RoundTrip round_trip(ir::Model& model, const ExportOptions& options = {}) {
   RoundTrip r;
   ir::Model read = read_gf(emit(model));
   r.exported = export_model(read, options, &r.notes);
   r.bytes = write_model(r.exported);
+  std::set<std::string> names;
+  expect_different_names(r.exported.graph, names);
   EXPECT_EQ(checker_says(r.bytes, r.exported.opset()), "");
   const onnx::Model parsed = read_model(Bytes::take(r.bytes));
   check_versions(parsed);
@@ -288,6 +299,19 @@ TEST(OnnxExport, NamedDimensionsKeepNamesAndBounds) {
   EXPECT_EQ(symbols[1].lo, 2);
   EXPECT_EQ(symbols[1].hi, 40);
   EXPECT_LE(compare_models(n.model, r.again), 0);
+}
+
+TEST(OnnxExport, NodesOfOneNameGetNamesOfTheirOwn) {
+  Net n;
+  ValueId v = n.input("x", {2});
+  for (int i = 0; i < 3; ++i) {
+    v = n.b.add<op::Neg>({v});
+    n.entry.body.nodes.back()->name = "turn";
+  }
+  n.output("y", v);
+  std::vector<std::string> names;
+  for (const Node& node : export_model(n.model, {}).graph.node) names.push_back(node.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"turn", "turn_1", "turn_2"}));
 }
 
 TEST(OnnxExport, MetadataStays) {
