@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "facade/include/ghostflow/convert.h"
+#include "schema/ops/identity.h"
 #include "tests/support/expect_refused.h"
 #include "tests/support/test_data.h"
 #include "tests/trainer/gradcheck_support.h"
@@ -57,6 +58,8 @@ TEST(InferenceModel, AnswersAsTheModuleDoes) {
   const M net = small_net();
   (void)(*net)(pictures(4)).array();  // running statistics are no longer those of the beginning
   ASSERT_TRUE(net->is_training());
+  const ir::Model graph = inference_model(*net, kOne);
+  for (const auto& n : graph.entries[0]->body.nodes) EXPECT_FALSE(n->is<op::Identity>()) << "a copy of the scores";
   const size_t size = save_model(file("one.gf"), inference_model(*net, kOne));
   EXPECT_EQ(size, std::filesystem::file_size(file("one.gf")));
   save_model(file("many.gf"), inference_model(*net, with(5, "N")));

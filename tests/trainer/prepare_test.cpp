@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "facade/convert.h"
+#include "graph/ir/builder.h"
+#include "schema/ops/identity.h"
 #include "tests/trainer/golden_json.h"
 #include "trainer/optim/by_name.h"
 #include "trainer/optim/optimizers.h"
@@ -72,6 +74,19 @@ void expect_like_torch(Model& model, const char* name) {
   set_batch(model, "main", steps);
   model.run("main");
   for (size_t c = 0; c < 10; ++c) near(static_cast<double>(model.output<float>("probabilities")[c]), want["probabilities"][c], "main, class " + std::to_string(c));
+}
+
+// As in files whose writers name their outputs by a copy.
+TEST(Prepare, FindsTheSoftmaxBehindACopy) {
+  ir::Model graph = digits({6, 6});
+  ir::Entry& entry = *graph.entries[0];
+  ir::Builder b(entry, entry.body);
+  const ir::ValueId copy = b.add<op::Identity>({entry.body.outputs[0]});
+  entry.value(copy).name = "answers";
+  entry.body.outputs[0] = copy;
+  const PrepareReport report = prepare_training(graph, with("sgd"));
+  ASSERT_EQ(report.notes.size(), 1U);
+  EXPECT_NE(report.notes[0].find("'answers': softmax is part of cross_entropy"), std::string::npos) << report.notes[0];
 }
 
 TEST(Prepare, TrainsLikePyTorch) {

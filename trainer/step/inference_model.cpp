@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "schema/ops/identity.h"
 #include "schema/ops/reshape.h"
 #include "trainer/nn/mode.h"
 
@@ -42,6 +43,19 @@ void let_batch_vary(ir::Entry& entry, const InferenceModelOptions& o) {
       throw Exception(Error::Unsupported, "inference_model: the batch cannot vary: the result has no axis for it in front");
 }
 
+// Results were recorded as named copies; what a node computes is called so itself.
+void name_results(ir::Entry& entry) {
+  for (ir::ValueId& out : entry.body.outputs) {
+    const ir::Uses uses(entry);
+    ir::Node* copy = uses.producer(out);
+    const ir::ValueId result = copy != nullptr && copy->is<op::Identity>() ? copy->inputs[0] : ir::kNoValue;
+    if (result == ir::kNoValue || uses.producer(result) == nullptr || uses.only_reader(result) != copy) continue;
+    entry.value(result).name = entry.value(out).name;
+    out = result;
+    std::erase_if(entry.body.nodes, [&](const auto& n) { return n.get() == copy; });
+  }
+}
+
 }  // namespace
 
 ir::Model inference_model(nn::Module& net, const InferenceModelOptions& o) {
@@ -52,6 +66,7 @@ ir::Model inference_model(nn::Module& net, const InferenceModelOptions& o) {
   shape.insert(shape.end(), o.shape.begin(), o.shape.end());
   const Tensor x = Tensor::zeros(shape, o.type);
   ir::Model model = trace_call({{o.input, x}}, net.full_state(), [&] { return NamedTensors{{o.output, net(x)}}; }, {.name = o.entry, .frozen = true});
+  name_results(*model.entries[0]);
   if (!o.batch_name.empty()) let_batch_vary(*model.entries[0], o);
   return model;
 }

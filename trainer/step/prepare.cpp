@@ -15,6 +15,7 @@
 #include "schema/ops/conv.h"
 #include "schema/ops/conv_transpose.h"
 #include "schema/ops/dequantize_linear.h"
+#include "schema/ops/identity.h"
 #include "schema/ops/matmul.h"
 #include "schema/ops/quantize_linear.h"
 #include "schema/ops/resize.h"
@@ -264,16 +265,22 @@ class Preparation {
     for (size_t i = 0; i < entry.body.outputs.size(); ++i) entry.value(entry.body.outputs[i]).name = names[i];
   }
 
-  // A softmax or sigmoid that the loss has inside is left out.
+  // A softmax or sigmoid that the loss has inside is left out. (Backwards through copies: exported nets name their outputs so.)
   ValueId before_loss(const ir::Entry& entry, ValueId v, bool say) {
-    for (const auto& n : entry.body.nodes) {
+    const std::string& name = entry.value(v).name;
+    for (size_t i = entry.body.nodes.size(); i-- > 0;) {
+      const auto& n = entry.body.nodes[i];
       if (n->output() != v) continue;
+      if (n->is<op::Identity>()) {
+        v = n->inputs[0];
+        continue;
+      }
       const int rank = entry.value(v).shape.rank;
       const bool logits = std::string_view(loss_.name) == "bce_with_logits" || std::string_view(loss_.name) == "focal";
       const bool softmax = loss_.of_classes() && std::string_view(loss_.name) != "nll" && n->is<op::Softmax>() &&
                            (ir::attrs_of<op::Softmax>(*n).axis + rank) % rank == loss_.class_axis(rank);
       if (!softmax && !(logits && n->is<op::Sigmoid>())) return v;
-      if (say) report_.notes.push_back("the loss is of what goes into '" + entry.value(v).name + "': " + n->def->info.name + " is part of " + loss_.name);
+      if (say) report_.notes.push_back("the loss is of what goes into '" + name + "': " + n->def->info.name + " is part of " + loss_.name);
       return n->inputs[0];
     }
     return v;
