@@ -38,19 +38,6 @@ one=$(wc -c <"$folder/gpt.gf")
 "$bin/example_shared_arena" "$folder/digits.gf" "$folder/mobilenet.gf" >/dev/null || fail "shared_arena failed"
 "$bin/example_threads" "$folder/digits.gf" 3 50 >/dev/null || fail "threads failed"
 
-mnist=${GF_TEST_DATA:-}/mnist
-if [ -x "$bin/example_train_digits" ] && [ -e "$mnist/t3k-images-idx3-ubyte.gz" ]; then
-  # 2,000 pictures to learn from (842 of the others right when this was written; by guessing it would be 96)
-  "$bin/example_train_digits" "$mnist/t3k-images-idx3-ubyte.gz" "$mnist/t3k-labels-idx1-ubyte.gz" "$folder/trained.gf" 200 >"$folder/train.txt"
-  right=$(sed -n 's/^\([0-9]*\) of 960 unseen digits right$/\1/p' "$folder/train.txt")
-  [ "$right" -ge 800 ] || fail "train_digits: $right of 960 right"
-  first=$("$bin/example_classify_image" "$folder/trained.gf" "$examples/digits/digit_7.png" | head -n 1)
-  case "$first" in "7 0.9"* | "7 1.0"*) ;; *) fail "train_digits: the trained file takes a 7 for '$first'" ;; esac
-  if "$bin/example_train_digits" "$mnist/t3k-images-idx3-ubyte.gz" "$examples/README.md" "$folder/no.gf" 2>/dev/null; then fail "train_digits: a text passed for labels"; fi
-else
-  echo "note: train_digits was left out: no trainer in this build, or no ../shared/data/mnist"
-fi
-
 silero=${GF_TEST_DATA:-}/models/silero-vad
 if [ ! -e "$silero/silero_vad_16k_static.onnx" ]; then
   echo "note: voice_activity was left out: no ../shared/data/models/silero-vad"

@@ -14,7 +14,7 @@ TEST_F(Tools, ConvertWritesAFileThatOtherToolsRead) {
       << r.out;
   const Json info = tool("gf-info", path("a.gf") + " --json").json();
   EXPECT_EQ(info["format_version"].get<std::string>().substr(0, 2), "1.");
-  EXPECT_EQ(info["metadata"]["image"].get<std::string>().substr(0, 11), "nchw,scale=");
+  EXPECT_EQ(info["metadata"]["image"].get<std::string>(), "nchw,gray,scale=1/255");
 }
 
 // What gf-run -v prints node by node.
