@@ -78,31 +78,32 @@ void train(const Options& options) {
   tokens.resize(tokens.size() - unseen.size());
 
   gf::nn::manual_seed(1);
-  const auto [net, batch_size, rate, rule] = make_lesson(options.text("net"), characters.vocabulary_size());
-  DataLoader batches(std::make_shared<TextDataset>(tokens, TextSettings{.length = kContext, .stride = 1}), {.batch_size = batch_size, .shuffle = true, .seed = 1});
-  DataLoader tests(std::make_shared<TextDataset>(unseen, TextSettings{.length = kContext}), {.batch_size = batch_size});
-  gf::Trainable optimizer(net->parameters(), rule);
+  const Lesson lesson = make_lesson(options.text("net"), characters.vocabulary_size());
+  gf::nn::Module& net = *lesson.net;
+  DataLoader batches(std::make_shared<TextDataset>(tokens, TextSettings{.length = kContext, .stride = 1}), {.batch_size = lesson.batch, .shuffle = true, .seed = 1});
+  DataLoader tests(std::make_shared<TextDataset>(unseen, TextSettings{.length = kContext}), {.batch_size = lesson.batch});
+  gf::Trainable optimizer(net.parameters(), lesson.rule);
   const int64_t steps = options.number("steps"), look_every = std::max<int64_t>(1, options.number("look-every"));
   const auto schedule = gf::optim::schedule::cosine({.t_max = std::max<int64_t>(steps, 1)});
   std::printf("%zu characters, %lld different ones; %s: %lld weights, %lld steps\n", text.size(), static_cast<long long>(characters.vocabulary_size()),
-              options.text("net").c_str(), static_cast<long long>(net->parameter_count()), static_cast<long long>(steps));
+              options.text("net").c_str(), static_cast<long long>(net.parameter_count()), static_cast<long long>(steps));
 
   const auto look = [&](int64_t step, double loss) {
-    std::printf("step %lld  loss %.4f  on unseen text %.4f\n%s\n\n", static_cast<long long>(step), loss, mean_loss(*net, tests),
-                write(*net, characters, options.text("begin"), 200).c_str());
+    std::printf("step %lld  loss %.4f  on unseen text %.4f\n%s\n\n", static_cast<long long>(step), loss, mean_loss(net, tests),
+                write(net, characters, options.text("begin"), 200).c_str());
   };
   for (int64_t step = 0; step < steps; ++step) {
-    const Tensor loss = loss_of(*net, batches.cycle());
+    const Tensor loss = loss_of(net, batches.cycle());
     loss.backward();
-    optimizer.set_learning_rate(schedule(rate, step));
+    optimizer.set_learning_rate(schedule(lesson.rate, step));
     optimizer.step();
     if ((step + 1) % look_every == 0 || step + 1 == steps) look(step + 1, loss.item());
   }
-  std::printf("%s\n", write(*net, characters, options.text("begin"), options.number("write")).c_str());
+  std::printf("%s\n", write(net, characters, options.text("begin"), options.number("write")).c_str());
 
   if (options.text("out").empty()) return;
   const size_t size =
-      gf::save_model(options.text("out"), gf::inference_model(*net, {.input = "tokens", .type = gf::DType::I64, .shape = {kContext}, .output = "scores"}));
+      gf::save_model(options.text("out"), gf::inference_model(net, {.input = "tokens", .type = gf::DType::I64, .shape = {kContext}, .output = "scores"}));
   std::printf("%s: %zu bytes\n", options.text("out").c_str(), size);
 }
 
