@@ -8,7 +8,7 @@ set -eu
 
 runtime="g++ cmake ninja-build ccache git python3 libflatbuffers-dev flatbuffers-compiler libprotozero-dev libxnnpack-dev
   libpthreadpool-dev libcpuinfo-dev libhwy-dev libcli11-dev nlohmann-json3-dev libfmt-dev libstb-dev zlib1g-dev
-  libsodium-dev"
+  libsodium-dev libopenmpi-dev openmpi-bin"
 tests="abigail-tools dpkg-dev file pkg-config libgtest-dev libbenchmark-dev libonnx-dev libprotobuf-dev"
 # g++-multilib and g++-aarch64-linux-gnu exclude each other; the versioned packages do not.
 cross="clang-14 libclang-rt-14-dev valgrind qemu-user googletest g++-12-multilib libc6-dev-i386

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
       "gf-train", "Trains models, and checks their gradients",
       "  gf-train fit lenet --data mnist:data/mnist --epochs 5 --checkpoint run --plot curves.svg -o digits.gf\n"
       "  gf-train fit char-gpt --data text:book.txt --steps 2000 --checkpoint run --resume\n"
+      "  mpirun -n 2 gf-train fit resnet18 --data cifar:data/cifar --checkpoint run --shard-optimizer\n"
       "  gf-train prepare model.onnx --loss cross_entropy --optimizer adamw,lr=1e-3 --batch 16 -o model.gf\n"
       "  gf-train prepare model.onnx --loss mse --optimizer sgd,lr=0.01 --lora '*.q_proj.*,*.v_proj.*:8' --memory 8MB -o model.gf\n"
       "  gf-train check model.onnx\n"

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "io/file.h"
 #include "io/path.h"
@@ -19,7 +20,12 @@
 #include "trainer/loop/trainer.h"
 #include "trainer/nn/init.h"
 #include "trainer/optim/by_name.h"
+#include "trainer/parallel/ops.h"
+#include "trainer/parallel/shards.h"
 #include "trainer/step/training_model.h"
+#if GF_MPI
+#include "trainer/parallel/mpi/mpi_communicator.h"
+#endif
 
 namespace gf::cli {
 namespace {
@@ -30,6 +36,8 @@ struct FitArgs {
   StepArgs step;
   int64_t batch = 0, evaluate_batch = 250, patience = 0;
   int workers = 1;
+  bool shard_optimizer = false;
+  int64_t rank_limit = 300;
   FitSettings fit;
 };
 
@@ -51,25 +59,40 @@ optim::Schedule schedule_of(const std::string& name, int64_t steps, double rate)
   throw UsageError(fmt::format("there is no schedule '{}'; there are: constant, cosine, linear, onecycle", name));
 }
 
+// Under mpirun: the other processes. nullptr: there are none.
+std::unique_ptr<parallel::Communicator> other_ranks([[maybe_unused]] int64_t limit) {
+  if (parallel::ranks_in_environment() == 1) return nullptr;
+#if GF_MPI
+  return parallel::mpi_communicator({.limit = std::chrono::seconds(limit)});
+#else
+  throw UsageError("this gf-train was built without MPI (GF_MPI), so the processes of mpirun would each train alone");
+#endif
+}
+
 struct Job {
   FitArgs& a;
   const Common& common;
   const NetDefaults* net;      // nullptr: a file
   Data data;
   std::string loss, optimizer;
+  parallel::Communicator* ranks = nullptr;
 
-  // The file that is trained: entries train_step and evaluate.
-  std::vector<std::byte> model_file() {
+  int rank_count() const { return ranks == nullptr ? 1 : ranks->size(); }
+  bool is_first() const { return ranks == nullptr || ranks->rank() == 0; }
+
+  // The file that is trained: entries train_step and evaluate. `together`: its step is one of several ranks.
+  std::vector<std::byte> model_file(bool together) {
     PassOptions passes;
     passes.evaluator = make_evaluator(default_tables(false));
     TrainStepOptions step = a.step.options();
     a.step.set(passes);
     if (a.fit.accumulate > 1) step.accumulate_entry = a.fit.accumulate_entry;
+    if (together) step.parallel = parallel::StepSettings{.ranks = rank_count(), .shard_optimizer = a.shard_optimizer};
     ir::Model graph;
     if (net != nullptr) {
       nn::manual_seed(common.seed);
       const auto module = net->make(data);
-      graph = training_model(*module, {.input = "x", .type = data.input().dtype, .shape = data.input().shape, .batch = a.batch, .evaluate_batch = a.evaluate_batch,
+      graph = training_model(*module, {.input = "x", .type = data.input().dtype, .shape = data.input().shape, .batch = a.batch / (together ? rank_count() : 1), .evaluate_batch = a.evaluate_batch,
                                        .loss = loss, .optimizer = optim::by_name(optimizer), .step = step, .memory = {}, .passes = passes});
     } else if (is_onnx_path(a.model)) {
       PrepareOptions o;
@@ -78,7 +101,10 @@ struct Job {
       o.step = step;
       o.passes = passes;
       graph = import_for_training({.path = a.model, .entry = "main", .batch = fmt::format("1..{}", std::max(a.batch, a.evaluate_batch)), .shapes = {}, .dims = {}});
-      for (const std::string& note : prepare_training(graph, o).notes) fmt::print(stderr, "note: {}\n", note);
+      for (const std::string& note : prepare_training(graph, o).notes)
+        if (is_first() && together == (ranks != nullptr)) fmt::print(stderr, "note: {}\n", note);
+    } else if (ranks != nullptr) {
+      throw UsageError(fmt::format("the step of '{}' is made already, for one process: give a net or a .onnx to train over several", a.model));
     } else {
       return io::read_file(a.model);
     }
@@ -92,6 +118,9 @@ struct Job {
     const int64_t steps = s.steps > 0 ? s.steps : s.epochs * steps_per_epoch;
     s.schedule = schedule_of(a.schedule.empty() ? net != nullptr ? net->schedule : "constant" : a.schedule, steps, optim::by_name(optimizer)->learning_rate());
     if (a.patience > 0) s.early_stopping = EarlyStopping{.monitor = a.monitor, .patience = a.patience};
+    s.ranks = ranks;
+    s.stop = &interrupted;
+    if (!is_first()) return s;
     if (common.json) s.listeners.push_back(std::make_shared<JsonLines>(stdout));
     s.listeners.push_back(std::make_shared<Progress>(ProgressSettings{.to = stderr, .bar = stderr_is_terminal()}));
     if (!a.log_dir.empty()) {
@@ -99,37 +128,49 @@ struct Job {
       s.listeners.push_back(std::make_shared<JsonLines>(a.log_dir + "/log.jsonl"));
     }
     if (!a.plot.empty()) s.listeners.push_back(std::make_shared<Plot>(a.plot, std::filesystem::path(a.model).filename().string()));
-    s.stop = &interrupted;
     return s;
   }
 
   int run() {
-    fmt::print(stderr, "{}\n", data.description);
+    if (is_first()) fmt::print(stderr, "{}{}\n", data.description, ranks == nullptr ? "" : fmt::format("; {} ranks", rank_count()));
     if (a.batch > data.train->size()) throw UsageError(fmt::format("--batch {}: there are {} examples", a.batch, data.train->size()));
-    const std::vector<std::byte> file = model_file();
-    Trainer trainer(Model::from_bytes(file, model_options(common)));
-    data::DataLoader train(data.train, {.batch_size = a.batch, .shuffle = true, .drop_last = true, .seed = common.seed, .num_workers = a.workers});
+    if (a.batch % rank_count() != 0) throw UsageError(fmt::format("--batch {} does not divide by {} ranks: it is shared out among them", a.batch, rank_count()));
+    const std::vector<std::byte> file = model_file(ranks != nullptr);
+    ModelOptions how = model_options(common);
+    if (ranks != nullptr) {
+      parallel::add_transfer_ops(how);
+      if (how.threads == 0) how.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / parallel::ranks_in_environment(true));
+    }
+    Trainer trainer(Model::from_bytes(file, how));
+    data::DataLoader train(data.train, {.batch_size = a.batch / rank_count(), .shuffle = true, .drop_last = true, .seed = common.seed, .num_workers = a.workers,
+                                        .rank = ranks == nullptr ? 0 : ranks->rank(), .world = rank_count()});
     data::DataLoader validation(data.validation, {.batch_size = a.evaluate_batch, .num_workers = std::min(a.workers, 1)});
     const FitSettings s = settings(train.size() / a.fit.accumulate);
     std::signal(SIGINT, on_interrupt);
     std::signal(SIGTERM, on_interrupt);
+#ifdef SIGUSR1
+    if (ranks != nullptr) std::signal(SIGUSR1, on_interrupt);  // mpirun passes it on
+#endif
     (void)trainer.fit(train, &validation, s);
-    if (!a.output.empty()) {
-      ir::Model graph = read_gf(file);
-      take_state(graph, *trainer.model().state());
-      io::write_file(a.output, emit(graph));
-    }
+    if (!a.output.empty()) write_trained(trainer.model(), file);
     return kOk;
   }
 
+  // The file of one process, also where several have trained.
+  void write_trained(Model& trained, const std::vector<std::byte>& file) {
+    const Snapshot s = ranks != nullptr ? parallel::whole_snapshot(*ranks, trained.program(), *trained.state(), 0) : snapshot_of(trained.program(), *trained.state(), 0);
+    if (!is_first()) return;
+    ir::Model graph = read_gf(ranks != nullptr ? model_file(false) : file);
+    take_state(graph, s);
+    io::write_file(a.output, emit(graph));
+  }
+
   // The trained numbers become the first values of the file.
-  static void take_state(ir::Model& graph, const State& state) {
+  static void take_state(ir::Model& graph, const Snapshot& trained) {
     for (ir::StateVar& v : graph.states) {
-      uint64_t count = 1;
-      for (const int64_t d : v.dims) count *= static_cast<uint64_t>(d);
-      std::vector<std::byte> bytes(static_cast<size_t>(count * dtype_bits(v.dtype) / 8));
-      if (state.read(v.name, bytes.data(), bytes.size()) != Error::Ok) throw Exception(Error::Internal, "State '" + v.name + "' cannot be read");
-      v.initial = ir::make_constant(v.dtype, v.dims, std::move(bytes));
+      const io::SafeTensor* const t = trained.find(v.name);
+      if (t == nullptr) throw Exception(Error::Internal, "State '" + v.name + "' cannot be read");
+      v.initial = ir::make_constant(v.dtype, v.dims, {t->data.begin(), t->data.end()});
     }
   }
 };
@@ -139,6 +180,8 @@ int fit(FitArgs& a, const Common& common) {
   if (net == nullptr && !std::filesystem::exists(io::path_of(a.model)))
     throw UsageError(fmt::format("'{}' is no file and no net; nets: {}", a.model, fmt::join(net_names(), ", ")));
   if (a.fit.resume && a.fit.checkpoints.empty()) throw UsageError("--resume needs --checkpoint DIR");
+  const auto ranks = other_ranks(a.rank_limit);
+  if (a.shard_optimizer && ranks == nullptr) throw UsageError("--shard-optimizer is for several processes: mpirun -n N gf-train fit ...");
   a.data.seed = common.seed;
   if (a.batch == 0) a.batch = net != nullptr ? net->batch : 64;
   const std::string loss = a.loss.empty() ? net != nullptr ? net->loss : "cross_entropy" : a.loss;
@@ -149,9 +192,17 @@ int fit(FitArgs& a, const Common& common) {
   } catch (const Exception& e) {
     throw UsageError(e.what());
   }
-  Data data = open_data(a.data);
-  a.evaluate_batch = dividing(data.validation->size(), a.evaluate_batch);
-  return Job{a, common, net, std::move(data), loss, optimizer}.run();
+  try {
+    Data data = open_data(a.data);
+    a.evaluate_batch = dividing(data.validation->size(), a.evaluate_batch);
+    return Job{a, common, net, std::move(data), loss, optimizer, ranks.get()}.run();
+  } catch (const parallel::EveryRank&) {
+    if (ranks->rank() == 0) throw;
+    return kFailure;  // rank 0 says it
+  } catch (const std::exception& e) {
+    if (ranks != nullptr) ranks->abort(std::string("gf-train: ") + e.what());
+    throw;
+  }
 }
 
 }  // namespace
@@ -168,7 +219,7 @@ Command add_fit(CLI::App& app, Common& common) {
   c.add_option("--loss", a->loss, fmt::format("{} (default: the net's, else cross_entropy)", fmt::join(loss_names(), ", ")));
   c.add_option("--optimizer", a->optimizer, fmt::format("NAME[,SETTING=VALUE...] (default: the net's, else adamw): {}", fmt::join(optim::optimizer_names(), ", ")));
   c.add_option("--schedule", a->schedule, "constant, cosine, linear, onecycle (default: the net's, else constant)");
-  c.add_option("--batch", a->batch, "Examples per batch (default: the net's, else 64)")->check(CLI::PositiveNumber);
+  c.add_option("--batch", a->batch, "Examples per batch, of all processes together (default: the net's, else 64)")->check(CLI::PositiveNumber);
   c.add_option("--accumulate", a->fit.accumulate, "Batches per step")->check(CLI::PositiveNumber);
   add_step_options(c, a->step);
   CLI::Option* epochs = c.add_option("--epochs", a->fit.epochs, "How often all data are seen (default: 3)")->check(CLI::PositiveNumber);
@@ -177,6 +228,8 @@ Command add_fit(CLI::App& app, Common& common) {
   c.add_option("--patience", a->patience, "Stop after so many validations without a better result")->check(CLI::PositiveNumber);
   c.add_option("--monitor", a->monitor, "What is to get better: loss or accuracy")->check(CLI::IsMember({"loss", "accuracy"}))->capture_default_str();
   c.add_option("--workers", a->workers, "Threads that read data ahead")->check(CLI::Range(0, 64))->capture_default_str();
+  c.add_flag("--shard-optimizer", a->shard_optimizer, "Under mpirun: each process keeps a part of the optimizer's state (ZeRO-1)");
+  c.add_option("--rank-limit", a->rank_limit, "Under mpirun: seconds that a process waits for another before the job ends")->check(CLI::PositiveNumber)->capture_default_str();
   c.add_option("--checkpoint", a->fit.checkpoints, "Folder of checkpoints");
   c.add_option("--save-every", a->fit.save_every, "Steps between checkpoints (default: an epoch)")->check(CLI::PositiveNumber);
   c.add_flag("--resume", a->fit.resume, "Go on from the newest good checkpoint");

@@ -6,8 +6,10 @@
 #include <cstring>
 #include <limits>
 
+#include "runtime/core/crc32c.h"
 #include "runtime/core/exception.h"
 #include "trainer/checkpoint/state.h"
+#include "trainer/parallel/shards.h"
 #include "trainer/step/losses_by_name.h"
 #include "trainer/step/train_step.h"
 
@@ -121,19 +123,22 @@ class Fit {
   Fit(Model& model, data::DataLoader& train, data::DataLoader* validation, const FitSettings& settings)
       : model_(model), train_(train), validation_(validation), s_(settings), feed_(model, kTrain, train, settings) {
     check_settings();
+    check_ranks();
+    if (s_.ranks != nullptr) scope_.emplace(*s_.ranks);
     if (s_.accumulate > 1) accumulate_.emplace(model, s_.accumulate_entry.c_str(), train, settings);
     if (validation_ != nullptr) evaluate_.emplace(model, kEvaluate, *validation_, settings);
-    if (!s_.checkpoints.empty()) directory_.emplace(s_.checkpoints, checkpoint_options());
+    if (!s_.checkpoints.empty() && is_first()) directory_.emplace(s_.checkpoints, checkpoint_options());
   }
 
   FitResult run() {
     start();
+    agree();
     const auto begin = Clock::now();
     const double stalled = train_.stall_seconds();
     tell([&](FitListener& l) { l.begin({result_.step, last_, per_epoch_, result_.resumed_from}); });
     while (result_.step < last_ && !ends_) step();
     if (validation_ != nullptr && validated_ != result_.step && result_.end != FitResult::End::Stopped) validate();
-    if (directory_ && saved_ != result_.step) save();
+    if (saves() && saved_ != result_.step) save();
     if (directory_) directory_->wait();
     result_.seconds = seconds_since(begin);
     result_.stall_seconds = train_.stall_seconds() - stalled;
@@ -144,6 +149,7 @@ class Fit {
  private:
   template <class F>
   void tell(F f) {
+    if (!is_first()) return;
     for (const auto& l : s_.listeners) f(*l);
   }
 
@@ -158,6 +164,74 @@ class Fit {
     if (per_epoch_ < 1) refuse("an epoch has " + std::to_string(train_.size()) + " batches, a step takes " + std::to_string(s_.accumulate));
     last_ = s_.steps > 0 ? s_.steps : s_.epochs * per_epoch_;
   }
+
+  // --- ranks
+
+  bool is_first() const { return s_.ranks == nullptr || s_.ranks->rank() == 0; }
+  int ranks() const { return s_.ranks == nullptr ? 1 : s_.ranks->size(); }
+  bool saves() const { return !s_.checkpoints.empty(); }
+  [[noreturn]] void refuse(Error code, const std::string& what) const {
+    if (s_.ranks != nullptr) throw parallel::EveryRank(code, what);
+    throw Exception(code, what);
+  }
+
+  void check_ranks() {
+    const auto refuse_here = [](const std::string& what) { throw Exception(Error::InvalidArgument, what); };
+    const auto step = parallel::step_description(model_.program());
+    if (s_.ranks == nullptr) {
+      if (step) refuse_here("fit: the model's train_step is one of several ranks: give FitSettings::ranks");
+      return;
+    }
+    const auto here = " (rank " + std::to_string(s_.ranks->rank()) + " of " + std::to_string(ranks()) + ")";
+    if (!step) refuse_here("fit: the model's train_step talks to no other rank" + here + ": make it with TrainStepOptions::parallel");
+    if (step->ranks != 0 && step->ranks != ranks()) refuse_here("fit: the model's train_step is made for " + std::to_string(step->ranks) + " ranks" + here);
+    const data::DataLoaderSettings& d = train_.settings();
+    if (d.rank != s_.ranks->rank() || d.world != ranks())
+      refuse_here("fit: the data is read as rank " + std::to_string(d.rank) + " of " + std::to_string(d.world) + here + ": set DataLoaderSettings::rank and world");
+  }
+
+  // All ranks must do the same, or they would wait for one another in vain, or learn different things.
+  void agree() {
+    if (s_.ranks == nullptr) return;
+    struct Digest {
+      uint32_t model = 0, weights = 0, settings = 0, data = 0;
+    };
+    const auto digest = [](const std::string& text) { return crc32c(text.data(), text.size(), 0); };
+    const auto list = [](std::initializer_list<int64_t> numbers) {
+      std::string text;
+      for (const int64_t n : numbers) text += std::to_string(n) + " ";
+      return text;
+    };
+    Digest own;
+    own.model = digest(graph_hash(model_.program()));
+    own.settings = digest(list({s_.epochs, s_.steps, s_.accumulate, s_.validate_every, s_.save_every, s_.early_stopping ? s_.early_stopping->patience : 0, saves(), s_.stop != nullptr, validation_ != nullptr}));
+    const data::Position p = train_.position();
+    own.data = digest(list({p.samples, p.epoch, p.next, static_cast<int64_t>(p.seed), train_.settings().batch_size, train_.settings().shuffle, validation_ == nullptr ? 0 : validation_->size()}));
+    const auto parts = parallel::step_description(model_.program())->parts;
+    for (int i = 0; i < model_.state()->count(); ++i) {
+      const std::string_view name = model_.program().state(i).name;
+      const auto holds = [&](const parallel::PartDescription& part) { return name.starts_with(part.name + "."); };
+      const auto bytes = model_.state()->bytes(i);
+      if (std::none_of(parts.begin(), parts.end(), holds)) own.weights = crc32c(bytes.data(), bytes.size(), own.weights);
+    }
+    std::vector<Digest> all(static_cast<size_t>(ranks()));
+    all[static_cast<size_t>(s_.ranks->rank())] = own;
+    s_.ranks->wait(s_.ranks->all_gather(all.data(), sizeof(Digest)));
+    for (size_t r = 1; r < all.size(); ++r) {
+      const char* what = all[r].model != all[0].model ? "another model" : all[r].settings != all[0].settings ? "other settings" : all[r].data != all[0].data ? "other data"
+                                                     : all[r].weights != all[0].weights ? "other weights to begin with" : nullptr;
+      if (what != nullptr) refuse(Error::InvalidArgument, "fit: rank " + std::to_string(r) + " has " + what + " than rank 0; all ranks must be started alike");
+    }
+  }
+
+  // Whether somebody asks to stop: then all do.
+  bool asked_to_stop() {
+    if (s_.stop == nullptr) return false;
+    double asked = s_.stop->load() ? 1 : 0;
+    if (s_.ranks != nullptr) s_.ranks->wait(s_.ranks->all_reduce(&asked, 1, DType::F64));
+    return asked > 0;
+  }
+
   CheckpointOptions checkpoint_options() {
     CheckpointOptions o = s_.checkpoint;
     if (!o.log) o.log = [this](const std::string& line) { tell([&](FitListener& l) { l.note(line); }); };
@@ -192,17 +266,19 @@ class Fit {
     if (!s_.resume) return;
     std::optional<LoadedCheckpoint> loaded;
     try {
-      loaded = directory_->load_latest();
+      if (directory_) loaded = directory_->load_latest();
     } catch (const Exception& e) {
       if (e.code() != Error::NotFound) throw;
     }
+    if (s_.ranks != nullptr) loaded = parallel::broadcast(*s_.ranks, std::move(loaded));
     if (!loaded) {
       tell([&](FitListener& l) { l.note("there is no checkpoint in " + s_.checkpoints + " yet: training begins at the beginning"); });
       return;
     }
     const Checkpoint& c = loaded->checkpoint;
-    if (!restore(c, model_.program(), *model_.state()).same_graph)
-      tell([&](FitListener& l) { l.note(loaded->file + " was saved by another version of this model (batch size, optimizer settings, ...): it goes on, but not as the first would have"); });
+    const Restored restored = s_.ranks != nullptr ? parallel::restore_part(c, *s_.ranks, model_.program(), *model_.state()) : restore(c, model_.program(), *model_.state());
+    if (!restored.same_graph)
+      tell([&](FitListener& l) { l.note(loaded->file + " was saved by another version of this model (batch size, ranks, optimizer settings, ...): it goes on, but not as the first would have"); });
     skipped_ = skipped_so_far();
     result_.step = saved_ = c.step;
     result_.resumed_from = c.step;
@@ -222,7 +298,8 @@ class Fit {
   }
 
   void save() {
-    Snapshot snapshot = snapshot_of(model_.program(), *model_.state(), result_.step);
+    Snapshot snapshot = s_.ranks != nullptr ? parallel::whole_snapshot(*s_.ranks, model_.program(), *model_.state(), result_.step)
+                                            : snapshot_of(model_.program(), *model_.state(), result_.step);
     const data::Position p = train_.position();
     checkpoint::put_whole(snapshot.counters, "loader.seed", p.seed);
     checkpoint::put_whole(snapshot.counters, "loader.epoch", static_cast<uint64_t>(p.epoch));
@@ -231,7 +308,7 @@ class Fit {
     checkpoint::put_numbers(snapshot.counters, "fit.rates", rates_);
     const double best[] = {best_, static_cast<double>(result_.best_step), static_cast<double>(waited_), result_.loss};
     checkpoint::put_numbers(snapshot.counters, "fit.best", best);
-    directory_->save(snapshot, result_.step > 0 ? std::optional(result_.loss) : std::nullopt);
+    if (directory_) directory_->save(snapshot, result_.step > 0 ? std::optional(result_.loss) : std::nullopt);
     saved_ = result_.step;
     tell([&](FitListener& l) { l.saved(result_.step); });
   }
@@ -258,7 +335,7 @@ class Fit {
     examples += batch.size();
     feed_.give(batch);
     const double rate = set_rates();
-    feed_.run();
+    run_step();
     const double loss = feed_.output("loss");
     const double skipped = skipped_so_far();
     if (!std::isfinite(loss) && !skips()) refuse_loss(loss);
@@ -269,15 +346,26 @@ class Fit {
     const double seconds = seconds_since(begin);
     speed_ = speed_ == 0 ? seconds : kSpeedMemory * speed_ + (1 - kSpeedMemory) * seconds;
     tell([&](FitListener& l) {
-      l.step({result_.step, epoch, loss, rate, seconds, static_cast<double>(examples) / speed_, speed_ * static_cast<double>(last_ - result_.step)});
+      l.step({result_.step, epoch, loss, rate, seconds, static_cast<double>(examples * ranks()) / speed_, speed_ * static_cast<double>(last_ - result_.step)});
     });
     const bool epoch_ends = result_.step % per_epoch_ == 0;
     if (validation_ != nullptr && (s_.validate_every > 0 ? result_.step % s_.validate_every == 0 : epoch_ends)) validate();
-    const bool stop = s_.stop != nullptr && s_.stop->load();
-    if (directory_ && (stop || (s_.save_every > 0 ? result_.step % s_.save_every == 0 : epoch_ends))) save();
+    const bool stop = asked_to_stop();
+    if (saves() && (stop || (s_.save_every > 0 ? result_.step % s_.save_every == 0 : epoch_ends))) save();
     if (!stop) return;
     result_.end = FitResult::End::Stopped;
     ends_ = true;
+  }
+  // What is not finite on one rank is so on all: they stop at the same node.
+  void run_step() {
+    if (!scope_) return feed_.run();
+    try {
+      feed_.run();
+    } catch (const Exception& e) {
+      if (e.code() != Error::NonFinite) throw;
+      scope_->wait_all();
+      throw parallel::EveryRank(e.code(), e.what());
+    }
   }
   bool skips() const { return model_.state()->find(kSkippedState) >= 0; }
   double skipped_so_far() const {
@@ -293,7 +381,7 @@ class Fit {
   }
   [[noreturn]] void refuse_loss(double loss) {
     if (directory_) directory_->wait();
-    throw Exception(Error::NonFinite, "the loss of step " + std::to_string(result_.step + 1) + " is " + (std::isnan(loss) ? "NaN" : "infinite") +
+    refuse(Error::NonFinite, "the loss of step " + std::to_string(result_.step + 1) + " is " + (std::isnan(loss) ? "NaN" : "infinite") +
                                           (saved_ > 0 ? "; the checkpoint of step " + std::to_string(saved_) + " is as it was" : std::string()) +
                                           ". Try a lower learning rate, clipped gradients, or a model made with --skip-if-not-finite");
   }
@@ -305,7 +393,7 @@ class Fit {
   void validate() {
     const auto begin = Clock::now();
     validated_ = result_.step;
-    result_.validation = mean_of(*evaluate_, *validation_);
+    result_.validation = mean_of(*evaluate_, *validation_, s_.ranks);
     const double value = metric_of(result_.validation, monitor());
     const double least = s_.early_stopping ? s_.early_stopping->min_delta : 0;
     const bool better = larger_is_better(monitor()) ? value > best_ + least : value < best_ - least;
@@ -319,19 +407,22 @@ class Fit {
   }
 
  public:
-  static Metrics mean_of(Feed& feed, data::DataLoader& loader) {
-    Metrics sums;
-    double examples = 0;
+  // Of several ranks each evaluates its share of the batches.
+  static Metrics mean_of(Feed& feed, data::DataLoader& loader, parallel::Communicator* ranks = nullptr) {
+    Metrics sums = feed.outputs();
+    std::vector<double> values(sums.size() + 1);  // and the examples
+    int64_t number = 0;
     for (const data::Batch& batch : loader) {
+      if (ranks != nullptr && number++ % ranks->size() != ranks->rank()) continue;
       feed.give(batch);
       feed.run();
       const Metrics here = feed.outputs();
-      if (sums.empty()) sums = Metrics(here.size());
       const auto weight = static_cast<double>(batch.size());
-      for (size_t i = 0; i < here.size(); ++i) sums[i] = {here[i].first, sums[i].second + weight * here[i].second};
-      examples += weight;
+      for (size_t i = 0; i < here.size(); ++i) values[i] += weight * here[i].second;
+      values.back() += weight;
     }
-    for (auto& [name, value] : sums) value /= examples;
+    if (ranks != nullptr) ranks->wait(ranks->all_reduce(values.data(), static_cast<int64_t>(values.size()), DType::F64));
+    for (size_t i = 0; i < sums.size(); ++i) sums[i].second = values[i] / values.back();
     return sums;
   }
 
@@ -340,6 +431,7 @@ class Fit {
   data::DataLoader& train_;
   data::DataLoader* validation_;
   const FitSettings& s_;
+  std::optional<parallel::Scope> scope_;
   Feed feed_;
   std::optional<Feed> accumulate_, evaluate_;
   std::optional<CheckpointDirectory> directory_;
@@ -360,7 +452,17 @@ Trainer::Trainer(Model model) : model_(std::move(model)) {
     throw Exception(Error::NotFound, std::string("the model has no entry '") + kTrain + "': prepare_training() and training_model() make one");
 }
 
-FitResult Trainer::fit(data::DataLoader& train, data::DataLoader* validation, const FitSettings& settings) { return Fit(model_, train, validation, settings).run(); }
+FitResult Trainer::fit(data::DataLoader& train, data::DataLoader* validation, const FitSettings& settings) {
+  if (settings.ranks == nullptr) return Fit(model_, train, validation, settings).run();
+  try {
+    return Fit(model_, train, validation, settings).run();
+  } catch (const parallel::EveryRank&) {
+    throw;
+  } catch (const std::exception& e) {
+    settings.ranks->abort(std::string(e.what()) + (settings.checkpoints.empty() ? "" : "; checkpoints are as they were"));
+    throw;
+  }
+}
 
 Metrics Trainer::evaluate(data::DataLoader& loader, const FitSettings& settings) {
   Feed feed(model_, kEvaluate, loader, settings);

@@ -16,6 +16,7 @@
 #include "trainer/data/data_loader.h"
 #include "trainer/loop/callbacks.h"
 #include "trainer/optim/schedule.h"
+#include "trainer/parallel/communicator.h"
 
 namespace gf {
 
@@ -45,6 +46,9 @@ struct FitSettings {
   /// or targets, and the input that is left from the field that is left.
   std::vector<std::pair<std::string, std::string>> fields = {};
   std::vector<std::shared_ptr<FitListener>> listeners = {};
+  /// This process is one of several that train together (trainer/parallel): the model was made with TrainStepOptions::parallel, `train` reads as this
+  /// rank, validation is shared out. Rank 0 alone is heard by listeners and writes checkpoints. All ranks must be given the same; not owned.
+  parallel::Communicator* ranks = nullptr;
   const std::atomic<bool>* stop = nullptr;  ///< set by someone else (Ctrl-C): the step is finished, a checkpoint written, fit() returns
 };
 
@@ -56,7 +60,7 @@ class Trainer {
   /// Trains. Batches of `train` are of the size that train_step takes, or within its bounds; so are those of `validation` for evaluate.
   /// Throws InvalidArgument (settings, fields that do not fit), ShapeMismatch (batches), NonFinite: a loss that is NaN or infinite, with the
   /// step and the last checkpoint, which stays as it was (a model whose step skips such batches goes on instead); what reading data, saving
-  /// and loading throw.
+  /// and loading throw. With ranks: what all of them throw alike is a parallel::EveryRank; what one throws ends the job of all.
   FitResult fit(data::DataLoader& train, data::DataLoader* validation, const FitSettings& settings);
   FitResult fit(data::DataLoader& train, const FitSettings& settings) { return fit(train, nullptr, settings); }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "graph/emit/state_writes.h"
 #include "graph/ir/copy.h"
@@ -50,11 +51,15 @@ class Words final : public ir::GraphFormula<Formula> {
 class TrainStep {
  public:
   TrainStep(ir::Model& model, ir::Entry& entry, const TrainStepOptions& options)
-      : model_(model), entry_(entry), options_(options), b_(entry, entry.body) {}
+      : model_(model), entry_(entry), options_(options), b_(entry, entry.body) {
+    if (options.parallel) transfers_.emplace(entry, *options.parallel);
+  }
 
   void run(ValueId loss, const std::vector<ParameterGroup>& groups) {
     differentiate(loss, groups);
-    if (!options_.accumulate_entry.empty()) take_mean();
+    if (accumulates()) add_up();
+    if (transfers_) loss = over_ranks(loss, groups);
+    if (accumulates()) take_mean();
     clip_values();
     watch(loss);
     clip_norm();
@@ -68,8 +73,9 @@ class TrainStep {
       for (const Parameter& p : parameters_)
         if (p.group == g) update(p, *groups[g].optimizer, rate, step);
     }
+    if (!parts_.empty()) write_gathered();
     writes_.push_back({step_state, step, kStepState});
-    if (!options_.accumulate_entry.empty()) writes_.push_back({added_, b_.scalar(DType::F64, 0), kAddedState});
+    if (accumulates()) writes_.push_back({added_, b_.scalar(DType::F64, 0), kAddedState});
     finish();
   }
 
@@ -92,6 +98,12 @@ class TrainStep {
     ValueId value, gradient = kNoValue;
     int sum = -1;  // State that gradients add up in
   };
+  // Parameters whose optimizer state is shared out over the ranks: one vector, of which this rank has a part.
+  struct Part {
+    std::string name;
+    std::vector<Parameter> members;
+    int64_t count;  // of this rank
+  };
   struct Write {
     int state;
     ValueId value;
@@ -99,6 +111,9 @@ class TrainStep {
   };
 
   static constexpr const char* kSum = "gradient";
+  static constexpr size_t kEnd = static_cast<size_t>(-1);
+
+  bool accumulates() const { return !options_.accumulate_entry.empty(); }
 
   void differentiate(ValueId loss, const std::vector<ParameterGroup>& groups) {
     if (options_.stop_if_not_finite && skips())
@@ -106,6 +121,8 @@ class TrainStep {
     mark_train_step(model_, entry_.name);
     collect(groups);
     own_writes_ = take_writes();
+    if (transfers_)
+      for (const auto& n : own_writes_) transfers_->count_all(*n, read(n->writes_state));
     const bool given = take_gradients();
     if (given && options_.loss_scale) throw Exception(Error::InvalidArgument, "the entry computes its gradients itself: scale its loss there");
     if (!given) derive(options_.loss_scale ? scaled(loss) : loss);
@@ -149,17 +166,94 @@ class TrainStep {
   void add_up() {
     added_ = add_state(kAddedState, DType::F64, {}, 0);
     b_.set_origin(kAddedState, "gradients added up");
+    if (transfers_) b_.insert_at(0);
     const ValueId none = b_.add<op::Equal>({read(added_), b_.scalar(DType::F64, 0)});
     for (Parameter& p : parameters_) {
       p.sum = add_state(slot_state(p.name, kSum), b_.dtype(p.gradient), model_.states[static_cast<size_t>(p.state)].dims, 0);
       b_.set_origin("", "sum of gradients of " + p.name);
+      if (transfers_) insert_behind({p.gradient, none});  // it goes to the other ranks as soon as it is there
       p.gradient = b_.add<op::Where>({none, p.gradient, b_.add<op::Add>({read(p.sum), p.gradient})});
     }
+    b_.insert_at(kEnd);
+  }
+  void insert_behind(const std::vector<ValueId>& values) {
+    const size_t at = transfers_->behind(values);
+    b_.insert_at(at == entry_.body.nodes.size() ? kEnd : at);
   }
   void take_mean() {
-    add_up();
-    const ValueId count = add(kAddedState, read(added_), 1);
+    ValueId count = add(kAddedState, read(added_), 1);
+    if (transfers_) count = transfers_->wait(transfers_->reduce({count}, false))[0];  // a rank may have left some out
     for (Parameter& p : parameters_) p.gradient = b_.add<op::Div>({p.gradient, b_.cast(count, b_.dtype(p.gradient))});
+  }
+
+  // Sums of gradients, means of the loss and of running statistics over the ranks, each beginning as soon as it can. Returns the loss.
+  ValueId over_ranks(ValueId loss, const std::vector<ParameterGroup>& groups) {
+    const bool mean = !accumulates(), share = options_.parallel->shard_optimizer;
+    std::vector<parallel::StepTransfers::Gradient> gradients;
+    for (const Parameter& p : parameters_) gradients.push_back({p.gradient, p.group});
+    const auto buckets = transfers_->buckets(gradients);
+    const auto values_of = [&](const std::vector<size_t>& members, ValueId Parameter::* what) {
+      std::vector<ValueId> values;
+      for (const size_t i : members) values.push_back(parameters_[i].*what);
+      return values;
+    };
+    const size_t loss_transfer = transfers_->reduce({loss}, true);
+    std::vector<size_t> begun;
+    for (const auto& members : buckets) {
+      const std::vector<ValueId> values = values_of(members, &Parameter::gradient);
+      begun.push_back(share ? transfers_->reduce_part(values, mean) : transfers_->reduce(values, mean));
+    }
+    merge_statistics();
+    const ValueId mean_loss = transfers_->wait(loss_transfer)[0];
+    std::replace(entry_.body.outputs.begin(), entry_.body.outputs.end(), loss, mean_loss);
+    entry_.value(mean_loss).name = std::exchange(entry_.value(loss).name, "");
+    std::vector<Parameter> shared;
+    for (size_t k = 0; k < buckets.size(); ++k) {
+      const std::vector<ValueId> sums = transfers_->wait(begun[k]);
+      for (size_t i = 0; i < buckets[k].size() && !share; ++i) parameters_[buckets[k][i]].gradient = sums[i];
+      if (share) shared.push_back(share_out(buckets[k], values_of(buckets[k], &Parameter::value), sums[0], groups));
+    }
+    if (share) parameters_ = std::move(shared);
+    model_.metadata.emplace_back(parallel::kMetadata, parallel::describe(*options_.parallel, descriptions_));
+    return mean_loss;
+  }
+  // Running statistics: every rank goes on with the mean of all ranks'.
+  void merge_statistics() {
+    std::map<DType, std::vector<ir::Node*>> by_type;
+    for (const auto& n : own_writes_)
+      if (dtype_is_float(b_.dtype(n->inputs[0]))) by_type[b_.dtype(n->inputs[0])].push_back(n.get());
+    for (const auto& [type, nodes] : by_type) {
+      std::vector<ValueId> values;
+      for (const ir::Node* n : nodes) values.push_back(n->inputs[0]);
+      const std::vector<ValueId> means = transfers_->wait(transfers_->reduce(values, true));
+      for (size_t i = 0; i < nodes.size(); ++i) nodes[i]->inputs[0] = means[i];
+    }
+  }
+  // The parameters of a bucket as one, of which this rank updates its part.
+  Parameter share_out(const std::vector<size_t>& members, const std::vector<ValueId>& values, ValueId gradient, const std::vector<ParameterGroup>& groups) {
+    const std::string name = "shared." + std::to_string(parts_.size());
+    Part part{name, {}, transfers_->part_count(values)};
+    const size_t group = parameters_[members[0]].group;
+    const optim::Optimizer& rule = *groups[group].optimizer;
+    for (const size_t i : members) {
+      part.members.push_back(parameters_[i]);
+      parallel::check_elementwise(rule, static_cast<int>(model_.states[static_cast<size_t>(parameters_[i].state)].dims.size()), options_.autodiff.ops);
+    }
+    parallel::PartDescription d{name, part.count, {}, {}};
+    for (const Parameter& p : part.members) d.parameters.push_back(p.name);
+    for (const optim::Slot& s : rule.slots(1)) d.slots.push_back({s.name, s.shape == optim::Slot::Shape::Number});
+    descriptions_.push_back(std::move(d));
+    parts_.push_back(std::move(part));
+    return {name, -static_cast<int>(parts_.size()), group, transfers_->part(values), gradient};
+  }
+  void write_gathered() {
+    const auto values = transfers_->wait_gathered();
+    for (size_t k = 0; k < values.size(); ++k)
+      for (size_t i = 0; i < values[k].size(); ++i) {
+        const Parameter& p = gathered_[k]->members[i];
+        writes_.push_back({p.state, values[k][i], p.name});
+        if (share_ != kNoValue) average(p, values[k][i], model_.states[static_cast<size_t>(p.state)].dims);
+      }
   }
 
   void collect(const std::vector<ParameterGroup>& groups) {
@@ -234,7 +328,7 @@ class TrainStep {
     const ValueId loss_norm = stop ? finite_norm(loss, "the loss") : kNoValue;  // first: a bad loss spoils every gradient
     std::map<DType, std::vector<ValueId>> by_type;
     for (const Parameter& p : parameters_) {
-      const ValueId g = stop ? finite_norm(p.gradient, "gradient of " + p.name) : p.gradient;
+      const ValueId g = stop && parts_.empty() ? finite_norm(p.gradient, "gradient of " + p.name) : p.gradient;
       by_type[b_.dtype(g)].push_back(g);
     }
     b_.set_origin(kGradientNorm, "norm of the gradients");
@@ -246,7 +340,10 @@ class TrainStep {
       const ValueId n2 = b_.add<op::Mul>({n, n});
       square = square == kNoValue ? n2 : b_.add<op::Add>({square, n2});
     }
+    if (!parts_.empty()) square = transfers_->wait(transfers_->reduce({square}, false))[0];  // each rank has its part of the gradients
+    b_.set_origin(kGradientNorm, "norm of the gradients");
     norm_ = b_.add<op::Sqrt>({square});
+    if (stop && !parts_.empty()) norm_ = finite_norm(norm_, "gradients");
     entry_.value(norm_).name = kGradientNorm;
     entry_.body.outputs.push_back(norm_);
     if (!skips()) return;
@@ -276,7 +373,8 @@ class TrainStep {
   }
 
   void update(const Parameter& p, const optim::Optimizer& rule, ValueId rate, ValueId step) {
-    const std::vector<int64_t> dims = model_.states[static_cast<size_t>(p.state)].dims;  // a copy: the list of states grows
+    const Part* const part = p.state < 0 ? &parts_[static_cast<size_t>(-p.state - 1)] : nullptr;
+    const std::vector<int64_t> dims = part != nullptr ? std::vector{part->count} : model_.states[static_cast<size_t>(p.state)].dims;  // a copy: the list of states grows
     const DType type = b_.dtype(p.value);
     optim::UpdateValues values{p.value, p.gradient, {}, rate, step};
     std::vector<int> states;
@@ -288,6 +386,13 @@ class TrainStep {
     u.apply(rule);
     for (size_t i = 0; i < states.size(); ++i)
       if (u.new_slot(i) != values.slots[i]) writes_.push_back({states[i], u.new_slot(i), slot_state(p.name, rule.slots(static_cast<int>(dims.size()))[i].name)});
+    if (part != nullptr) {
+      std::vector<ValueId> like;
+      for (const Parameter& m : part->members) like.push_back(m.value);
+      (void)transfers_->gather(u.new_parameter(), like);
+      gathered_.push_back(part);
+      return;
+    }
     if (u.new_parameter() != p.value) writes_.push_back({p.state, u.new_parameter(), p.name});
     if (share_ != kNoValue) average(p, u.new_parameter(), dims);
   }
@@ -385,6 +490,10 @@ class TrainStep {
   std::vector<Write> writes_;
   ValueId share_ = kNoValue;  // of this step in the averages
   std::vector<std::unique_ptr<ir::Node>> own_writes_;
+  std::optional<parallel::StepTransfers> transfers_;
+  std::vector<Part> parts_;
+  std::vector<const Part*> gathered_;  // in the order of the gathers
+  std::vector<parallel::PartDescription> descriptions_;
   int added_ = -1;
   ValueId norm_ = kNoValue, finite_ = kNoValue;
   int scale_state_ = -1;

@@ -14,6 +14,7 @@
 #include "trainer/autodiff/autodiff.h"
 #include "trainer/optim/averages.h"
 #include "trainer/optim/optimizer.h"
+#include "trainer/parallel/step_transfers.h"
 
 namespace gf {
 
@@ -53,6 +54,9 @@ struct TrainStepOptions {
   std::optional<optim::AverageSettings> averages = {};
   int64_t average_from = 1;
   int64_t average_every = 1;
+  /// The step of one of several ranks that train together, each on its own batches (trainer/parallel): gradients, and the loss that is given
+  /// out, are means over the ranks. Throws Unsupported: a rule that is not elementwise where its state is shared out.
+  std::optional<parallel::StepSettings> parallel = {};
   AutodiffOptions autodiff;
 };
 
