@@ -63,7 +63,7 @@ def numbers_file(path, rows=96, bad=None):
             f.write(",".join([f"{v:.6f}" for v in values] + [str(i % 3)]) + "\n")
         if bad:
             f.write(bad + "\n")
-    return f"csv:{path}"
+    return f"csv:{path},classes=3"
 
 
 def losses(result):
@@ -97,7 +97,7 @@ def test_against_one_process(folder):
 def test_goes_on_with_others(folder):
     """Four steps by two processes and four by three are eight of two, to rounding: sums of a batch are cut in other places."""
     data = numbers_file(folder / "data.csv")
-    common = ["--data", data, "--optimizer", "adamw,lr=0.01", "--batch", "12", "--shard-optimizer"]
+    common = ["--data", data, "--optimizer", "adamw,lr=0.01", "--schedule", "constant", "--batch", "12", "--shard-optimizer"]
     whole = check(run(fit(2, *common, "--steps", "8", "--checkpoint", folder / "whole", "--json")))
     check(run(fit(2, *common, "--steps", "4", "--checkpoint", folder / "cut", "--json")))
     on = check(run(fit(3, *common, "--steps", "8", "--checkpoint", folder / "cut", "--resume", "--json")))
@@ -190,7 +190,7 @@ def test_refused(folder):
     check(run(fit(2, "--data", data, "--batch", "9", "--steps", "2")), "--batch 9 does not divide by 2 ranks", code=2)
     check(run(fit(2, "--data", data, "--batch", "8", "--steps", "2", "--optimizer", "lamb,lr=0.01", "--shard-optimizer")), "LAMB: its update of a number hangs on the others", code=3)
     check(run(fit(1, "--data", data, "--batch", "8", "--steps", "2", "--shard-optimizer")), "--shard-optimizer is for several processes", code=2)
-    check(run(fit(2, "--data", f"csv:{folder}/missing.csv", "--batch", "8", "--steps", "2")), "missing.csv", code=1)
+    check(run(fit(2, "--data", f"csv:{folder}/missing.csv,classes=3", "--batch", "8", "--steps", "2")), "missing.csv", code=1)
     check(run(fit(1, "--data", data, "--batch", "8", "--steps", "2", "-o", folder / "net.gf")))
     made = [*MPIRUN, "-n", 2, BIN / "gf-train", "fit", folder / "net.gf", "--data", data, "--batch", "8", "--steps", "2"]
     check(run(made), "is made already, for one process", code=2)
