@@ -6,6 +6,7 @@
 namespace gf::parallel {
 namespace {
 
+constexpr int64_t kFew = 512;
 constexpr int64_t kBlock = 2048;  // numbers that are added at a time: they stay in the first cache
 
 // Where the pieces of the ranks begin, and the end.
@@ -139,6 +140,20 @@ void TransferQueue::reduce(Link& link, T* data, std::span<const int64_t> bounds)
   add_in_order(begin(rank()), std::span<const T* const>(parts), static_cast<int64_t>(own));
 }
 
+// Few numbers: everybody gets all of everybody's, and adds them himself. One message each way, not two.
+template <class T>
+void TransferQueue::add_all(Link& link, T* data, int64_t count) {
+  const size_t n = static_cast<size_t>(count);
+  pieces_.resize(std::max(pieces_.size(), static_cast<size_t>(size()) * n * sizeof(T)));
+  T* const all = reinterpret_cast<T*>(pieces_.data());
+  std::copy_n(data, n, all + static_cast<size_t>(rank()) * n);
+  const auto bytes = static_cast<int64_t>(n * sizeof(T));
+  gather(link, pieces_.data(), equal_pieces(bytes, size()));
+  std::vector<const T*> parts;
+  for (int r = 0; r < size(); ++r) parts.push_back(all + static_cast<size_t>(r) * n);
+  add_in_order(data, std::span<const T* const>(parts), count);
+}
+
 // Everybody gets everybody's piece. Bounds are bytes.
 void TransferQueue::gather(Link& link, std::byte* data, std::span<const int64_t> bounds) {
   sends_.clear();
@@ -158,6 +173,11 @@ void TransferQueue::gather(Link& link, std::byte* data, std::span<const int64_t>
 Ticket TransferQueue::all_reduce(void* data, int64_t count, DType type) {
   check_type(type);
   return begin([this, data, count, type](Link& link) {
+    if (count <= kFew) {
+      if (type == DType::F32) add_all(link, static_cast<float*>(data), count);
+      else add_all(link, static_cast<double*>(data), count);
+      return;
+    }
     std::vector<int64_t> bounds = pieces_of(count, size());
     if (type == DType::F32) reduce(link, static_cast<float*>(data), bounds);
     else reduce(link, static_cast<double*>(data), bounds);

@@ -58,6 +58,8 @@ class TransferQueue final : public Communicator {
   void exchange(Link& link) { link.exchange(sends_, receives_, cancelled_); }
   template <class T>
   void reduce(Link& link, T* data, std::span<const int64_t> bounds);
+  template <class T>
+  void add_all(Link& link, T* data, int64_t count);
   void gather(Link& link, std::byte* data, std::span<const int64_t> bounds);
 
   std::mutex mutex_;                     // guards what follows

@@ -15,10 +15,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kPart = int64_t{1} << 30;                      // MPI counts in int
-constexpr std::chrono::microseconds kShortest{20}, kLongest{500};  // sleeps of who waits for a rank that computes
+constexpr int64_t kSmall = 4096;                                 // bytes that go at once, whether or not the other side looks
+constexpr std::chrono::microseconds kShortest{20}, kLongest{500};  // pauses of who waits for a rank that computes
+constexpr std::chrono::microseconds kBusy{2000};
 
-// A rank that waits must leave its core to those that compute, but messages only move while both sides look after them: ranks first
-// tell one another, sleeping, that they are there, and then move their data without sleeping.
+// A rank that waits must leave its core to those that compute, but large messages only move while both sides look after them: ranks first
+// tell one another, with pauses, that they are there, and then move their data without.
 class MpiLink final : public Link {
  public:
   explicit MpiLink(const MpiSettings& settings) : limit_(settings.limit) {
@@ -37,12 +39,18 @@ class MpiLink final : public Link {
   void exchange(std::span<const Message> sends, std::span<const Message> receives, const std::atomic<bool>& cancelled) override {
     char here = 0;
     std::vector<char> there(receives.size());
-    for (const Message& m : sends) send(m.peer, &here, 1, kReady);
-    for (size_t i = 0; i < receives.size(); ++i) receive(receives[i].peer, &there[i], 1, kReady);
-    finish(sends, receives, cancelled, true);
-    for (const Message& m : receives) parts(m, [&](std::byte* data, int bytes) { receive(m.peer, data, bytes, kData); });
-    for (const Message& m : sends) parts(m, [&](std::byte* data, int bytes) { send(m.peer, data, bytes, kData); });
-    finish(sends, receives, cancelled, false);
+    for (size_t i = 0; i < receives.size(); ++i)
+      if (is_small(receives[i])) receive(receives[i].peer, receives[i].data, static_cast<int>(receives[i].bytes), kData);
+      else receive(receives[i].peer, &there[i], 1, kReady);
+    for (const Message& m : sends)
+      if (is_small(m)) send(m.peer, m.data, static_cast<int>(m.bytes), kData);
+      else send(m.peer, &here, 1, kReady);
+    finish(cancelled, std::chrono::microseconds(0));
+    for (const Message& m : receives)
+      if (!is_small(m)) parts(m, [&](std::byte* data, int bytes) { receive(m.peer, data, bytes, kData); });
+    for (const Message& m : sends)
+      if (!is_small(m)) parts(m, [&](std::byte* data, int bytes) { send(m.peer, data, bytes, kData); });
+    finish(cancelled, kBusy);
   }
 
   void abort(const std::string& message) override {
@@ -55,40 +63,49 @@ class MpiLink final : public Link {
  private:
   static constexpr int kReady = 1, kData = 2;
 
+  static bool is_small(const Message& m) { return m.bytes <= kSmall; }
   template <class F>
   static void parts(const Message& m, const F& f) {
     for (int64_t at = 0; at < m.bytes; at += kPart) f(static_cast<std::byte*>(m.data) + at, static_cast<int>(std::min(kPart, m.bytes - at)));
   }
-  void send(int peer, const void* data, int bytes, int tag) { MPI_Isend(data, bytes, MPI_BYTE, peer, tag, MPI_COMM_WORLD, &requests_.emplace_back()); }
-  void receive(int peer, void* data, int bytes, int tag) { MPI_Irecv(data, bytes, MPI_BYTE, peer, tag, MPI_COMM_WORLD, &requests_.emplace_back()); }
+  void send(int peer, const void* data, int bytes, int tag) {
+    awaited_.push_back(-1);
+    MPI_Isend(data, bytes, MPI_BYTE, peer, tag, MPI_COMM_WORLD, &requests_.emplace_back());
+  }
+  void receive(int peer, void* data, int bytes, int tag) {
+    awaited_.push_back(peer);
+    MPI_Irecv(data, bytes, MPI_BYTE, peer, tag, MPI_COMM_WORLD, &requests_.emplace_back());
+  }
 
-  void finish(std::span<const Message> sends, std::span<const Message> receives, const std::atomic<bool>& cancelled, bool sleeping) {
+  // Looks after the messages without a pause for so long, then between pauses.
+  void finish(const std::atomic<bool>& cancelled, std::chrono::microseconds busy) {
     const Clock::time_point begin = Clock::now();
     std::chrono::microseconds pause = kShortest;
-    for (;;) {
+    while (!requests_.empty()) {
       int all = 0;
       MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &all, MPI_STATUSES_IGNORE);
       if (all != 0) break;
       if (cancelled) fail("rank " + std::to_string(rank_) + " ends");
-      if (Clock::now() - begin > limit_) fail(late(sends, receives));
-      if (sleeping) std::this_thread::sleep_for(pause);
-      else std::this_thread::yield();
-      pause = std::min(pause * 2, kLongest);
+      const auto waited = Clock::now() - begin;
+      if (waited > limit_) fail(late());
+      if (waited < busy) continue;
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, busy.count() > 0 ? kShortest : kLongest);
     }
     requests_.clear();
+    awaited_.clear();
   }
   [[noreturn]] void fail(const std::string& message) {
     failed_ = true;
     throw Exception(Error::IoError, message);
   }
-  // Who has not come: requests are in the order of sends, then receives, while ranks tell that they are there.
-  std::string late(std::span<const Message> sends, std::span<const Message> receives) {
+  // Whose messages have not come.
+  std::string late() {
     std::string who;
-    for (size_t i = 0; i < receives.size() && sends.size() + i < requests_.size(); ++i) {
+    for (size_t i = 0; i < requests_.size(); ++i) {
       int done = 0;
-      if (requests_[sends.size() + i] != MPI_REQUEST_NULL) MPI_Test(&requests_[sends.size() + i], &done, MPI_STATUS_IGNORE);
-      else done = 1;
-      if (done == 0) who += (who.empty() ? "rank " : ", rank ") + std::to_string(receives[i].peer);
+      MPI_Test(&requests_[i], &done, MPI_STATUS_IGNORE);
+      if (done == 0 && awaited_[i] >= 0) who += (who.empty() ? "rank " : ", rank ") + std::to_string(awaited_[i]);
     }
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%g", std::chrono::duration<double>(limit_).count());
@@ -99,6 +116,7 @@ class MpiLink final : public Link {
   int rank_ = 0, size_ = 1;
   bool failed_ = false;
   std::vector<MPI_Request> requests_;
+  std::vector<int> awaited_;  // by request: the rank that it comes from; -1: this one
 };
 
 }  // namespace
