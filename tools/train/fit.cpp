@@ -16,6 +16,7 @@
 #include "tools/train/import.h"
 #include "tools/train/nets.h"
 #include "tools/train/step_options.h"
+#include "tools/train/step_trace.h"
 #include "trainer/loop/listeners.h"
 #include "trainer/loop/trainer.h"
 #include "trainer/nn/init.h"
@@ -31,7 +32,7 @@ namespace gf::cli {
 namespace {
 
 struct FitArgs {
-  std::string model, loss, optimizer, schedule, output, log_dir, plot, monitor = "loss";
+  std::string model, loss, optimizer, schedule, output, log_dir, plot, trace, monitor = "loss";
   DataOptions data;
   StepArgs step;
   int64_t batch = 0, evaluate_batch = 250, patience = 0;
@@ -112,7 +113,7 @@ struct Job {
     return emit(graph);
   }
 
-  FitSettings settings(int64_t steps_per_epoch) {
+  FitSettings settings(int64_t steps_per_epoch, Model& model) {
     FitSettings s = a.fit;
     if (s.epochs == 0 && s.steps == 0) s.epochs = 3;
     const int64_t steps = s.steps > 0 ? s.steps : s.epochs * steps_per_epoch;
@@ -127,6 +128,7 @@ struct Job {
       s.listeners.push_back(std::make_shared<TensorBoard>(a.log_dir));
       s.listeners.push_back(std::make_shared<JsonLines>(a.log_dir + "/log.jsonl"));
     }
+    if (!a.trace.empty()) s.listeners.push_back(std::make_shared<StepTrace>(a.trace, model, ranks));
     if (!a.plot.empty()) s.listeners.push_back(std::make_shared<Plot>(a.plot, std::filesystem::path(a.model).filename().string()));
     return s;
   }
@@ -145,7 +147,7 @@ struct Job {
     data::DataLoader train(data.train, {.batch_size = a.batch / rank_count(), .shuffle = true, .drop_last = true, .seed = common.seed, .num_workers = a.workers,
                                         .rank = ranks == nullptr ? 0 : ranks->rank(), .world = rank_count()});
     data::DataLoader validation(data.validation, {.batch_size = a.evaluate_batch, .num_workers = std::min(a.workers, 1)});
-    const FitSettings s = settings(train.size() / a.fit.accumulate);
+    const FitSettings s = settings(train.size() / a.fit.accumulate, trainer.model());
     std::signal(SIGINT, on_interrupt);
     std::signal(SIGTERM, on_interrupt);
 #ifdef SIGUSR1
@@ -235,6 +237,7 @@ Command add_fit(CLI::App& app, Common& common) {
   c.add_flag("--resume", a->fit.resume, "Go on from the newest good checkpoint");
   c.add_option("--log-dir", a->log_dir, "Folder for TensorBoard's event files and log.jsonl");
   c.add_option("--plot", a->plot, "The curves as an SVG");
+  c.add_option("--trace", a->trace, "A Chrome trace of one step: its nodes, and under mpirun the transfers beside them");
   c.add_option("-o", a->output, "The trained model as a .gf: main, train_step and evaluate");
   return {&c, [a, &common] { return fit(*a, common); }};
 }

@@ -1,6 +1,7 @@
 #include "trainer/parallel/communicator.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <vector>
 
@@ -12,6 +13,10 @@ thread_local Scope* scope = nullptr;
 void Communicator::barrier() {
   std::vector<std::byte> here(static_cast<size_t>(size()));
   wait(all_gather(here.data(), 1));
+}
+
+uint64_t now_ns() {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
 }
 
 int ranks_in_environment(bool on_this_machine) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -40,6 +41,9 @@ class Communicator {
 
   /// All ranks come here before one goes on.
   void barrier();
+  /// From now on, who wants to know when each transfer was on the way (traces): called on the transfers' thread, times by now_ns(). nullptr: nobody.
+  using Observer = std::function<void(Ticket ticket, uint64_t begin_ns, uint64_t end_ns)>;
+  virtual void observe(Observer observer) = 0;
   /// Ends the job of all ranks, with a message that says why. Over MPI this does not return; threads' ranks get `message` as an exception.
   virtual void abort(const std::string& message) = 0;
 
@@ -47,6 +51,9 @@ class Communicator {
   Communicator() = default;
   int rank_ = 0, size_ = 1;
 };
+
+/// A clock that only goes on.
+uint64_t now_ns();
 
 /// What all ranks throw alike, each on its own: nobody waits for anybody, so that no rank needs to end the others.
 struct EveryRank : Exception {

@@ -82,17 +82,18 @@ void TransferQueue::work(const std::function<std::unique_ptr<Link>()>& make) {
   while (ready_) {
     changed_.wait(lock, [&] { return stop_ || (error_ == nullptr && !jobs_.empty()); });
     if (stop_) break;
-    const Job job = std::move(jobs_.front());
+    const Begun begun = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
     std::exception_ptr error;
     try {
-      job(*link_);
+      begun.job(*link_);
     } catch (...) {
       error = std::current_exception();
     }
     lock.lock();
     ++done_;
+    if (observer_) observer_(done_, begun.begin_ns, now_ns());
     if (error != nullptr) error_ = error;
     changed_.notify_all();
   }
@@ -103,7 +104,7 @@ void TransferQueue::work(const std::function<std::unique_ptr<Link>()>& make) {
 Ticket TransferQueue::begin(Job job) {
   const std::lock_guard lock(mutex_);
   if (error_ != nullptr) std::rethrow_exception(error_);
-  jobs_.push_back(std::move(job));
+  jobs_.push_back({std::move(job), observer_ ? now_ns() : 0});
   changed_.notify_all();
   return ++begun_;
 }
@@ -111,6 +112,10 @@ void TransferQueue::wait(Ticket ticket) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return error_ != nullptr || done_ >= ticket; });
   if (error_ != nullptr) std::rethrow_exception(error_);
+}
+void TransferQueue::observe(Observer observer) {
+  const std::lock_guard lock(mutex_);
+  observer_ = std::move(observer);
 }
 void TransferQueue::abort(const std::string& message) {
   cancelled_ = true;

@@ -49,6 +49,7 @@ class TransferQueue final : public Communicator {
   Ticket all_gather(void* data, int64_t each) override;
   Ticket broadcast(void* data, int64_t bytes, int root) override;
   void wait(Ticket ticket) override;
+  void observe(Observer observer) override;
   void abort(const std::string& message) override;
 
  private:
@@ -64,7 +65,12 @@ class TransferQueue final : public Communicator {
 
   std::mutex mutex_;                     // guards what follows
   std::condition_variable changed_;
-  std::deque<Job> jobs_;
+  struct Begun {
+    Job job;
+    uint64_t begin_ns;
+  };
+  std::deque<Begun> jobs_;
+  Observer observer_;
   Ticket begun_ = 0, done_ = 0;
   bool ready_ = false, stop_ = false;
   std::exception_ptr error_;

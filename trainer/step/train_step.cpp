@@ -83,7 +83,7 @@ class TrainStep {
   void run_accumulate(ValueId loss, const std::vector<ParameterGroup>& groups) {
     differentiate(loss, groups);
     watch(loss);
-    adapt_scale(false);
+    if (!transfers_) adapt_scale(false);  // ranks agree in the step
     add_up();
     for (const Parameter& p : parameters_) writes_.push_back({p.sum, p.gradient, slot_state(p.name, kSum)});
     writes_.push_back({added_, add(kAddedState, read(added_), 1), kAddedState});
