@@ -55,16 +55,6 @@ io::SafeTensor slot_tensor(const Member& m, const PartDescription::Slot& slot, D
 
 }  // namespace
 
-std::string describe(const StepSettings& settings, const std::vector<PartDescription>& parts) {
-  json j = {{"ranks", parts.empty() ? 0 : settings.ranks}, {"parts", json::array()}};
-  for (const PartDescription& p : parts) {
-    json slots = json::array();
-    for (const PartDescription::Slot& s : p.slots) slots.push_back({{"name", s.name}, {"number", s.number}});
-    j["parts"].push_back({{"name", p.name}, {"count", p.count}, {"parameters", p.parameters}, {"slots", slots}});
-  }
-  return j.dump();
-}
-
 std::optional<StepDescription> step_description(const Program& program) {
   const std::string_view text = program.metadata(kMetadata);
   if (text.empty()) return std::nullopt;
