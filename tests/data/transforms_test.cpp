@@ -109,6 +109,13 @@ TEST(Transforms, AreTorchvisions) {
   EXPECT_EQ(seen["rotate"], 60);
 }
 
+TEST(Transforms, GrayToRgb) {
+  const Picture p = applied(GrayToRgb(), numbered(2, 3));
+  EXPECT_EQ(p.pixels, (std::vector<uint8_t>{0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5}));
+  const Picture colour = numbered(2, 2, 3);
+  EXPECT_EQ(applied(GrayToRgb(), colour).pixels, colour.pixels);
+}
+
 TEST(Transforms, FlipsHappenAsOftenAsTold) {
   for (const double p : {0.0, 0.25, 1.0}) {
     int across = 0, down = 0;
@@ -273,6 +280,8 @@ TEST(Transforms, BadInput) {
   refuse(Error::InvalidArgument, "a deviation is 0", [] { Normalize({0}, {0}); });
   refuse(Error::InvalidArgument, "need one number", [] { Normalize({}, {1}); });
   refuse(Error::InvalidArgument, "a mean is not finite", [] { Normalize({NAN}, {1}); });
+  refuse(Error::TypeMismatch, "GrayToRgb: takes pixels", [&] { (void)GrayToRgb().format(floats); });
+  refuse(Error::ShapeMismatch, "GrayToRgb: a picture has 2 channels", [&] { (void)GrayToRgb().format({2, 4, 4}); });
   refuse(Error::TypeMismatch, "ToFloat: takes pixels (uint8)", [&] { (void)ToFloat().format(floats); });
   refuse(Error::TypeMismatch, "Resize: takes pixels (uint8); put it in front of ToFloat", [&] { (void)Resize(8).format(floats); });
   refuse(Error::TypeMismatch, "RandomResizedCrop: takes pixels", [&] { (void)RandomResizedCrop(8).format(floats); });

@@ -38,6 +38,19 @@ one=$(wc -c <"$folder/gpt.gf")
 "$bin/example_shared_arena" "$folder/digits.gf" "$folder/mobilenet.gf" >/dev/null || fail "shared_arena failed"
 "$bin/example_threads" "$folder/digits.gf" 3 50 >/dev/null || fail "threads failed"
 
+mnist=${GF_TEST_DATA:-}/mnist
+squeezenet=${GF_TEST_DATA:-}/models/squeezenet/SqueezeNet_fp16.onnx
+if [ -x "$bin/example_finetune_squeezenet" ] && [ -e "$squeezenet" ] && [ -e "$mnist/train-images-idx3-ubyte.gz" ]; then
+  # 300 digits, the new layer alone and then all of it; by guessing it would be 10 %
+  "$bin/example_finetune_squeezenet" "$squeezenet" "$mnist" "$folder/squeezenet.gf" 300 1 1 >"$folder/finetune.txt" 2>/dev/null
+  right=$(sed -n 's/^all layers: \([0-9]*\).*$/\1/p' "$folder/finetune.txt")
+  [ "$right" -ge 30 ] || fail "finetune_squeezenet: $right % right"
+  "$bin/gf-run" "$folder/squeezenet.gf" --input data_0=random:1 >/dev/null || fail "finetune_squeezenet: the file does not run"
+  if "$bin/example_finetune_squeezenet" "$examples/digits/digits.onnx" "$mnist" "$folder/no.gf" 300 1 1 2>/dev/null; then fail "finetune_squeezenet: gray inputs passed for colour"; fi
+else
+  echo "note: finetune_squeezenet was left out: no trainer in this build, or no ../shared/data/models/squeezenet"
+fi
+
 silero=${GF_TEST_DATA:-}/models/silero-vad
 if [ ! -e "$silero/silero_vad_16k_static.onnx" ]; then
   echo "note: voice_activity was left out: no ../shared/data/models/silero-vad"

@@ -147,12 +147,131 @@ TEST_F(Tools, TrainFitThatFails) {
   expect_error("gf-train", "fit mlp --data mnist:" + path("nowhere"), 1, "holds none of train-images-idx3-ubyte");
 }
 
+// A table of two groups, and the command that trains on it.
+std::string quadrants(const TempFolder& folder) {
+  std::string table = "a,b,label\n";
+  for (int i = 0; i < 120; ++i) {
+    const double a = (i * 37 % 101) / 50.0 - 1, b = (i * 53 % 97) / 48.0 - 1;
+    table += std::to_string(a) + "," + std::to_string(b) + "," + std::to_string(a * b > 0 ? 1 : 0) + "\n";
+  }
+  folder.write("xor.csv", table);
+  return "fit mlp --data csv:" + folder.path("xor.csv").string() + ",target=label,classes=2 --batch 12 --optimizer adam,lr=0.01 --threads 1 --seed 1 ";
+}
+
+// What a person has after a training becomes what he needs.
+TEST_F(Tools, TrainExport) {
+  const std::string fit = quadrants(folder_), run = path("run");
+  const ToolResult r = tool("gf-train", fit + "--epochs 3 --ema 0.9 --save-every 9 --checkpoint " + run + " -o " + path("trained.gf"));
+  ASSERT_EQ(r.code, 0) << r.err;
+  const auto answer = [&](const std::string& model) {
+    const ToolResult got = tool("gf-run", model + " --input x=random:3 --output-dir " + path("out") + " --json");
+    EXPECT_EQ(got.code, 0) << model << got.err;
+    return got.code == 0 ? read_text(got.json()["outputs"][0]["file"].get<std::string>()) : "";
+  };
+  const ToolResult e = tool("gf-train", "export " + run + " -o " + path("net.gf") + " -O 0 --json");
+  ASSERT_EQ(e.code, 0) << e.err;
+  GF_EXPECT_FIELDS(e.json(), "output", "file_bytes", "step", "averaged", "entries", "tensors", "notes");
+  EXPECT_EQ(e.json()["step"], 27);
+  EXPECT_EQ(e.json()["entries"], Json::parse(R"(["main"])"));
+  const std::string want = answer(path("trained.gf"));
+  EXPECT_EQ(answer(path("net.gf")), want);  // main of the training file, bit for bit
+  const Json info = tool("gf-info", path("net.gf") + " --json").json();
+  EXPECT_EQ(info["entries"].size(), 1u);
+  EXPECT_EQ(info["entries"][0]["state"].size(), 0u);
+  EXPECT_LT(std::filesystem::file_size(path("net.gf")), std::filesystem::file_size(path("trained.gf")) / 2);
+  // from the trained file itself, from one checkpoint, from an older step
+  for (const std::string& from : {path("trained.gf"), run + "/step-000000000027.gfckpt.safetensors"}) {
+    ASSERT_EQ(tool("gf-train", "export " + from + " -O 0 -o " + path("again.gf")).code, 0) << from;
+    EXPECT_EQ(answer(path("again.gf")), want) << from;
+  }
+  ASSERT_EQ(tool("gf-train", "export " + run + " --step 18 -o " + path("early.gf")).code, 0);
+  EXPECT_NE(answer(path("early.gf")), want);
+  ASSERT_EQ(tool("gf-train", "export " + run + " --last-weights -o " + path("last.gf")).code, 0);
+  EXPECT_NE(answer(path("last.gf")), want);
+  // ONNX, and back
+  ASSERT_EQ(tool("gf-train", "export " + run + " -o " + path("net.onnx")).code, 0);
+  EXPECT_EQ(tool("gf-convert", path("net.onnx") + " -o " + path("back.gf")).code, 0);
+  EXPECT_EQ(tool("gf-run", path("back.gf") + " --input x=random:3").code, 0);
+  // weights alone, and a training that begins with them
+  for (const char* ending : {".safetensors", ".npz"}) {
+    const ToolResult w = tool("gf-train", "export " + run + " -o " + path(std::string("w") + ending) + " --json");
+    ASSERT_EQ(w.code, 0) << w.err;
+    EXPECT_EQ(w.json()["tensors"], 6);
+    std::string still = fit;
+    still.replace(still.find("adam,lr=0.01"), 12, "sgd,lr=0");
+    const ToolResult more = tool("gf-train", still + "--steps 1 --init " + path(std::string("w") + ending) + " -o " + path("same.gf"));
+    ASSERT_EQ(more.code, 0) << more.err;
+    EXPECT_EQ(answer(path("same.gf")), want);
+  }
+}
+
+TEST_F(Tools, TrainExportThatFails) {
+  const std::string fit = quadrants(folder_), run = path("run");
+  ASSERT_EQ(tool("gf-train", fit + "--steps 2 --checkpoint " + run).code, 0);
+  const std::string checkpoint = run + "/step-000000000002.gfckpt.safetensors";
+  expect_error("gf-train", "export " + run + " -o net.pt", 2, "the ending says what is written: .gf, .onnx, .safetensors or .npz");
+  expect_error("gf-train", "export " + path("nowhere") + " -o " + path("n.gf"), 1, "no such file or folder");
+  std::filesystem::create_directory(path("empty"));
+  expect_error("gf-train", "export " + path("empty") + " -o " + path("n.gf"), 1, "holds no checkpoint");
+  expect_error("gf-train", "export " + digits_onnx() + " -o " + path("n.gf"), 2, "gf-convert makes a .gf of it");
+  expect_error("gf-train", "export " + path("xor.csv") + " -o " + path("n.gf"), 2, "neither a folder of checkpoints");
+  expect_error("gf-train", "export " + run + " -o " + path("no/such/n.gf"), 1, "n.gf");
+  expect_error("gf-train", "export " + run + " --last-weights -o " + path("n.gf"), 1, "kept no averages");
+  expect_error("gf-train", "export " + run + " --step 7 -o " + path("n.gf"), 1, "7");
+  expect_error("gf-train", "export " + checkpoint + " --step 2 -o " + path("n.gf"), 2, "--step goes with a folder");
+  expect_error("gf-train", "export " + run + " --entry decode -o " + path("n.gf"), 1, "no entry 'decode'; there are: ");
+  expect_error("gf-train", "export " + digits() + " -o " + path("n.safetensors"), 2, "has no State");
+  // of another model: all tensors that differ
+  ASSERT_EQ(tool("gf-train", "prepare " + digits_onnx() + " --loss cross_entropy -o " + path("other.gf")).code, 0);
+  expect_error("gf-train", "export " + checkpoint + " --model " + path("other.gf") + " -o " + path("n.gf"), 1, "net.fc.weight");
+  expect_error("gf-train", "export " + checkpoint + " --model " + path("other.gf") + " -o " + path("n.gf"), 1, "0.weight");
+  expect_error("gf-train", "export " + checkpoint + " --model " + digits() + " -o " + path("n.gf"), 2, "has no State");
+  std::filesystem::copy_file(checkpoint, path("alone.safetensors"));
+  expect_error("gf-train", "export " + path("alone.safetensors") + " -o " + path("n.gf"), 2, "say with --model which one");
+  EXPECT_EQ(tool("gf-train", "export " + path("alone.safetensors") + " --model " + run + "/model.gf -o " + path("n.gf")).code, 0);
+  // damaged
+  std::string bytes = read_text(checkpoint);
+  bytes[bytes.size() - 5] = static_cast<char>(bytes[bytes.size() - 5] ^ 1);
+  folder_.write("bad.safetensors", bytes);
+  expect_error("gf-train", "export " + path("bad.safetensors") + " -o " + path("n.npz"), 1, "checksum");
+}
+
+TEST_F(Tools, TrainTuning) {
+  const std::string base = "prepare " + digits_onnx() + " --loss cross_entropy --batch 4 -o " + path("train.gf");
+  const Json head = tool("gf-train", base + " --head 3 --last 1 --json").json();
+  EXPECT_EQ(head["trained"], 3 * 1176 + 3);
+  EXPECT_NE(head["notes"][0].get<std::string>().find("3 outputs instead of 10"), std::string::npos) << head["notes"];
+  EXPECT_EQ(tool("gf-train", base + " --head net.fc.weight:4 --qat --teacher " + digits_onnx()).code, 1);  // 10 scores
+  const ToolResult qat = tool("gf-train", base + " --qat --teacher " + digits_onnx() + " --temperature 2 --alpha 0.1");
+  EXPECT_EQ(qat.code, 0) << qat.err;
+  EXPECT_NE(qat.out.find("3 layers compute as int8"), std::string::npos) << qat.out;
+  // the initialisers of another file as first values
+  EXPECT_EQ(tool("gf-train", base + " --init " + digits_onnx()).code, 0);
+  expect_error("gf-train", base + " --init " + golden("mlp"), 1, "does not fit");
+  expect_error("gf-train", base + " --init nothing.npz", 1, "nothing.npz: no such file");
+  expect_error("gf-train", base + " --init " + digit(7), 2, "weights come from .safetensors, .npz, .onnx or .gf");
+  expect_error("gf-train", base + " --head none:3", 1, "has the weight 'none'; layers: ");
+  expect_error("gf-train", base + " --head many", 2, "--head many");
+  expect_error("gf-train", base + " --head 0", 2, "N being 1 or more");
+  expect_error("gf-train", base + " --temperature 3", 2, "--teacher");
+  expect_error("gf-train", base + " --qat --qat-layers head", 2, "no layer matches *head*");
+  expect_error("gf-train", base + " --teacher nothing.onnx", 1, "nothing.onnx");
+  const std::string fit = quadrants(folder_);
+  expect_error("gf-train", fit + "--head 3", 2, "--head goes with an .onnx");
+  const ToolResult taught = tool("gf-train", fit + "--steps 5 -o " + path("teacher.gf"));
+  ASSERT_EQ(taught.code, 0) << taught.err;
+  const ToolResult small = tool("gf-train", fit + "--steps 5 --qat --teacher " + path("teacher.gf") + " --checkpoint " + path("run8"));
+  ASSERT_EQ(small.code, 0) << small.err;
+  ASSERT_EQ(tool("gf-train", "export " + path("run8") + " -o " + path("int8.gf")).code, 0);
+  expect_error("gf-train", "fit " + path("teacher.gf") + " --data csv:" + path("xor.csv") + ",target=label,classes=2 --qat", 2, "part of the train step");
+}
+
 TEST_F(Tools, TrainUsage) {
   expect_error("gf-train", "", 2, "subcommand");
   expect_error("gf-train", "check", 2, "give a model");
   expect_error("gf-train", "check nothing.onnx", 1, "nothing.onnx");
   expect_error("gf-train", "check " + digits_onnx() + " --input picture=zeros", 2, "picture");
-  expect_error("gf-train", "export model.gf", 2, "comes with a later version");
+  expect_error("gf-train", "export", 2, "source is required");
 }
 
 TEST_F(Tools, TrainListsTheGradientsOfOps) {

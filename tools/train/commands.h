@@ -12,7 +12,11 @@ struct Command {
   std::function<int()> run;    ///< the exit code
 };
 
+/// In the folder of a training's checkpoints: the model that they belong to.
+inline constexpr const char* kCheckpointModel = "model.gf";
+
 Command add_check(CLI::App& app, Common& common);
+Command add_export(CLI::App& app, Common& common);
 Command add_fit(CLI::App& app, Common& common);
 Command add_prepare(CLI::App& app, Common& common);
 

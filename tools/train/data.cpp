@@ -70,9 +70,16 @@ void split(Data& d, const DatasetPtr& all, const DataOptions& o) {
   d.validation = parts[1];
 }
 
-void open_mnist(Data& d, const Spec& s, const DataOptions& o) {
+// Of other sizes and with three channels for nets that were trained on photographs.
+void open_mnist(Data& d, Spec& s, const DataOptions& o) {
+  const int64_t size = parse_count(setting(s, "size", "28"), "--data " + o.what), channels = parse_count(setting(s, "channels", "1"), "--data " + o.what);
+  if (channels != 1 && channels != 3) throw UsageError(fmt::format("--data {}: channels is 1 or 3", o.what));
   const auto open = [&](bool train, bool augment) {
-    return MNIST::in_folder(s.path, train, {.transform = pictures(augment, 28, false, {0.1307F}, {0.3081F})});
+    std::vector<TransformPtr> steps;
+    if (size != 28) steps.push_back(std::make_shared<Resize>(size, size));
+    if (channels == 3) steps.push_back(std::make_shared<GrayToRgb>());
+    steps.push_back(channels == 3 ? pictures(augment, size, false, {0.485F, 0.456F, 0.406F}, {0.229F, 0.224F, 0.225F}) : pictures(augment, size, false, {0.1307F}, {0.3081F}));
+    return MNIST::in_folder(s.path, train, {.transform = std::make_shared<Compose>(std::move(steps))});
   };
   d.train = open(true, o.augment);
   d.validation = open(false, false);

@@ -17,12 +17,14 @@
 #include "tools/train/nets.h"
 #include "tools/train/step_options.h"
 #include "tools/train/step_trace.h"
+#include "tools/train/tuning.h"
 #include "trainer/loop/listeners.h"
 #include "trainer/loop/trainer.h"
 #include "trainer/nn/init.h"
 #include "trainer/optim/by_name.h"
 #include "trainer/parallel/ops.h"
 #include "trainer/parallel/shards.h"
+#include "trainer/step/finished_model.h"
 #include "trainer/step/training_model.h"
 #if GF_MPI
 #include "trainer/parallel/mpi/mpi_communicator.h"
@@ -39,6 +41,7 @@ struct FitArgs {
   int workers = 1;
   bool shard_optimizer = false;
   int64_t rank_limit = 300;
+  Tuning tuning;
   FitSettings fit;
 };
 
@@ -81,6 +84,8 @@ struct Job {
   int rank_count() const { return ranks == nullptr ? 1 : ranks->size(); }
   bool is_first() const { return ranks == nullptr || ranks->rank() == 0; }
 
+  std::string batches() const { return fmt::format("1..{}", std::max(a.batch, a.evaluate_batch)); }
+
   // The file that is trained: entries train_step and evaluate. `together`: its step is one of several ranks.
   std::vector<std::byte> model_file(bool together) {
     PassOptions passes;
@@ -89,28 +94,40 @@ struct Job {
     a.step.set(passes);
     if (a.fit.accumulate > 1) step.accumulate_entry = a.fit.accumulate_entry;
     if (together) step.parallel = parallel::StepSettings{.ranks = rank_count(), .shard_optimizer = a.shard_optimizer};
+    PrepareOptions& o = a.tuning.options;
     ir::Model graph;
     if (net != nullptr) {
       nn::manual_seed(common.seed);
       const auto module = net->make(data);
-      graph = training_model(*module, {.input = "x", .type = data.input().dtype, .shape = data.input().shape, .batch = a.batch / (together ? rank_count() : 1), .evaluate_batch = a.evaluate_batch,
-                                       .loss = loss, .optimizer = optim::by_name(optimizer), .step = step, .memory = {}, .passes = passes});
+      graph = training_model(*module, {.input = "x", .type = data.input().dtype, .shape = data.input().shape, .batch = a.batch / (together ? rank_count() : 1), .evaluate_batch = a.evaluate_batch, .main_batch = 1,
+                                       .loss = loss, .optimizer = optim::by_name(optimizer), .quantize = o.quantize, .teacher = o.teacher, .step = step, .memory = {}, .passes = passes});
     } else if (is_onnx_path(a.model)) {
-      PrepareOptions o;
       o.loss = loss;
       o.optimizer = optim::by_name(optimizer);
       o.step = step;
       o.passes = passes;
-      graph = import_for_training({.path = a.model, .entry = "main", .batch = fmt::format("1..{}", std::max(a.batch, a.evaluate_batch)), .shapes = {}, .dims = {}});
+      graph = import_for_training({.path = a.model, .entry = "main", .batch = batches(), .shapes = {}, .dims = {}, .example = data.input().shape});
       for (const std::string& note : prepare_training(graph, o).notes)
         if (is_first() && together == (ranks != nullptr)) fmt::print(stderr, "note: {}\n", note);
     } else if (ranks != nullptr) {
       throw UsageError(fmt::format("the step of '{}' is made already, for one process: give a net or a .onnx to train over several", a.model));
+    } else if (o.weights) {
+      graph = read_gf(a.model);
     } else {
       return io::read_file(a.model);
     }
+    if (o.weights && !is_onnx_path(a.model))
+      for (const std::string& note : put_weights(graph, *o.weights)) fmt::print(stderr, "note: {}\n", note);
+    std::erase_if(graph.metadata, [](const auto& m) { return m.first == "data"; });
     if (data.classes > 0) graph.metadata.emplace_back("data", data.description);
     return emit(graph);
+  }
+
+  // Checkpoints hold State alone: what it is the State of lies beside them, for gf-train export.
+  std::string kept_model() const { return a.fit.checkpoints + "/" + kCheckpointModel; }
+  void keep_model(const std::vector<std::byte>& file) const {
+    std::filesystem::create_directories(io::path_of(a.fit.checkpoints));
+    io::write_file(kept_model(), file);
   }
 
   FitSettings settings(int64_t steps_per_epoch, Model& model) {
@@ -136,8 +153,11 @@ struct Job {
   int run() {
     if (is_first()) fmt::print(stderr, "{}{}\n", data.description, ranks == nullptr ? "" : fmt::format("; {} ranks", rank_count()));
     if (a.batch > data.train->size()) throw UsageError(fmt::format("--batch {}: there are {} examples", a.batch, data.train->size()));
+    set_tuning(a.tuning, common, batches(), data.input().shape);
     if (a.batch % rank_count() != 0) throw UsageError(fmt::format("--batch {} does not divide by {} ranks: it is shared out among them", a.batch, rank_count()));
     const std::vector<std::byte> file = model_file(ranks != nullptr);
+    const bool keeps = is_first() && !a.fit.checkpoints.empty();
+    if (keeps && !std::filesystem::exists(io::path_of(kept_model()))) keep_model(ranks != nullptr ? model_file(false) : file);
     ModelOptions how = model_options(common);
     if (ranks != nullptr) {
       parallel::add_transfer_ops(how);
@@ -154,6 +174,7 @@ struct Job {
     if (ranks != nullptr) std::signal(SIGUSR1, on_interrupt);  // mpirun passes it on
 #endif
     (void)trainer.fit(train, &validation, s);
+    if (keeps) keep_model(ranks != nullptr ? model_file(false) : file);  // only now: another model's checkpoints would have been refused
     if (!a.output.empty()) write_trained(trainer.model(), file);
     return kOk;
   }
@@ -163,12 +184,12 @@ struct Job {
     const Snapshot s = ranks != nullptr ? parallel::whole_snapshot(*ranks, trained.program(), *trained.state(), 0) : snapshot_of(trained.program(), *trained.state(), 0);
     if (!is_first()) return;
     ir::Model graph = read_gf(ranks != nullptr ? model_file(false) : file);
-    take_state(graph, s);
+    take_numbers(graph, s);
     io::write_file(a.output, emit(graph));
   }
 
   // The trained numbers become the first values of the file.
-  static void take_state(ir::Model& graph, const Snapshot& trained) {
+  static void take_numbers(ir::Model& graph, const Snapshot& trained) {
     for (ir::StateVar& v : graph.states) {
       const io::SafeTensor* const t = trained.find(v.name);
       if (t == nullptr) throw Exception(Error::Internal, "State '" + v.name + "' cannot be read");
@@ -181,6 +202,10 @@ int fit(FitArgs& a, const Common& common) {
   const NetDefaults* net = net_named(a.model);
   if (net == nullptr && !std::filesystem::exists(io::path_of(a.model)))
     throw UsageError(fmt::format("'{}' is no file and no net; nets: {}", a.model, fmt::join(net_names(), ", ")));
+  if (const char* flag = a.tuning.changes_weights(); flag != nullptr && !is_onnx_path(a.model))
+    throw UsageError(fmt::format("{} goes with an .onnx (and into a .gf by gf-train prepare)", flag));
+  const bool prepared = net == nullptr && !is_onnx_path(a.model);
+  if (prepared && (a.tuning.qat || !a.tuning.teacher.empty() || a.step.ema > 0)) throw UsageError("--qat, --teacher and --ema are part of the train step, which a .gf has already: give an .onnx or a net");
   if (a.fit.resume && a.fit.checkpoints.empty()) throw UsageError("--resume needs --checkpoint DIR");
   const auto ranks = other_ranks(a.rank_limit);
   if (a.shard_optimizer && ranks == nullptr) throw UsageError("--shard-optimizer is for several processes: mpirun -n N gf-train fit ...");
@@ -229,6 +254,7 @@ Command add_fit(CLI::App& app, Common& common) {
   c.add_option("--validate-every", a->fit.validate_every, "Steps between validations (default: an epoch)")->check(CLI::PositiveNumber);
   c.add_option("--patience", a->patience, "Stop after so many validations without a better result")->check(CLI::PositiveNumber);
   c.add_option("--monitor", a->monitor, "What is to get better: loss or accuracy")->check(CLI::IsMember({"loss", "accuracy"}))->capture_default_str();
+  add_tuning(c, a->tuning);
   c.add_option("--workers", a->workers, "Threads that read data ahead")->check(CLI::Range(0, 64))->capture_default_str();
   c.add_flag("--shard-optimizer", a->shard_optimizer, "Under mpirun: each process keeps a part of the optimizer's state (ZeRO-1)");
   c.add_option("--rank-limit", a->rank_limit, "Under mpirun: seconds that a process waits for another before the job ends")->check(CLI::PositiveNumber)->capture_default_str();

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "converter/include/ghostflow/converter.h"
+#include "facade/import_resized.h"
 #include "io/path.h"
 #include "tools/common/inputs.h"
 
@@ -45,6 +48,15 @@ void set_batch(const onnx::Model& model, const std::string& text, onnx::ImportOp
   }
 }
 
+// Whether a batch is written into the model: an input's first axis is a number.
+bool has_fixed_batch(const std::string& path) {
+  const onnx::Model model = onnx::read_model_file(io::path_of(path));
+  const auto inputs = graph_inputs(model);
+  return std::any_of(inputs.begin(), inputs.end(), [](const onnx::ValueInfo* v) {
+    return v->type && v->type->shape && !v->type->shape->empty() && v->type->shape->front().kind == onnx::Dimension::Kind::Value;
+  });
+}
+
 }  // namespace
 
 ir::Model import_for_training(const ImportForTraining& a) {
@@ -54,6 +66,11 @@ ir::Model import_for_training(const ImportForTraining& a) {
       throw UsageError(fmt::format("{}: sizes are fixed in a .gf: --batch, --shape and --dim go with an .onnx", a.path));
     return read_gf(a.path);
   }
+  ConvertReport report;
+  if (!a.example.empty() && has_fixed_batch(a.path)) {
+    const Range batch = parse_batch(a.batch);
+    return import_resized(a.path, {.entry = a.entry, .batch = {batch.low, batch.high}, .example = a.example}, &report);
+  }
   OnnxFile file{a.path, {}};
   file.import.entry = a.entry;
   for (const std::string& text : a.shapes) file.import.shapes.insert(parse_shape(text));
@@ -61,7 +78,6 @@ ir::Model import_for_training(const ImportForTraining& a) {
   if (!a.batch.empty()) set_batch(onnx::read_model_file(io::path_of(a.path)), a.batch, file.import);
   ConvertOptions convert;
   convert.optimize = 0;  // weights keep their names
-  ConvertReport report;
   ir::Model model = convert_files({file}, convert, &report);
   for (const std::string& note : report.notes) fmt::print(stderr, "note: {}\n", note);
   return model;

@@ -13,6 +13,8 @@ struct ImportForTraining {
   std::string entry = "main";
   std::string batch;                         ///< of every input: "N" or "LOW..HIGH"; empty: as the model says
   std::vector<std::string> shapes, dims;     ///< "x=1x3x224x224", "N=1..64"
+  /// Not empty: an .onnx with its batch written into it takes `batch` examples of this shape all the same.
+  std::vector<int64_t> example = {};
 };
 /// The graph with its weights under their names, not optimised; notes go to stderr. Throws UsageError (sizes that do not fit the model), and
 /// what converting throws.

@@ -8,6 +8,7 @@
 #include "tools/train/commands.h"
 #include "tools/train/import.h"
 #include "tools/train/step_options.h"
+#include "tools/train/tuning.h"
 #include "trainer/optim/by_name.h"
 #include "trainer/step/prepare.h"
 
@@ -18,26 +19,8 @@ struct PrepareArgs {
   ImportForTraining model;
   std::string output, optimizer = "adamw", memory;
   StepArgs step;
-  std::vector<std::string> lora;
-  PrepareOptions options;
+  Tuning tuning;
 };
-
-// "GLOB,GLOB:RANK", several times: all of one rank.
-void set_lora(const std::vector<std::string>& texts, LoraOptions& lora) {
-  std::optional<int64_t> rank;
-  for (const std::string& text : texts) {
-    const size_t colon = text.rfind(':');
-    const std::string globs = text.substr(0, colon);
-    const int64_t here = colon == std::string::npos ? lora.rank : parse_count(text.substr(colon + 1), "--lora " + text);
-    if (globs.empty() || (rank && *rank != here)) throw UsageError(fmt::format("--lora {}: GLOB[,GLOB]:RANK, one rank for all", text));
-    rank = here;
-    for (const std::string& glob : CLI::detail::split(globs, ',')) {
-      // a word alone is a part of a name, as in q_proj
-      lora.weights.push_back(glob.find_first_of("*?") == std::string::npos ? "*" + glob + "*" : glob);
-    }
-  }
-  if (rank) lora.rank = *rank;
-}
 
 Json report_of(const PrepareArgs& a, const PrepareReport& r, Model model, size_t file_bytes) {
   Json weights = Json::array();
@@ -63,23 +46,23 @@ void print_report(const PrepareArgs& a, const Json& j) {
 }
 
 int prepare(PrepareArgs& a, const Common& common) {
+  PrepareOptions& o = a.tuning.options;
   try {
-    a.options.optimizer = optim::by_name(a.optimizer);
+    o.optimizer = optim::by_name(a.optimizer);
   } catch (const Exception& e) {
     throw UsageError(e.what());
   }
   const auto losses = loss_names();
-  if (std::find(losses.begin(), losses.end(), a.options.loss) == losses.end())
-    throw UsageError(fmt::format("there is no loss '{}'; there are: {}", a.options.loss, fmt::join(losses, ", ")));
-  set_lora(a.lora, a.options.lora);
-  a.options.lora.seed = common.seed;
-  if (!a.memory.empty()) a.options.memory = parse_bytes(a.memory);
-  a.options.passes.evaluator = make_evaluator(default_tables(false));
-  a.options.step = a.step.options();
-  a.step.set(a.options.passes);
-  a.model.entry = a.options.entry;
+  if (std::find(losses.begin(), losses.end(), o.loss) == losses.end())
+    throw UsageError(fmt::format("there is no loss '{}'; there are: {}", o.loss, fmt::join(losses, ", ")));
+  set_tuning(a.tuning, common, a.model.batch, {});
+  if (!a.memory.empty()) o.memory = parse_bytes(a.memory);
+  o.passes.evaluator = make_evaluator(default_tables(false));
+  o.step = a.step.options();
+  a.step.set(o.passes);
+  a.model.entry = o.entry;
   ir::Model graph = import_for_training(a.model);
-  const PrepareReport report = prepare_training(graph, a.options);
+  const PrepareReport report = prepare_training(graph, o);
   const std::vector<std::byte> file = emit(graph);
   io::write_file(a.output, file);
   const Json j = report_of(a, report, open_model(a.output, model_options(common)), file.size());
@@ -92,19 +75,16 @@ int prepare(PrepareArgs& a, const Common& common) {
 
 Command add_prepare(CLI::App& app, Common& common) {
   const auto a = std::make_shared<PrepareArgs>();
+  PrepareOptions& o = a->tuning.options;
   CLI::App& c = *app.add_subcommand("prepare", "Entries train_step and evaluate beside that of a model: a file that trains with the runtime alone");
   add_common(c, common, 1);
   c.add_option("model", a->model.path, "Model (.onnx; or a .gf made with gf-convert -O0)")->required();
   c.add_option("-o", a->output, "The .gf to write")->required();
-  c.add_option("--loss", a->options.loss, fmt::format("{}; its target is input 'target'", fmt::join(loss_names(), ", ")))->required();
+  c.add_option("--loss", o.loss, fmt::format("{}; its target is input 'target'", fmt::join(loss_names(), ", ")))->required();
   c.add_option("--optimizer", a->optimizer, fmt::format("NAME[,SETTING=VALUE...] with PyTorch's names and defaults: {}", fmt::join(optim::optimizer_names(), ", ")))->capture_default_str();
-  c.add_option("--entry", a->options.entry, "The entry to train")->capture_default_str();
-  c.add_option("--output", a->options.output, "The prediction, where the entry has several outputs");
-  c.add_option("--trainable", a->options.trainable, "Only weights whose names match: GLOB[,GLOB]")->delimiter(',');
-  c.add_option("--last", a->options.last, "Only the last K layers with weights")->check(CLI::PositiveNumber);
-  c.add_flag("--biases-only", a->options.biases_only, "Only biases");
-  c.add_option("--lora", a->lora, "GLOB[,GLOB]:RANK: small matrices beside these weights are trained, the weights stay (a word without * is a part of a name)");
-  c.add_option("--lora-alpha", a->options.lora.alpha, "Their product is scaled by ALPHA / RANK (default: 2 * RANK)")->check(CLI::PositiveNumber);
+  c.add_option("--entry", o.entry, "The entry to train")->capture_default_str();
+  c.add_option("--output", o.output, "The prediction, where the entry has several outputs");
+  add_tuning(c, a->tuning);
   c.add_option("--batch", a->model.batch, "Examples per step: N, or LOW..HIGH for a batch that varies");
   c.add_option("--shape", a->model.shapes, "Shape of an input: x=1x3x224x224")->allow_extra_args(false);
   c.add_option("--dim", a->model.dims, "Bounds of a named dimension: N=1..64")->allow_extra_args(false);

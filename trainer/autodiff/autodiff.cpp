@@ -90,6 +90,7 @@ class Backward {
   /// Appends to `block`, which need not stand in the entry yet.
   Backward(ir::Entry& entry, ir::Block& block, const AutodiffOptions& options) : entry_(entry), block_(block), options_(options) {
     for (const ValueId v : options.stops) put(stops_, v);
+    for (const AutodiffOptions::Detour& d : options.detours) put(stops_, d.from);
   }
 
   /// `must_reach`: that nothing leads from wrt to a result is an error.
@@ -129,8 +130,17 @@ class Backward {
     const std::vector<ValueId> reads = reads_of(n);
     return std::any_of(reads.begin(), reads.end(), [&](ValueId v) { return leads(v); });
   }
+  // Where the gradient of what n makes goes instead of through n.
+  template <class F>
+  void detours_of(const Node& n, F f) const {
+    for (const AutodiffOptions::Detour& d : options_.detours)
+      if (std::find(n.outputs.begin(), n.outputs.end(), d.from) != n.outputs.end()) f(d);
+  }
   // Results of n lead on when an input does.
   void lead_through(const Node& n) {
+    detours_of(n, [&](const AutodiffOptions::Detour& d) {
+      if (leads(d.to)) put(leads_, d.from);
+    });
     if (cuts(*n.def)) return;
     if (!is_led_to(n)) return;
     for (const ValueId v : n.outputs)
@@ -142,6 +152,9 @@ class Backward {
     for (const ValueId v : of) put(set, v);
     for (auto it = block_.nodes.rbegin(); it != block_.nodes.rend(); ++it) {
       const Node& n = **it;
+      detours_of(n, [&](const AutodiffOptions::Detour& d) {
+        if (at(set, d.from) && leads(d.to)) put(set, d.to);
+      });
       if (cuts(*n.def)) continue;
       if (std::any_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) { return at(set, v) && !at(stops_, v); }))
         for (const ValueId v : reads_of(n))
@@ -317,6 +330,9 @@ std::vector<ValueId> Backward::run(std::span<const ValueId> of, std::span<const 
   while (!rest.empty()) {
     Node& n = *rest.back();
     rest.pop_back();
+    detours_of(n, [&](const AutodiffOptions::Detour& d) {
+      if (gradient(d.from) != kNoValue && leads(d.to)) add(d.to, gradient(d.from), builder);
+    });
     if (cuts(*n.def) || !is_led_to(n)) continue;
     const bool given = std::any_of(n.outputs.begin(), n.outputs.end(),
                                    [&](ValueId v) { return passing(v) != kNoValue; });

@@ -19,6 +19,12 @@ struct AutodiffOptions {
   OpTable ops = AllOps::table();                                   ///< what rules may name by id
   /// Values that gradients reach and do not pass: what they were computed from gets nothing by way of them.
   std::span<const ir::ValueId> stops = {};
+  /// The gradient of `from` is taken for that of `to`, shaped alike and made before it, and goes no other way: straight-through estimators
+  /// (Bengio et al. 2013, arXiv 1308.3432) of what has no gradient or a useless one, such as rounding.
+  struct Detour {
+    ir::ValueId from = ir::kNoValue, to = ir::kNoValue;
+  };
+  std::span<const Detour> detours = {};
 };
 
 /// Reverse mode (vector-Jacobian product): the gradients of sum(seed_k * of_k) with respect to each of `wrt`, shaped like it.

@@ -10,8 +10,6 @@
 namespace gf {
 namespace {
 
-bool narrow(DType type) { return type == DType::F32 || type == DType::F16 || type == DType::BF16; }
-
 double element(DType type, const std::byte* at) {
   if (type == DType::F32) {
     float v = 0;
@@ -28,41 +26,49 @@ double element(DType type, const std::byte* at) {
   return to_f32(v);
 }
 
-class Float64 {
+template <class Wide>
+class Widening {
  public:
-  explicit Float64(ir::Model& model) : model_(model) {}
+  static constexpr DType kWide = sizeof(Wide) == sizeof(double) ? DType::F64 : DType::F32;
+  explicit Widening(ir::Model& model) : model_(model) {}
 
-  void run() {
+  bool run() {
     for (ir::StateVar& s : model_.states) {
       if (!narrow(s.dtype)) continue;
-      s.dtype = DType::F64;
+      s.dtype = kWide;
+      any_ = true;
       if (s.initial != nullptr) s.initial = widened(s.initial);
     }
     for (auto& entry : model_.entries) {
       for (size_t i = 0; i < entry->value_count(); ++i) {
         ir::Value& v = entry->value(static_cast<ir::ValueId>(i));
-        if (!narrow(v.dtype)) continue;
-        v.dtype = DType::F64;
+        const bool stored = v.constant != nullptr && narrow(v.constant->dtype);
+        if (!narrow(v.dtype) && !stored) continue;
+        v.dtype = kWide;
+        any_ = true;
         if (v.constant != nullptr) v.constant = widened(v.constant);
       }
+      if (!any_) continue;
       change(entry->body);
       for (auto& n : entry->body.nodes) infer(*entry, *n);
     }
+    return any_;
   }
 
  private:
+  static bool narrow(DType type) { return (type == DType::F32 && kWide == DType::F64) || type == DType::F16 || type == DType::BF16; }
   // Constants are shared between entries, and may be stored narrower than their value is.
   ir::ConstantPtr widened(const ir::ConstantPtr& c) {
     if (!narrow(c->dtype)) return c;
     ir::ConstantPtr& wide = wide_[c];
     if (wide != nullptr) return wide;
     const size_t width = dtype_bits(c->dtype) / 8, count = c->data.size() / width;
-    std::vector<std::byte> bytes(count * sizeof(double));
+    std::vector<std::byte> bytes(count * sizeof(Wide));
     for (size_t i = 0; i < count; ++i) {
-      const double v = element(c->dtype, c->data.data() + i * width);
+      const auto v = static_cast<Wide>(element(c->dtype, c->data.data() + i * width));
       std::memcpy(bytes.data() + i * sizeof v, &v, sizeof v);
     }
-    wide = c->splat ? ir::make_splat(DType::F64, c->dims, bytes) : ir::make_constant(DType::F64, c->dims, std::move(bytes));
+    wide = c->splat ? ir::make_splat(kWide, c->dims, bytes) : ir::make_constant(kWide, c->dims, std::move(bytes));
     return wide;
   }
 
@@ -71,14 +77,14 @@ class Float64 {
       ir::infer_node(entry, node);
     } catch (const Exception& e) {
       if (e.code() != Error::TypeMismatch && e.code() != Error::Unsupported) throw;
-      throw Exception(Error::Unsupported, std::string("in float64: ") + e.what());
+      throw Exception(Error::Unsupported, std::string("in ") + dtype_name(kWide) + ": " + e.what());
     }
   }
 
   // Types that stand in attributes ("to" of cast): the fields whose range is that of element types.
   void change(ir::Block& block) {
     for (auto& n : block.nodes) {
-      if (n->is<op::BitCast>()) throw Exception(Error::Unsupported, n->origin + ": bit_cast reads the bits of numbers, which float64 has others of");
+      if (n->is<op::BitCast>()) throw Exception(Error::Unsupported, n->origin + ": bit_cast reads the bits of numbers, which " + dtype_name(kWide) + " has others of");
       const ir::DecodedAttrs attrs(*n);
       std::vector<ir::Attr> changed = n->attrs;
       for (const AttrField& field : n->def->fields) {
@@ -88,7 +94,7 @@ class Float64 {
         ir::Attr wide;
         wide.number = field.number;
         wide.type = AttrType::Int;
-        wide.i = static_cast<int64_t>(DType::F64);
+        wide.i = static_cast<int64_t>(kWide);
         const auto at = std::find_if(changed.begin(), changed.end(), [&](const ir::Attr& a) { return a.number > wide.number; });
         changed.insert(at, std::move(wide));
       }
@@ -98,11 +104,13 @@ class Float64 {
   }
 
   ir::Model& model_;
+  bool any_ = false;
   std::map<ir::ConstantPtr, ir::ConstantPtr> wide_;
 };
 
 }  // namespace
 
-void to_float64(ir::Model& model) { Float64(model).run(); }
+void to_float64(ir::Model& model) { (void)Widening<double>(model).run(); }
+bool half_to_float32(ir::Model& model) { return Widening<float>(model).run(); }
 
 }  // namespace gf

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "graph/ir/graph.h"
 #include "runtime/include/ghostflow/session.h"
+#include "trainer/checkpoint/container.h"
 #include "trainer/nn/module.h"
 
 namespace gf {
@@ -13,6 +15,7 @@ namespace gf {
 /// Crash-safely. Throws InvalidArgument (an ending of neither kind, names), Unsupported (element types that the format lacks), IoError. NumPy
 /// has no bfloat16: it is widened to float32.
 void export_weights(const std::string& path, const NamedTensors& weights);
+void export_weights(const std::string& path, const std::vector<io::NamedArray>& weights);
 /// The State of a trained program that is not the optimizer's: neither "optimizer.*", nor what is called by another State's name and a slot.
 void export_weights(const std::string& path, const Program& program, const State& state);
 
@@ -25,5 +28,16 @@ struct Imported {
 /// strict. Throws, and changes nothing: what reading throws; NotFound (names; strict), ShapeMismatch, TypeMismatch with all that differs.
 Imported import_weights(const std::string& path, nn::Module& module, bool strict = true);
 Imported import_weights(const std::string& path, const Program& program, State& state, bool strict = true);
+
+
+/// The weights that a file (.safetensors, .npz) holds; of a checkpoint those alone, without what belongs to the optimizer. Throws as above.
+std::vector<io::NamedArray> read_weights(const std::string& path);
+/// The weights in a checkpoint; with `averages` each by its average, where there is one. Throws WrongPhase: averages were not kept, or of no step yet.
+std::vector<io::NamedArray> weights_of(const Snapshot& snapshot, bool averages = false);
+/// Into a graph that is to be trained: first values of its State that is no optimizer's, and its named float constants. Floats of other widths
+/// are converted. Names in `renewed` may be missing, or of another shape, and are left out then (a new head). `where` begins messages.
+/// Throws, and changes nothing: as above.
+Imported import_weights(std::vector<io::NamedArray> weights, const std::string& where, ir::Model& model, bool strict = true,
+                        const std::vector<std::string>& renewed = {});
 
 }  // namespace gf

@@ -107,6 +107,20 @@ void ToFloat::apply(Picture& picture, Picture&, Draws&) const {
   }
 }
 
+PictureFormat GrayToRgb::format(const PictureFormat& in) const {
+  expect_type("GrayToRgb", in, false);
+  PictureFormat f = in;
+  if (in.channels != 1 && in.channels != 3) throw Exception(Error::ShapeMismatch, "GrayToRgb: a picture has " + std::to_string(in.channels) + " channels; 1 or 3 are needed");
+  f.channels = 3;
+  return f;
+}
+void GrayToRgb::apply(Picture& picture, Picture& spare, Draws&) const {
+  if (picture.channels == 3) return;
+  spare.reset(format(picture));
+  for (size_t i = 0; i < spare.pixels.size(); ++i) spare.pixels[i] = picture.pixels[i / 3];
+  std::swap(picture, spare);
+}
+
 Normalize::Normalize(std::vector<float> mean, std::vector<float> deviation) : mean_(std::move(mean)), deviation_(std::move(deviation)) {
   if (mean_.empty() || deviation_.empty()) bad("Normalize", "mean and deviation need one number, or one per channel");
   for (const float m : mean_)

@@ -45,6 +45,13 @@ class ToFloat : public Transform {
   void apply(Picture& picture, Picture& spare, Draws& draws) const override;
 };
 
+/// One channel becomes three equal ones (v2.RGB of torchvision): gray pictures for nets of colour ones. Pixels only: in front of ToFloat.
+class GrayToRgb : public Transform {
+ public:
+  PictureFormat format(const PictureFormat& in) const override;
+  void apply(Picture& picture, Picture& spare, Draws& draws) const override;
+};
+
 /// (x - mean) / deviation; one number for all channels, or one each. Floats only.
 class Normalize : public Transform {
  public:

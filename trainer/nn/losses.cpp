@@ -137,6 +137,19 @@ Tensor center_loss(const Tensor& features, const Tensor& target, const Tensor& c
   return reduced(sum(e * e, {-1}) * 0.5, reduction);
 }
 
+Tensor distillation_loss(const Tensor& student, const Tensor& teacher, const Tensor& target, double temperature, double alpha) {
+  const Call call("distillation_loss");
+  if (!(temperature > 0 && std::isfinite(temperature)) || !(alpha >= 0 && alpha <= 1))
+    throw Exception(Error::InvalidArgument, "distillation_loss: temperature " + std::to_string(temperature) + " and alpha " + std::to_string(alpha) + "; above 0, and from 0 to 1");
+  if (student.shape() != teacher.shape())
+    throw Exception(Error::ShapeMismatch, "distillation_loss: the student scores " + io::shape_text(student.shape()) + ", the teacher " + io::shape_text(teacher.shape()));
+  const int64_t axis = student.rank() == 1 ? 0 : 1;
+  const Tensor soft = teacher.detach() / temperature;
+  const Tensor each = sum(softmax(soft, axis) * (log_softmax(soft, axis) - log_softmax(student / temperature, axis)), {axis});
+  const Tensor from_teacher = mean(each) * (temperature * temperature * (1 - alpha));
+  return alpha == 0 ? from_teacher : cross_entropy(student, target) * alpha + from_teacher;
+}
+
 Tensor focal_loss(const Tensor& x, const Tensor& target, double alpha, double gamma, Reduction reduction) {
   const Call call("focal_loss");
   const Tensor p = sigmoid(x), missed = p + target - 2 * (p * target);  // 1 - p_t

@@ -46,6 +46,11 @@ Tensor info_nce_loss(const Tensor& query, const Tensor& keys, double temperature
 /// |x - centre of its class|^2 / 2 (Wen et al. 2016): features [N, D], targets int64 [N], centres [C, D].
 Tensor center_loss(const Tensor& features, const Tensor& target, const Tensor& centers, Reduction reduction = Reduction::Mean);
 
+/// Knowledge distillation (Hinton et al. 2015, arXiv 1503.02531) of scores [N, C, ...]: alpha times the cross entropy with the targets, and
+/// 1 - alpha times T^2 KL(softmax(teacher / T) || softmax(student / T)), the mean over all places. No gradient reaches the teacher's scores.
+/// Targets as in cross_entropy().
+Tensor distillation_loss(const Tensor& student, const Tensor& teacher, const Tensor& target, double temperature = 4, double alpha = 0.5);
+
 // --- classes of places that are rare
 /// From logits, labels 0 or 1: alpha_t (1 - p_t)^gamma times the cross entropy (Lin et al. 2017); alpha < 0: without alpha_t.
 Tensor focal_loss(const Tensor& x, const Tensor& target, double alpha = 0.25, double gamma = 2, Reduction reduction = Reduction::Mean);

@@ -44,6 +44,12 @@ Tensor NamedLoss::target_of(const Tensor& prediction) const {
   return Tensor::zeros(shape, DType::I64);
 }
 
+Tensor NamedLoss::distilled(const Tensor& student, const Tensor& teacher, const Tensor& t, double temperature, double alpha) const {
+  if (!of_classes() || std::string_view(name) == "nll") throw Exception(Error::InvalidArgument, std::string("a teacher goes with cross_entropy and cross_entropy_last, not with ") + name);
+  const bool last = target == Target::LastClass;
+  return nn::distillation_loss(last ? class_last(student) : student, last ? class_last(teacher) : teacher, t, temperature, alpha);
+}
+
 Tensor NamedLoss::accuracy(const Tensor& prediction, const Tensor& target) const {
   return mean(cast(apply<op::Equal>({argmax(prediction, class_axis(prediction.rank())), target}), DType::F32));
 }

@@ -23,6 +23,8 @@ struct NamedLoss {
   int class_axis(int rank) const { return target == Target::LastClass ? rank - 1 : rank > 1 ? 1 : 0; }
   /// A target of zeros for this prediction. Throws ShapeMismatch: a number where scores of classes belong.
   Tensor target_of(const Tensor& prediction) const;
+  /// nn::distillation_loss() of this loss's arrangement of classes. Throws InvalidArgument: another loss than cross entropy.
+  Tensor distilled(const Tensor& student, const Tensor& teacher, const Tensor& target, double temperature, double alpha) const;
   /// The share of predictions whose largest score is the target's: a float32 scalar.
   Tensor accuracy(const Tensor& prediction, const Tensor& target) const;
 };

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <map>
 #include <set>
@@ -20,7 +19,9 @@
 #include "schema/ops/quantize_linear.h"
 #include "schema/ops/resize.h"
 #include "schema/ops/sigmoid.h"
-#include "schema/ops/softmax.h"
+#include "trainer/autodiff/float64.h"
+#include "trainer/checkpoint/weights.h"
+#include "trainer/step/globs.h"
 #include "trainer/step/losses_by_name.h"
 #include "trainer/tensor/functions_creation.h"
 #include "trainer/tensor/trace.h"
@@ -31,30 +32,7 @@ namespace {
 using ir::kNoValue;
 using ir::ValueId;
 
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& n : names) text += (text.empty() ? "" : ", ") + n;
-  return text;
-}
-
 // --- weights
-
-// '*': any characters, '?': one.
-bool matches(const char* glob, const char* name) {
-  for (; *glob != 0; ++glob, ++name) {
-    if (*glob == '*') {
-      do
-        if (matches(glob + 1, name)) return true;
-      while (*name++ != 0);
-      return false;
-    }
-    if (*name == 0 || (*glob != '?' && *glob != *name)) return false;
-  }
-  return *name == 0;
-}
-bool matches_any(const std::vector<std::string>& globs, const std::string& name) {
-  return std::any_of(globs.begin(), globs.end(), [&](const std::string& g) { return matches(g.c_str(), name.c_str()); });
-}
 
 struct Weight {
   std::string name;
@@ -83,33 +61,6 @@ std::vector<Weight> weights_of(const ir::Entry& entry) {
   return weights;
 }
 
-// --- one graph at the end of another
-
-// The nodes of `from` at the end of `into`, its inputs being these values. Returns its outputs.
-std::vector<ValueId> append(ir::Entry& into, const ir::Entry& from, const std::vector<ValueId>& inputs, const std::string& origin) {
-  std::map<ValueId, ValueId> known;
-  for (size_t i = 0; i < inputs.size(); ++i) known[from.body.inputs[i]] = inputs[i];
-  const auto of = [&](ValueId v) {
-    if (v == kNoValue) return v;
-    const auto [it, is_new] = known.try_emplace(v, kNoValue);
-    if (is_new) it->second = into.add_constant(from.value(v).constant);
-    return it->second;
-  };
-  for (const auto& n : from.body.nodes) {
-    auto copy = std::make_unique<ir::Node>();
-    copy->def = n->def;
-    copy->attrs = n->attrs;
-    copy->origin = origin;
-    for (const ValueId v : n->inputs) copy->inputs.push_back(of(v));
-    for (const ValueId v : n->outputs) copy->outputs.push_back(v == kNoValue ? v : known[v] = into.add_value({}));
-    ir::infer_node(into, *copy);
-    into.body.nodes.push_back(std::move(copy));
-  }
-  std::vector<ValueId> outputs;
-  for (const ValueId v : from.body.outputs) outputs.push_back(of(v));
-  return outputs;
-}
-
 class Preparation {
  public:
   Preparation(ir::Model& model, const PrepareOptions& options) : model_(model), options_(options), loss_(loss_named(options.loss)) {}
@@ -120,13 +71,20 @@ class Preparation {
       if (model_.find(name) != nullptr) throw Exception(Error::InvalidArgument, std::string("the model has an entry '") + name + "' already");
     main_ = model_.find(options_.entry);
     if (main_ == nullptr) throw Exception(Error::NotFound, "the model has no entry '" + options_.entry + "'");
+    if (half_to_float32(model_)) report_.notes.push_back("16-bit floats are float32 from here on: that is what is trained");
     const size_t output = find_output();
+    const std::vector<std::string> renewed = options_.head.outputs != 0 ? renew_head(output) : std::vector<std::string>();
+    if (options_.weights)
+      for (std::string& note : put_weights(model_, *options_.weights, renewed)) report_.notes.push_back(std::move(note));
     add_lora();
     const std::vector<std::string> names = choose();
     make_parameters(model_, names);
     for (const char* name : {"train_step", "evaluate"}) add_entry(name, output);
     ir::Entry& step = *model_.find("train_step");
-    add_train_step(model_, step, step.body.outputs[0], {{names, options_.optimizer}}, options_.step);
+    TrainStepOptions how = options_.step;
+    const FakeQuantized quantized = quantize();
+    if (options_.quantize) how.autodiff.detours = quantized.detours;
+    add_train_step(model_, step, step.body.outputs[0], {{names, options_.optimizer}}, how);
     for (ir::Entry* entry : {main_, model_.find("evaluate")}) read_averages(model_, *entry);
     ir::check(model_);
     PassOptions passes = options_.passes;
@@ -145,6 +103,22 @@ class Preparation {
     if (options_.output.empty()) throw Exception(Error::InvalidArgument, "entry '" + options_.entry + "' has several outputs: say which one the loss is of: " + listed(names));
     if (at == names.end()) throw Exception(Error::NotFound, "entry '" + options_.entry + "' has no output '" + options_.output + "'; there are: " + listed(names));
     return static_cast<size_t>(at - names.begin());
+  }
+
+  std::vector<std::string> renew_head(size_t output) {
+    const NewHead head = replace_head(*main_, output, options_.head);
+    report_.notes.push_back("new head: " + head.layer + " has " + std::to_string(options_.head.outputs) + " outputs instead of " + std::to_string(head.before) + " (" + listed(head.weights) + ")");
+    std::erase_if(model_.metadata, [](const auto& m) { return m.first == "labels"; });  // of the classes that it had
+    return head.weights;
+  }
+
+  FakeQuantized quantize() {
+    if (!options_.quantize) return {};
+    for (const auto& entry : model_.entries)
+      if (entry->name != "train_step") (void)fake_quantize(model_, *entry, *options_.quantize, false);
+    FakeQuantized q = fake_quantize(model_, *model_.find("train_step"), *options_.quantize, true);
+    report_.notes.push_back(std::to_string(q.layers) + " layers compute as int8");
+    return q;
   }
 
   // --- LoRA
@@ -218,7 +192,7 @@ class Preparation {
     const bool says = !options_.trainable.empty() || options_.last > 0 || options_.biases_only;
     if (options_.last < 0) throw Exception(Error::InvalidArgument, "the number of last layers is 1 or more");
     for (const std::string& glob : options_.trainable)
-      if (std::none_of(all.begin(), all.end(), [&](const Weight& w) { return matches(glob.c_str(), w.name.c_str()); }))
+      if (std::none_of(all.begin(), all.end(), [&](const Weight& w) { return glob_matches(glob.c_str(), w.name.c_str()); }))
         throw Exception(Error::InvalidArgument, "no weight matches '" + glob + "'; weights: " + weight_list());
     const size_t from = first_of_last(all);
     std::vector<std::string> names;
@@ -259,31 +233,44 @@ class Preparation {
       if (!classes || d != loss_.class_axis(shape.rank)) target_shape.push(shape[d]);
     const ValueId target = entry.add_input(kTargetInput, classes ? DType::I64 : entry.value(prediction).dtype, target_shape);
     const bool metrics = classes && std::string_view(name) == "evaluate";
-    const ir::Model loss = loss_graph(most_of(entry, shape), entry.value(prediction).dtype, metrics);
-    entry.body.outputs = append(entry, *loss.entries[0], {prediction, target}, std::string("loss ") + loss_.name);
+    std::vector<ValueId> values = {prediction, target};
+    if (options_.teacher && std::string_view(name) == "train_step") values.push_back(teacher_scores(entry, prediction));
+    const ir::Model loss = loss_graph(most_of(entry, shape), entry.value(prediction).dtype, metrics, values.size() == 3);
+    entry.body.outputs = splice(entry, loss, *loss.entries[0], values, std::string("loss ") + loss_.name);
     const char* const names[] = {"loss", "accuracy"};
     for (size_t i = 0; i < entry.body.outputs.size(); ++i) entry.value(entry.body.outputs[i]).name = names[i];
   }
 
-  // A softmax or sigmoid that the loss has inside is left out. (Backwards through copies: exported nets name their outputs so.)
+  ValueId teacher_scores(ir::Entry& entry, ValueId prediction) {
+    const DimShape& shape = entry.value(prediction).shape;
+    const ValueId scores = add_teacher(entry, *options_.teacher, loss_.class_axis(shape.rank));
+    const ir::Value &mine = entry.value(prediction), &its = entry.value(scores);  // the axes of batches may have other names
+    bool same = mine.dtype == its.dtype && mine.shape.rank == its.shape.rank;
+    for (int d = 0; same && d < mine.shape.rank; ++d) same = mine.shape[d].hi == its.shape[d].hi;
+    if (!same) throw Exception(Error::ShapeMismatch, "the teacher's scores " + shape_of(entry, its) + " are not of the student's type and shape, " + shape_of(entry, mine));
+    return scores;
+  }
+
+  static std::string shape_of(const ir::Entry& entry, const ir::Value& v) {
+    std::string text = dtype_name(v.dtype) + std::string(" [");
+    for (int d = 0; d < v.shape.rank; ++d) text += (d > 0 ? ", " : "") + entry.symbols.to_text(v.shape[d]);
+    return text + "]";
+  }
+
+  // A softmax or sigmoid that the loss has inside is left out.
   ValueId before_loss(const ir::Entry& entry, ValueId v, bool say) {
-    const std::string& name = entry.value(v).name;
-    for (size_t i = entry.body.nodes.size(); i-- > 0;) {
-      const auto& n = entry.body.nodes[i];
-      if (n->output() != v) continue;
-      if (n->is<op::Identity>()) {
-        v = n->inputs[0];
-        continue;
-      }
-      const int rank = entry.value(v).shape.rank;
-      const bool logits = std::string_view(loss_.name) == "bce_with_logits" || std::string_view(loss_.name) == "focal";
-      const bool softmax = loss_.of_classes() && std::string_view(loss_.name) != "nll" && n->is<op::Softmax>() &&
-                           (ir::attrs_of<op::Softmax>(*n).axis + rank) % rank == loss_.class_axis(rank);
-      if (!softmax && !(logits && n->is<op::Sigmoid>())) return v;
-      if (say) report_.notes.push_back("the loss is of what goes into '" + name + "': " + n->def->info.name + " is part of " + loss_.name);
-      return n->inputs[0];
+    const std::string_view name = loss_.name;
+    ValueId scores = v;
+    const char* op = "sigmoid";
+    if (loss_.of_classes() && name != "nll") {
+      scores = before_softmax(entry, v, loss_.class_axis(entry.value(v).shape.rank));
+      op = "softmax";
+    } else if (name == "bce_with_logits" || name == "focal") {
+      for (const auto& n : entry.body.nodes)
+        if (n->output() == behind_copies(entry, v) && n->is<op::Sigmoid>()) scores = n->inputs[0];
     }
-    return v;
+    if (scores != v && say) report_.notes.push_back("the loss is of what goes into '" + entry.value(v).name + "': " + op + " is part of " + loss_.name);
+    return scores;
   }
 
   static Shape64 most_of(const ir::Entry& entry, const DimShape& shape) {
@@ -296,9 +283,13 @@ class Preparation {
     return most;
   }
 
-  // Inputs: prediction, target.
-  ir::Model loss_graph(const Shape64& shape, DType type, bool metrics) const {
+  // Inputs: prediction, target, and the teacher's scores.
+  ir::Model loss_graph(const Shape64& shape, DType type, bool metrics, bool teacher) const {
     const Tensor x = Tensor::zeros(shape, type), t = loss_.target_of(x);
+    if (teacher) {
+      const Tensor scores = Tensor::zeros(shape, type);
+      return trace({{"x", x}, {kTargetInput, t}, {"teacher", scores}}, {{"loss", loss_.distilled(x, scores, t, options_.teacher->temperature, options_.teacher->alpha)}}, {});
+    }
     NamedTensors outputs = {{"loss", loss_.run(x, t)}};
     if (metrics) outputs.emplace_back("accuracy", loss_.accuracy(x, t));
     return trace({{"x", x}, {kTargetInput, t}}, outputs, {});
@@ -313,6 +304,14 @@ class Preparation {
 };
 
 }  // namespace
+
+std::vector<std::string> put_weights(ir::Model& model, const StartWeights& weights, const std::vector<std::string>& renewed) {
+  const Imported left = import_weights(weights.tensors, weights.from, model, !weights.partial, renewed);
+  std::vector<std::string> notes;
+  if (!left.missing.empty()) notes.push_back(weights.from + " lacks " + listed(left.missing) + ": as they were");
+  if (!left.unexpected.empty()) notes.push_back("the model lacks " + listed(left.unexpected) + " of " + weights.from);
+  return notes;
+}
 
 PrepareReport prepare_training(ir::Model& model, const PrepareOptions& options) { return Preparation(model, options).run(); }
 

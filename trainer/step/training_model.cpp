@@ -26,6 +26,18 @@ void take_entry(ir::Model& into, ir::Model from) {
   }
 }
 
+constexpr const char* kTeacher = "teacher.scores";
+
+// The input of that name is computed by the teacher.
+void put_teacher(ir::Entry& entry, const Teacher& teacher, const Shape64& shape, const NamedLoss& loss) {
+  const ir::ValueId scores = add_teacher(entry, teacher, loss.class_axis(static_cast<int>(shape.size())));
+  const ir::Value& v = entry.value(scores);
+  bool same = v.dtype == DType::F32 && v.shape.rank == static_cast<int>(shape.size());
+  for (int d = 0; same && d < v.shape.rank; ++d) same = v.shape[d].is_const() && v.shape[d].lo == shape[static_cast<size_t>(d)];
+  if (!same) throw Exception(Error::ShapeMismatch, "the teacher's scores are not float32 of the student's shape " + io::shape_text(shape));
+  replace_input(entry, kTeacher, scores);
+}
+
 }  // namespace
 
 ir::Model training_model(nn::Module& net, const TrainingModelOptions& o) {
@@ -42,7 +54,14 @@ ir::Model training_model(nn::Module& net, const TrainingModelOptions& o) {
   {
     net.train();
     const Tensor x = input(o.batch), t = loss.target_of(net(x));
-    take_entry(model, trace_call({{o.input, x}, {kTargetInput, t}}, net.full_state(), [&] { return NamedTensors{{"loss", loss.run(net(x), t)}}; }, {.name = "train_step"}));
+    if (o.teacher) {
+      const Tensor scores = Tensor::zeros(net(x).shape());
+      const auto record = [&] { return NamedTensors{{"loss", loss.distilled(net(x), scores, t, o.teacher->temperature, o.teacher->alpha)}}; };
+      take_entry(model, trace_call({{o.input, x}, {kTargetInput, t}, {kTeacher, scores}}, net.full_state(), record, {.name = "train_step"}));
+      put_teacher(*model.entries[0], *o.teacher, scores.shape(), loss);
+    } else {
+      take_entry(model, trace_call({{o.input, x}, {kTargetInput, t}}, net.full_state(), [&] { return NamedTensors{{"loss", loss.run(net(x), t)}}; }, {.name = "train_step"}));
+    }
   }
   net.eval();
   const Tensor x = input(o.evaluate_batch), t = loss.target_of(net(x));
@@ -53,12 +72,22 @@ ir::Model training_model(nn::Module& net, const TrainingModelOptions& o) {
     return results;
   };
   take_entry(model, trace_call({{o.input, x}, {kTargetInput, t}}, net.full_state(), evaluate, {.name = "evaluate"}));
-  take_entry(model, trace_call({{o.input, x}}, net.full_state(), [&] { return NamedTensors{{"output", net(x)}}; }, {.name = "main"}));
+  const Tensor one = input(o.main_batch > 0 ? o.main_batch : o.evaluate_batch);
+  take_entry(model, trace_call({{o.input, one}}, net.full_state(), [&] { return NamedTensors{{"output", net(one)}}; }, {.name = "main"}));
   std::vector<std::string> names;
   for (const auto& [name, parameter] : net.named_parameters())
     if (parameter.requires_grad()) names.push_back(name);
   ir::Entry& step = *model.find("train_step");
-  add_train_step(model, step, step.body.outputs[0], {{names, o.optimizer}}, o.step);
+  TrainStepOptions how = o.step;
+  std::vector<AutodiffOptions::Detour> detours;
+  if (o.quantize) {
+    for (const auto& entry : model.entries) {
+      FakeQuantized q = fake_quantize(model, *entry, *o.quantize, entry.get() == &step);
+      if (entry.get() == &step) detours = std::move(q.detours);
+    }
+    how.autodiff.detours = detours;
+  }
+  add_train_step(model, step, step.body.outputs[0], {{names, o.optimizer}}, how);
   for (const char* entry : {"evaluate", "main"}) read_averages(model, *model.find(entry));
   ir::check(model);
   PassOptions passes = o.passes;

@@ -21,9 +21,12 @@ struct TrainingModelOptions {
   DType type = DType::F32;
   std::vector<int64_t> shape;
   int64_t batch = 1;                  ///< of train_step
-  int64_t evaluate_batch = 1;         ///< of evaluate and main
+  int64_t evaluate_batch = 1;         ///< of evaluate, and of main
+  int64_t main_batch = 0;             ///< of main; 0: that of evaluate
   std::string loss;                   ///< loss_names(); its target becomes input "target"
   std::shared_ptr<const optim::Optimizer> optimizer;
+  std::optional<FakeQuantizeOptions> quantize;  ///< as PrepareOptions has them
+  std::optional<Teacher> teacher;
   TrainStepOptions step;
   std::optional<uint64_t> memory;     ///< bytes for activations and scratch of train_step, by fit_memory()
   PassOptions passes;                 ///< `exact` is set
