@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <thread>
 
 #include "trainer/parallel/queue.h"
@@ -69,7 +70,7 @@ class MpiLink final : public Link {
     for (int64_t at = 0; at < m.bytes; at += kPart) f(static_cast<std::byte*>(m.data) + at, static_cast<int>(std::min(kPart, m.bytes - at)));
   }
   void send(int peer, const void* data, int bytes, int tag) {
-    awaited_.push_back(-1);
+    awaited_.push_back(peer);
     MPI_Isend(data, bytes, MPI_BYTE, peer, tag, MPI_COMM_WORLD, &requests_.emplace_back());
   }
   void receive(int peer, void* data, int bytes, int tag) {
@@ -99,14 +100,16 @@ class MpiLink final : public Link {
     failed_ = true;
     throw Exception(Error::IoError, message);
   }
-  // Whose messages have not come.
+  // Whose messages have not come, or who has not taken ours.
   std::string late() {
-    std::string who;
+    std::set<int> late_ones;
     for (size_t i = 0; i < requests_.size(); ++i) {
       int done = 0;
       MPI_Test(&requests_[i], &done, MPI_STATUS_IGNORE);
-      if (done == 0 && awaited_[i] >= 0) who += (who.empty() ? "rank " : ", rank ") + std::to_string(awaited_[i]);
+      if (done == 0) late_ones.insert(awaited_[i]);
     }
+    std::string who;
+    for (const int rank : late_ones) who += (who.empty() ? "rank " : ", rank ") + std::to_string(rank);
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%g", std::chrono::duration<double>(limit_).count());
     return std::string("waited ") + seconds + " s for " + (who.empty() ? "another rank" : who) + ": it is dead or slow";
@@ -116,7 +119,7 @@ class MpiLink final : public Link {
   int rank_ = 0, size_ = 1;
   bool failed_ = false;
   std::vector<MPI_Request> requests_;
-  std::vector<int> awaited_;  // by request: the rank that it comes from; -1: this one
+  std::vector<int> awaited_;  // by request: the rank that it comes from or goes to
 };
 
 }  // namespace
