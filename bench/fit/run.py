@@ -9,7 +9,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 TASKS = {  # data below --data, arguments of gf-train fit, epochs or steps
-    "mnist": ("mnist", "mnist", ["lenet", "--augment", "--epochs"], 8),
+    "mnist": ("mnist", "mnist", ["lenet", "--augment", "--epochs"], 6),
     "char-gpt": ("text/tinyshakespeare.txt", "text", ["char-gpt", "--clip-norm", "1", "--steps"], 2000),
 }
 parser = argparse.ArgumentParser()
