@@ -101,18 +101,4 @@ std::vector<std::byte> onnx_to_gf(const std::string& path, const OnnxToGfOptions
   return emit(model);
 }
 
-size_t save_model(const std::string& path, ir::Model model) {
-  std::vector<std::byte> file;
-  if (path.ends_with(".onnx")) {
-    file = export_onnx(model, {});
-  } else {
-    PassOptions passes;
-    passes.evaluator = make_evaluator(default_tables(false));
-    run_passes(model, passes);
-    file = emit(model);
-  }
-  io::write_file(path, file);
-  return file.size();
-}
-
 }  // namespace gf
