@@ -8,7 +8,6 @@
 #include "converter/onnx/writer.h"
 #include "facade/include/ghostflow/convert.h"
 #include "graph/read/read.h"
-#include "io/file.h"
 #include "io/path.h"
 #include "runtime/platform/mapped_file.h"
 #include "schema/format/format.h"
