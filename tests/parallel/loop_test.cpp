@@ -147,11 +147,12 @@ TEST(ParallelLoop, StopsTogether) {
   const TempFolder folder;
   std::atomic<bool> asked[2] = {false, true};  // rank 1 alone hears it
   std::vector<Outcome> outcomes(2);
+  const auto file = model_file({.ranks = 2});  // here: first weights come from a generator that all threads share
   run_ranks(2, [&](Communicator& all) {
     FitSettings s{.steps = 14};
     s.checkpoints = folder.path("run").string();
     s.stop = &asked[all.rank()];
-    outcomes[static_cast<size_t>(all.rank())] = on_rank(all, model_file({.ranks = 2}), s);
+    outcomes[static_cast<size_t>(all.rank())] = on_rank(all, file, s);
   });
   for (const Outcome& o : outcomes) {
     EXPECT_EQ(o.result.end, FitResult::End::Stopped);
