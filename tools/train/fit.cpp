@@ -157,7 +157,10 @@ struct Job {
     if (a.batch % rank_count() != 0) throw UsageError(fmt::format("--batch {} does not divide by {} ranks: it is shared out among them", a.batch, rank_count()));
     const std::vector<std::byte> file = model_file(ranks != nullptr);
     const bool keeps = is_first() && !a.fit.checkpoints.empty();
-    if (keeps && !std::filesystem::exists(io::path_of(kept_model()))) keep_model(ranks != nullptr ? model_file(false) : file);
+    // What one process would train: of several ranks, the first keeps and writes that.
+    const std::vector<std::byte> of_one = ranks != nullptr && is_first() && (keeps || !a.output.empty()) ? model_file(false) : std::vector<std::byte>();
+    const std::vector<std::byte>& alone = ranks != nullptr ? of_one : file;
+    if (keeps && !std::filesystem::exists(io::path_of(kept_model()))) keep_model(alone);
     ModelOptions how = model_options(common);
     if (ranks != nullptr) {
       parallel::add_transfer_ops(how);
@@ -174,27 +177,18 @@ struct Job {
     if (ranks != nullptr) std::signal(SIGUSR1, on_interrupt);  // mpirun passes it on
 #endif
     (void)trainer.fit(train, &validation, s);
-    if (keeps) keep_model(ranks != nullptr ? model_file(false) : file);  // only now: another model's checkpoints would have been refused
-    if (!a.output.empty()) write_trained(trainer.model(), file);
+    if (keeps) keep_model(alone);  // only now: another model's checkpoints would have been refused
+    if (!a.output.empty()) write_trained(trainer.model(), alone);
     return kOk;
   }
 
   // The file of one process, also where several have trained.
-  void write_trained(Model& trained, const std::vector<std::byte>& file) {
+  void write_trained(Model& trained, const std::vector<std::byte>& alone) {
     const Snapshot s = ranks != nullptr ? parallel::whole_snapshot(*ranks, trained.program(), *trained.state(), 0) : snapshot_of(trained.program(), *trained.state(), 0);
     if (!is_first()) return;
-    ir::Model graph = read_gf(ranks != nullptr ? model_file(false) : file);
-    take_numbers(graph, s);
+    ir::Model graph = read_gf(alone);
+    take_state(graph, s);
     io::write_file(a.output, emit(graph));
-  }
-
-  // The trained numbers become the first values of the file.
-  static void take_numbers(ir::Model& graph, const Snapshot& trained) {
-    for (ir::StateVar& v : graph.states) {
-      const io::SafeTensor* const t = trained.find(v.name);
-      if (t == nullptr) throw Exception(Error::Internal, "State '" + v.name + "' cannot be read");
-      v.initial = ir::make_constant(v.dtype, v.dims, {t->data.begin(), t->data.end()});
-    }
   }
 };
 

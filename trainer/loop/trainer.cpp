@@ -370,7 +370,7 @@ class Fit {
   bool skips() const { return model_.state()->find(kSkippedState) >= 0; }
   double skipped_so_far() const {
     double counted = 0;
-    return skips() && model_.state()->read(kSkippedState, &counted, sizeof counted) == Error::Ok ? counted : 0;
+    return model_.state()->read(kSkippedState, &counted, sizeof counted) == Error::Ok ? counted : 0;
   }
   void tell_skipped(double loss) {
     double scale = 0;

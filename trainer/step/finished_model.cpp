@@ -173,16 +173,30 @@ class Inference {
   const InferenceOptions& options_;
 };
 
-}  // namespace
-
-void take_state(ir::Model& model, const State& state) {
+// `read`: the bytes of a State, or false.
+template <class Read>
+void take(ir::Model& model, const Read& read) {
   for (ir::StateVar& v : model.states) {
     uint64_t count = 1;
     for (const int64_t d : v.dims) count *= static_cast<uint64_t>(d);
     std::vector<std::byte> bytes(static_cast<size_t>(count * dtype_bits(v.dtype) / 8));
-    if (state.read(v.name, bytes.data(), bytes.size()) != Error::Ok) throw Exception(Error::NotFound, "State '" + v.name + "' cannot be read");
+    if (!read(v.name, bytes)) throw Exception(Error::NotFound, "State '" + v.name + "' cannot be read");
     v.initial = ir::make_constant(v.dtype, v.dims, std::move(bytes));
   }
+}
+
+}  // namespace
+
+void take_state(ir::Model& model, const State& state) {
+  take(model, [&](const std::string& name, std::vector<std::byte>& to) { return state.read(name, to.data(), to.size()) == Error::Ok; });
+}
+void take_state(ir::Model& model, const Snapshot& snapshot) {
+  take(model, [&](const std::string& name, std::vector<std::byte>& to) {
+    const io::SafeTensor* const t = snapshot.find(name);
+    if (t == nullptr || t->data.size() != to.size()) return false;
+    std::copy(t->data.begin(), t->data.end(), to.begin());
+    return true;
+  });
 }
 
 void make_inference_model(ir::Model& model, const InferenceOptions& options) { Inference(model, options).run(); }

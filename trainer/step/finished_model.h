@@ -7,11 +7,13 @@
 #include "graph/ir/graph.h"
 #include "graph/passes/pipeline.h"
 #include "runtime/include/ghostflow/session.h"
+#include "trainer/checkpoint/container.h"
 
 namespace gf {
 
-/// The numbers of a State become the first values of the graph's, by name. Throws NotFound: a State of the graph that `state` lacks.
+/// The numbers of a State, or of a snapshot, become the first values of the graph's, by name. Throws NotFound: one that the graph has and it lacks.
 void take_state(ir::Model& model, const State& state);
+void take_state(ir::Model& model, const Snapshot& snapshot);
 
 struct InferenceOptions {
   std::vector<std::string> entries;   ///< empty: all but those that train, and "evaluate"
