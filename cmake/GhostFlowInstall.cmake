@@ -47,7 +47,8 @@ target_link_libraries(ghostflow PUBLIC ${outside})
 target_compile_features(ghostflow INTERFACE cxx_std_20)
 set(user_targets ghostflow)
 
-if(UNIX AND NOT APPLE)
+get_property(shared GLOBAL PROPERTY TARGET_SUPPORTS_SHARED_LIBS)
+if(UNIX AND NOT APPLE AND shared)
   set(exports ${PROJECT_SOURCE_DIR}/runtime/include/exports.map)
   gf_user_library(ghostflow_shared SHARED shared ${inside})
   set_target_properties(ghostflow_shared PROPERTIES OUTPUT_NAME ghostflow VERSION ${PROJECT_VERSION}

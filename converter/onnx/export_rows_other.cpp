@@ -1,5 +1,4 @@
 // Exporter rows of casts, limits, randomness, quantisation and losses.
-#include <bit>
 #include <cmath>
 
 #include "converter/onnx/raising.h"
@@ -32,7 +31,7 @@ void is_inf(Raising& r) { r.emit("IsInf", r.all(), r.same_attributes()); }
 // --- randomness. ONNX's seed is a float; its bits are our key. A longer key cannot be said: the draws will be others.
 
 void put_seed(Attributes& attributes, int64_t seed) {
-  if (seed >= 0 && seed <= 0xffffffffLL) attributes.push_back(make_attribute("seed", std::bit_cast<float>(static_cast<uint32_t>(seed))));
+  if (seed >= 0 && seed <= 0xffffffffLL) attributes.push_back(make_attribute("seed", bit_cast<float>(static_cast<uint32_t>(seed))));
 }
 void refuse_counter(const Raising& r) {
   if (r.has(1)) r.unsupported("its counter is an input, which ONNX does not have");

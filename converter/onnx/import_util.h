@@ -1,7 +1,7 @@
 // Small readers that several families of importer rows share.
 #pragma once
 
-#include <bit>
+#include "runtime/core/bit_cast.h"
 
 #include "converter/onnx/attribute_names.h"
 #include "converter/onnx/lowering.h"
@@ -35,7 +35,7 @@ E word_attr(Lowering& l, std::string_view name, const Word<E> (&words)[N], std::
 /// output's name, so that a model gives the same draws each time it is converted.
 inline int64_t seed_of(Lowering& l) {
   if (const Attribute* a = l.node.find("seed"); a != nullptr)
-    return a->i != 0 ? a->i : static_cast<int64_t>(std::bit_cast<uint32_t>(a->f));
+    return a->i != 0 ? a->i : static_cast<int64_t>(bit_cast<uint32_t>(a->f));
   uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
   for (const char c : l.node.output.empty() ? std::string() : l.node.output[0]) {
     hash ^= static_cast<unsigned char>(c);

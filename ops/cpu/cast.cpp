@@ -12,7 +12,7 @@ using Attrs = op::Cast::Attrs;
 
 // E8M0 keeps a power of two; ONNX names three roundings of what lies between.
 unsigned to_e8m0(float f, const Attrs& a) {
-  const uint32_t magnitude = std::bit_cast<uint32_t>(f) & 0x7fffffffU;
+  const uint32_t magnitude = bit_cast<uint32_t>(f) & 0x7fffffffU;
   if (magnitude > 0x7f800000U) return 0xff;
   if (magnitude == 0) return a.saturate ? 0 : 0xff;
   const uint32_t exponent = magnitude >> 23;

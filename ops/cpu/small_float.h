@@ -3,7 +3,7 @@
 // F4E2M1 and E8M0 (OCP MX 1.0).
 #pragma once
 
-#include <bit>
+#include "runtime/core/bit_cast.h"
 #include <cstdint>
 
 #include "runtime/core/dtype.h"
@@ -38,16 +38,16 @@ inline float round_to_odd(double v) {
   const float f = static_cast<float>(v);
   const double back = f;
   if (back == v || v != v) return f;
-  const auto bits = std::bit_cast<uint32_t>(f);
+  const auto bits = bit_cast<uint32_t>(f);
   const bool away = (v > 0 ? back > v : back < v);  // includes overflow to infinity
-  return std::bit_cast<float>((away ? bits - 1 : bits) | 1U);
+  return bit_cast<float>((away ? bits - 1 : bits) | 1U);
 }
 
 inline float small_float_to_f32(DType type, unsigned raw) {
-  constexpr float kNaN = std::bit_cast<float>(0x7fc00000U);
+  constexpr float kNaN = bit_cast<float>(0x7fc00000U);
   if (type == DType::F8E8M0) {
     if (raw == 0xff) return kNaN;
-    return raw == 0 ? 0x1p-127f : std::bit_cast<float>(raw << 23);
+    return raw == 0 ? 0x1p-127f : bit_cast<float>(raw << 23);
   }
   const SmallFloat s = small_float_format(type);
   const unsigned sign_bit = 1U << (s.exponent_bits + s.mantissa_bits);
@@ -56,7 +56,7 @@ inline float small_float_to_f32(DType type, unsigned raw) {
   if (s.unsigned_zero && raw == sign_bit) return kNaN;
   if (!s.unsigned_zero && s.has_nan && magnitude > s.max_pattern) {
     if (s.has_infinity && magnitude == s.max_pattern + 1) {
-      return std::bit_cast<float>(negative ? 0xff800000U : 0x7f800000U);
+      return bit_cast<float>(negative ? 0xff800000U : 0x7f800000U);
     }
     return kNaN;
   }
@@ -65,9 +65,9 @@ inline float small_float_to_f32(DType type, unsigned raw) {
   float value = 0;
   if (exponent == 0) {
     value = static_cast<float>(mantissa) *
-            std::bit_cast<float>(static_cast<uint32_t>(127 + 1 - s.bias - s.mantissa_bits) << 23);
+            bit_cast<float>(static_cast<uint32_t>(127 + 1 - s.bias - s.mantissa_bits) << 23);
   } else {
-    value = std::bit_cast<float>((static_cast<uint32_t>(exponent - s.bias + 127) << 23) |
+    value = bit_cast<float>((static_cast<uint32_t>(exponent - s.bias + 127) << 23) |
                                  (mantissa << (23 - s.mantissa_bits)));
   }
   return negative ? -value : value;
@@ -76,7 +76,7 @@ inline float small_float_to_f32(DType type, unsigned raw) {
 /// `saturate` (ONNX Cast): finite and infinite values beyond the range become the largest finite value; without it they
 /// become infinity, or NaN in formats without one. F4E2M1 always saturates, and NaN becomes -0 there (as ONNX's reference has it).
 inline unsigned f32_to_small_float(DType type, float f, bool saturate) {
-  const auto u = std::bit_cast<uint32_t>(f);
+  const auto u = bit_cast<uint32_t>(f);
   if (type == DType::F8E8M0) {  // power of two; ONNX default rounding "up", sign ignored
     const uint32_t magnitude = u & 0x7fffffffU;
     if (magnitude > 0x7f800000U) return 0xff;

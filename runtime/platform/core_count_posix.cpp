@@ -54,7 +54,7 @@ int first_sibling(int cpu, Usable usable) {
 }
 
 /// Cores allowed by "quota period" of the control group, rounded up; 0 when there is no limit.
-int quota_cores() {
+[[maybe_unused]] int quota_cores() {
   char text[64];
   if (!read_text("/sys/fs/cgroup/cpu.max", text, sizeof text)) return 0;
   const char* at = text;

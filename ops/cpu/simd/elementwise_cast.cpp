@@ -56,7 +56,7 @@ void f32_to_bf16(const void* in, void* out, int64_t n) {
   const auto* from = static_cast<const float*>(in);
   auto* to = static_cast<uint16_t*>(out);
   for (int64_t i = 0; i < n; ++i) {
-    const auto u = std::bit_cast<uint32_t>(from[i]);
+    const auto u = bit_cast<uint32_t>(from[i]);
     const uint32_t quiet = (u >> 16) | 0x40U, rounded = (u + 0x7fffU + ((u >> 16) & 1U)) >> 16;
     to[i] = static_cast<uint16_t>((u & 0x7fffffffU) > 0x7f800000U ? quiet : rounded);
   }

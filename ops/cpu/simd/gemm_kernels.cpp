@@ -121,7 +121,7 @@ static_assert(kRows <= kMaxTileRows && 2 * kLanes <= kMaxTileCols);
 // and equal columns must give equal sums (a softmax behind large sums shows a difference in the last bit). So must equal
 // rows: the driver gives no tile of a larger product to a kernel below kPlainRows.
 template <int MR>
-constexpr int kSplits = 2 * MR >= 8 ? 1 : 2 * MR >= 4 ? 2 : 4;
+[[maybe_unused]] constexpr int kSplits = 2 * MR >= 8 ? 1 : 2 * MR >= 4 ? 2 : 4;
 #if HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_WASM
 constexpr int kPlainRows = 1;  // no tile splits
 #else

@@ -1,0 +1,85 @@
+// Workers sleep in memory.atomic.wait on a counter of rounds; the thread that runs a session opens a round, takes tasks like
+// everybody and, because a page's own thread may not sleep, spins until the last worker has left the round.
+#include "web/module/pool.h"
+
+#include <atomic>
+
+#define GF_WEB_EXPORT(type) extern "C" __attribute__((used, visibility("default"))) type
+
+// performance.now(), in milliseconds; the only function that the module imports for itself.
+extern "C" __attribute__((import_module("env"), import_name("gfw_now"))) double gfw_now();
+
+namespace gf::web {
+
+uint64_t now_nanoseconds() { return static_cast<uint64_t>(gfw_now() * 1e6); }
+
+#ifdef __wasm_atomics__
+namespace {
+
+struct Pool {
+  std::atomic<int32_t> round{0};     // even: closed, odd: open; workers sleep on it
+  std::atomic<int32_t> inside{0};    // workers that may be reading the fields below
+  std::atomic<int32_t> waiting{0};   // workers that have arrived in gfw_worker
+  std::atomic<int32_t> stop{0};
+  std::atomic<int64_t> next{0};
+  int64_t tasks = 0;
+  ParallelFor::Body body = nullptr;
+  void* argument = nullptr;
+};
+constinit Pool g_pool;
+
+// How often an idle worker looks before it sleeps: about 50 microseconds, longer than the gap between two nodes.
+constexpr int kSpins = 20000;
+
+void take_tasks(int worker) {
+  const int64_t tasks = g_pool.tasks;
+  for (int64_t task; (task = g_pool.next.fetch_add(1, std::memory_order_relaxed)) < tasks;) g_pool.body(g_pool.argument, task, worker);
+}
+
+void run(void*, int64_t tasks, ParallelFor::Body body, void* argument) {
+  g_pool.body = body;
+  g_pool.argument = argument;
+  g_pool.tasks = tasks;
+  g_pool.next.store(0, std::memory_order_relaxed);
+  g_pool.round.fetch_add(1);
+  __builtin_wasm_memory_atomic_notify(reinterpret_cast<int32_t*>(&g_pool.round), ~0U);
+  take_tasks(0);
+  g_pool.round.fetch_add(1);
+  while (g_pool.inside.load() != 0) {
+  }
+}
+
+}  // namespace
+
+ParallelFor pool_parallel(int threads) { return threads > 1 ? ParallelFor{&run, nullptr, threads} : ParallelFor{}; }
+
+/// Body of worker number `worker` (1 and up): returns when gfw_stop was called. Its instance has a stack of its own by then.
+GF_WEB_EXPORT(void) gfw_worker(int32_t worker) {
+  g_pool.waiting.fetch_add(1);
+  int32_t seen = 0;
+  while (g_pool.stop.load() == 0) {
+    int32_t round = g_pool.round.load();
+    for (int spins = 0; round == seen && spins < kSpins; ++spins) round = g_pool.round.load(std::memory_order_relaxed);
+    if (round == seen) {
+      __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int32_t*>(&g_pool.round), round, -1);
+      continue;
+    }
+    // Enter first, look then: who closes a round waits for everybody who might have seen it open.
+    g_pool.inside.fetch_add(1);
+    seen = g_pool.round.load();
+    if ((seen & 1) != 0) take_tasks(worker);
+    g_pool.inside.fetch_sub(1);
+  }
+  g_pool.waiting.fetch_sub(1);
+}
+GF_WEB_EXPORT(int32_t) gfw_workers_waiting() { return g_pool.waiting.load(); }
+GF_WEB_EXPORT(void) gfw_stop() {
+  g_pool.stop.store(1);
+  g_pool.round.fetch_add(2);
+  __builtin_wasm_memory_atomic_notify(reinterpret_cast<int32_t*>(&g_pool.round), ~0U);
+}
+#else
+ParallelFor pool_parallel(int) { return {}; }
+#endif
+
+}  // namespace gf::web
