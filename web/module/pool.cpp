@@ -6,7 +6,7 @@
 
 #define GF_WEB_EXPORT(type) extern "C" __attribute__((used, visibility("default"))) type
 
-// performance.now(), in milliseconds; the only function that the module imports for itself.
+// performance.now(), in milliseconds.
 extern "C" __attribute__((import_module("env"), import_name("gfw_now"))) double gfw_now();
 
 namespace gf::web {
