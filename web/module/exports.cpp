@@ -10,6 +10,8 @@
 #include "runtime/include/ghostflow/session.h"
 #include "web/module/pool.h"
 
+extern "C" __attribute__((import_module("env"), import_name("gfw_node_time"))) void gfw_node_time(int32_t node, double nanoseconds);
+
 #define GF_WEB_EXPORT(type, name) extern "C" __attribute__((export_name(#name))) type name
 
 namespace gf::web {
@@ -34,8 +36,6 @@ struct Module {
   std::optional<State> state;
   std::optional<Session> sessions[kMaxSessions];
   int session_count = 0;
-  ProfileRecord* profile = nullptr;
-  int profile_nodes = 0;
   std::span<std::byte> transient;  // activations, scratch, pool: free between runs
   TensorRecord tensor{};
   NodeRecord node{};
@@ -97,11 +97,15 @@ TensorRecord* fill(const PortInfo& port) {
   return &t;
 }
 
-void after_node(void*, int32_t node, uint64_t begin, uint64_t end) {
-  if (node < 0 || node >= g.profile_nodes) return;
-  g.profile[node].calls += 1;
-  g.profile[node].nanoseconds += static_cast<double>(end - begin);
+// At least State::save_bytes(), before there is a State: per state a name, a type, dims and data.
+double save_bound(const Program& program) {
+  if (program.state_count() == 0) return 0;
+  double bytes = kAlignment;
+  for (int i = 0; i < program.state_count(); ++i) bytes += static_cast<double>(program.state(i).name.size()) + 16 * kMaxRank + fill(program.state(i))->bytes;
+  return aligned(static_cast<uint64_t>(bytes));
 }
+
+void after_node(void*, int32_t node, uint64_t begin, uint64_t end) { gfw_node_time(node, static_cast<double>(end - begin)); }
 
 }  // namespace
 
@@ -174,7 +178,8 @@ GF_WEB_EXPORT(int32_t, gfw_plan)(int32_t entry, int32_t threads, int32_t strict,
   t.scratch = std::max(t.scratch, aligned(n.scratch_bytes));
   t.pool = std::max(t.pool, aligned(n.pool_bytes));
   t.setup = std::max(t.setup, aligned(n.create_bytes) + aligned(work_bytes(*g.program, g.tables)));
-  t.total = t.weights + t.state + t.sessions + std::max(t.activations + t.scratch + t.pool, t.setup);
+  t.save = save_bound(*g.program);
+  t.total = t.weights + t.state + t.sessions + std::max({t.activations + t.scratch + t.pool, t.setup, t.save});
   return 0;
 }
 GF_WEB_EXPORT(const NeedsRecord*, gfw_needs)() { return &g.needs; }
@@ -231,14 +236,17 @@ GF_WEB_EXPORT(const TensorRecord*, gfw_tensor)(int32_t session, Kind kind, int32
   g.tensor.bytes = bytes_checked(view.shape.count(), view.dtype, bytes) ? static_cast<double>(bytes) : 0;
   return &g.tensor;
 }
-/// New shape of a dynamic input: the first `rank` numbers of gfw_dims.
+/// New shape of a dynamic input: the first `rank` numbers of gfw_dims. Inputs that share a dimension are set one by one, then
+/// gfw_resolve.
 GF_WEB_EXPORT(int32_t, gfw_set_shape)(int32_t session, int32_t input, int32_t rank) {
   if (!valid_session(session) || rank < 0 || rank > kRank) return fail(Error::InvalidArgument, "no such session, or a rank above 8");
   int64_t dims[kRank] = {};
   for (int d = 0; d < rank; ++d) dims[d] = static_cast<int64_t>(g.dims[d]);
-  Session& s = *g.sessions[session];
-  if (const Error error = s.set_input_shape(input, {dims, static_cast<size_t>(rank)}, fresh()); error != Error::Ok) return status(error);
-  return status(s.resolve(fresh()));
+  return status(g.sessions[session]->set_input_shape(input, {dims, static_cast<size_t>(rank)}, fresh()));
+}
+GF_WEB_EXPORT(int32_t, gfw_resolve)(int32_t session) {
+  if (!valid_session(session)) return fail(Error::InvalidArgument, "no such session");
+  return status(g.sessions[session]->resolve(fresh()));
 }
 GF_WEB_EXPORT(int32_t, gfw_run)(int32_t session) {
   if (!valid_session(session)) return fail(Error::InvalidArgument, "no such session");
@@ -252,12 +260,10 @@ GF_WEB_EXPORT(const NodeRecord*, gfw_node)(int32_t session, int32_t node) {
   g.node = {r.op, r.kernel, r.refused, c_text(r.name)};
   return &g.node;
 }
-/// From now on the runs of `session` add their times to `nodes` records at `records`, until called with nullptr.
-GF_WEB_EXPORT(int32_t, gfw_profile)(int32_t session, ProfileRecord* records, int32_t nodes) {
+/// From now on the runs of `session` tell the loader's gfw_node_time the nanoseconds of each node, or (`on` 0) no longer.
+GF_WEB_EXPORT(int32_t, gfw_profile)(int32_t session, int32_t on) {
   if (!valid_session(session)) return fail(Error::InvalidArgument, "no such session");
-  g.profile = records;
-  g.profile_nodes = records != nullptr ? nodes : 0;
-  g.sessions[session]->set_profile(records != nullptr ? ProfileHook{&after_node, &now_nanoseconds, nullptr} : ProfileHook{});
+  g.sessions[session]->set_profile(on != 0 ? ProfileHook{&after_node, &now_nanoseconds, nullptr} : ProfileHook{});
   return 0;
 }
 

@@ -43,7 +43,8 @@ struct NeedsRecord {
   double activations;      // largest of the entries, which share them
   double scratch;          // likewise
   double pool;             // for values without a bound; likewise
-  double setup;            // while create works and while State is saved: lies over the last three
+  double setup;            // while create works: lies over the last three
+  double save;             // while State is saved or restored: likewise
   double total;            // what gfw_create wants
 };
 
@@ -52,11 +53,6 @@ struct NodeRecord {
   const char* kernel;      // "" for control flow
   const char* refused;     // why the best other kernel was not taken
   const char* name;
-};
-
-struct ProfileRecord {
-  double calls;
-  double nanoseconds;
 };
 
 struct TextRecord {

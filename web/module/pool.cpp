@@ -6,7 +6,7 @@
 
 #define GF_WEB_EXPORT(type, name) extern "C" __attribute__((export_name(#name))) type name
 
-// performance.now(), in milliseconds; the only function that the module imports for itself.
+// performance.now(), in milliseconds.
 extern "C" __attribute__((import_module("env"), import_name("gfw_now"))) double gfw_now();
 
 // What the standard library calls where it would throw. A trap, which the loader reports as Internal.
