@@ -6,7 +6,9 @@ groups="runtime tests"
 setup=yes
 for argument in "$@"; do
   case "$argument" in
-    --all | --long | --stage* | asan | tsan | minimal | cortex-m7 | aarch64 | x86-32 | valgrind | fuzz) groups="runtime tests cross" ;;
+    --web | web) groups="runtime tests web" ;;
+    --all | --long) groups="runtime tests cross web" ;;
+    --stage* | asan | tsan | minimal | cortex-m7 | aarch64 | x86-32 | valgrind | fuzz) groups="runtime tests cross" ;;
     --no-setup | --help | -h) setup=no ;;
   esac
 done

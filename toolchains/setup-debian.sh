@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs the Debian packages that building and testing GhostFlow needs. Quiet; asks nothing; does nothing when all are
-# there. Usage: setup-debian.sh [runtime] [tests] [cross]   (default: runtime tests)
+# there. Usage: setup-debian.sh [runtime] [tests] [cross] [web]   (default: runtime tests)
 #   runtime  compilers, build tools, libraries of the product
 #   tests    GoogleTest, benchmark library, libonnx's checker, libabigail, what packages are made and found with
+#   web      Emscripten, and a browser and npm for the package's tests
 #   cross    what `tests/run.sh --all` adds: clang, sanitizers, valgrind, aarch64, riscv64, 32-bit and Windows compilers, qemu, Wine
 set -eu
 
@@ -15,6 +16,9 @@ cross="clang-14 libclang-rt-14-dev valgrind qemu-user googletest g++-12-multilib
   g++-12-aarch64-linux-gnu libc6-dev-arm64-cross g++-12-riscv64-linux-gnu libc6-dev-riscv64-cross
   g++-mingw-w64-x86-64-posix libz-mingw-w64-dev
   gcc-arm-none-eabi libnewlib-arm-none-eabi libnewlib-dev libstdc++-arm-none-eabi-dev libstdc++-arm-none-eabi-newlib qemu-system-arm"
+web="emscripten"
+web_optional="chromium"
+command -v npm >/dev/null 2>&1 || web_optional="$web_optional npm"  # a Node from elsewhere brings its own, and excludes Debian's
 
 # Large, and nothing is lost but a skipped test where it cannot be had.
 cross_optional="wine64"
@@ -28,10 +32,14 @@ for group in "$@"; do
     tests) packages="$packages $tests" ;;
     cross)
       packages="$packages $cross"
-      optional="$cross_optional"
+      optional="$optional $cross_optional"
+      ;;
+    web)
+      packages="$packages $web"
+      optional="$optional $web_optional"
       ;;
     *)
-      echo "setup-debian.sh: unknown group '$group'; there are: runtime tests cross" >&2
+      echo "setup-debian.sh: unknown group '$group'; there are: runtime tests cross web" >&2
       exit 2
       ;;
   esac

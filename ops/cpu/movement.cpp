@@ -124,7 +124,7 @@ void put_bits(void* base, unsigned bits, int64_t index, unsigned value) {
   byte = static_cast<uint8_t>((byte & ~(((1U << bits) - 1U) << shift)) | (value << shift));
 }
 
-void copy_sub_byte(unsigned bits, const void* source, void* target, const CopyBox& b) {
+[[maybe_unused]] void copy_sub_byte(unsigned bits, const void* source, void* target, const CopyBox& b) {
   int64_t count = 1;
   for (int d = 0; d < b.rank; ++d) count *= b.dims[d];
   for (int64_t k = 0; k < count; ++k) {

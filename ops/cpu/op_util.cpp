@@ -54,13 +54,13 @@ void store_run(void* destination, int64_t first, int64_t count, const C* source)
   else for (int64_t k = 0; k < count; ++k) d[k] = convert_out<T>(source[k]);
 }
 
-unsigned sub_byte(const void* source, unsigned bits, int64_t index) {
+[[maybe_unused]] unsigned sub_byte(const void* source, unsigned bits, int64_t index) {
   const auto* bytes = static_cast<const uint8_t*>(source);
   const int64_t per_byte = 8 / bits;
   return static_cast<unsigned>(bytes[index / per_byte] >> (static_cast<unsigned>(index % per_byte) * bits)) &
          ((1U << bits) - 1U);
 }
-void set_sub_byte(void* destination, unsigned bits, int64_t index, unsigned value) {
+[[maybe_unused]] void set_sub_byte(void* destination, unsigned bits, int64_t index, unsigned value) {
   auto* bytes = static_cast<uint8_t*>(destination);
   const int64_t per_byte = 8 / bits;
   const unsigned shift = static_cast<unsigned>(index % per_byte) * bits;

@@ -41,7 +41,7 @@ void for_blocks(const RunContext& context, const Stream& stream, int64_t count, 
 int64_t clip_count(int64_t first, int64_t wanted, int64_t count) { return count - first < wanted ? count - first : wanted; }
 
 // f64 takes two words an element, the others one.
-void uniform_values(const PhiloxBlock& words, double low, double high, double* out) {
+[[maybe_unused]] void uniform_values(const PhiloxBlock& words, double low, double high, double* out) {
   for (size_t k = 0; k < 2; ++k) out[k] = low + (high - low) * uniform_f64(words[2 * k], words[2 * k + 1]);
 }
 void uniform_values(const PhiloxBlock& words, float low, float high, float* out) {
@@ -51,7 +51,7 @@ void uniform_values(const PhiloxBlock& words, float low, float high, float* out)
   }
 }
 // Box-Muller: two uniforms (the first in (0, 1]) give two normals.
-void normal_values(const PhiloxBlock& words, double mean, double scale, double* out) {
+[[maybe_unused]] void normal_values(const PhiloxBlock& words, double mean, double scale, double* out) {
   const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform_f64(words[0], words[1])));
   const double angle = 6.283185307179586477 * uniform_f64(words[2], words[3]);
   out[0] = mean + scale * (radius * std::cos(angle));

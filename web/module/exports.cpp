@@ -12,7 +12,7 @@
 
 extern "C" __attribute__((import_module("env"), import_name("gfw_node_time"))) void gfw_node_time(int32_t node, double nanoseconds);
 
-#define GF_WEB_EXPORT(type) extern "C" __attribute__((used, visibility("default"))) type
+#define GF_WEB_EXPORT(type, name) extern "C" __attribute__((export_name(#name))) type name
 
 namespace gf::web {
 namespace {
@@ -43,7 +43,14 @@ struct Module {
   double dims[kRank]{};
 };
 
-constinit Module g;
+/// Never destroyed: an instance ends by being dropped, and a destructor would need a list of them.
+union Forever {
+  constexpr Forever() : module() {}
+  ~Forever() {}
+  Module module;
+};
+constinit Forever g_forever;
+constexpr Module& g = g_forever.module;
 
 int32_t status(Error error) {
   if (error == Error::Ok) return 0;
@@ -102,15 +109,15 @@ void after_node(void*, int32_t node, uint64_t begin, uint64_t end) { gfw_node_ti
 
 }  // namespace
 
-GF_WEB_EXPORT(int32_t) gfw_abi() { return kAbiVersion; }
-GF_WEB_EXPORT(const ErrorRecord*) gfw_error() { return &g.error_record; }
-GF_WEB_EXPORT(const char*) gfw_error_name(int32_t error) { return error_name(static_cast<Error>(error)); }
-GF_WEB_EXPORT(const char*) gfw_dtype_name(int32_t dtype) { return dtype_name(static_cast<DType>(dtype)); }
+GF_WEB_EXPORT(int32_t, gfw_abi)() { return kAbiVersion; }
+GF_WEB_EXPORT(const ErrorRecord*, gfw_error)() { return &g.error_record; }
+GF_WEB_EXPORT(const char*, gfw_error_name)(int32_t error) { return error_name(static_cast<Error>(error)); }
+GF_WEB_EXPORT(const char*, gfw_dtype_name)(int32_t dtype) { return dtype_name(static_cast<DType>(dtype)); }
 /// Eight numbers for gfw_set_shape.
-GF_WEB_EXPORT(double*) gfw_dims() { return g.dims; }
+GF_WEB_EXPORT(double*, gfw_dims)() { return g.dims; }
 
 /// Checks the `size` bytes of a .gf file at `bytes` (64-byte aligned, unchanged from now on). `verify`: also the checksum of the data.
-GF_WEB_EXPORT(int32_t) gfw_load(const std::byte* bytes, uint32_t size, int32_t verify) {
+GF_WEB_EXPORT(int32_t, gfw_load)(const std::byte* bytes, uint32_t size, int32_t verify) {
   if (g.program) return fail(Error::WrongPhase, "this module holds a program already; make another instance");
   g.tables = default_tables();
   LoadOptions options;
@@ -122,25 +129,25 @@ GF_WEB_EXPORT(int32_t) gfw_load(const std::byte* bytes, uint32_t size, int32_t v
   return 0;
 }
 
-GF_WEB_EXPORT(int32_t) gfw_entry_count() { return g.program ? g.program->entry_count() : 0; }
-GF_WEB_EXPORT(const char*) gfw_entry_name(int32_t entry) {
+GF_WEB_EXPORT(int32_t, gfw_entry_count)() { return g.program ? g.program->entry_count() : 0; }
+GF_WEB_EXPORT(const char*, gfw_entry_name)(int32_t entry) {
   return g.program && entry >= 0 && entry < g.program->entry_count() ? c_text(g.program->entry_name(entry)) : nullptr;
 }
 /// How many inputs or outputs `entry` has, or states the program; -1: no such entry.
-GF_WEB_EXPORT(int32_t) gfw_port_count(int32_t entry, Kind kind) {
+GF_WEB_EXPORT(int32_t, gfw_port_count)(int32_t entry, Kind kind) {
   if (!g.program) return -1;
   if (kind == Kind::State) return g.program->state_count();
   if (entry < 0 || entry >= g.program->entry_count()) return -1;
   return kind == Kind::Input ? g.program->input_count(entry) : g.program->output_count(entry);
 }
 /// One of them; nullptr: there is none. The record is overwritten by the next call.
-GF_WEB_EXPORT(const TensorRecord*) gfw_port(int32_t entry, Kind kind, int32_t index) {
+GF_WEB_EXPORT(const TensorRecord*, gfw_port)(int32_t entry, Kind kind, int32_t index) {
   if (index < 0 || index >= gfw_port_count(entry, kind)) return nullptr;
   if (kind == Kind::State) return fill(g.program->state(index));
   return fill(kind == Kind::Input ? g.program->input(entry, index) : g.program->output(entry, index));
 }
 /// Text of the metadata under `key`; nullptr: there is none.
-GF_WEB_EXPORT(const TextRecord*) gfw_metadata(const char* key) {
+GF_WEB_EXPORT(const TextRecord*, gfw_metadata)(const char* key) {
   const std::string_view text = g.program ? g.program->metadata(key) : std::string_view();
   if (text.empty()) return nullptr;
   g.text = {text.data(), static_cast<int32_t>(text.size())};
@@ -148,11 +155,11 @@ GF_WEB_EXPORT(const TextRecord*) gfw_metadata(const char* key) {
 }
 
 /// Bytes of working memory that gfw_plan wants, aligned to 64.
-GF_WEB_EXPORT(double) gfw_work_bytes() { return g.program ? static_cast<double>(work_bytes(*g.program, g.tables)) : 0; }
+GF_WEB_EXPORT(double, gfw_work_bytes)() { return g.program ? static_cast<double>(work_bytes(*g.program, g.tables)) : 0; }
 
 /// Adds `entry` to what gfw_create will make; session numbers follow the order of these calls. `threads` is the same each time.
 /// `strict`: refuse portable reference kernels. `pool_bytes`: for values whose size has no bound.
-GF_WEB_EXPORT(int32_t) gfw_plan(int32_t entry, int32_t threads, int32_t strict, double pool_bytes, std::byte* work, uint32_t size) {
+GF_WEB_EXPORT(int32_t, gfw_plan)(int32_t entry, int32_t threads, int32_t strict, double pool_bytes, std::byte* work, uint32_t size) {
   if (!g.program) return fail(Error::WrongPhase, "load a program first");
   if (g.planned_count == kMaxSessions) return fail(Error::LimitExceeded, "a module runs at most 16 entries");
   if (entry < 0 || entry >= g.program->entry_count()) return fail(Error::NotFound, "there is no such entry");
@@ -175,11 +182,11 @@ GF_WEB_EXPORT(int32_t) gfw_plan(int32_t entry, int32_t threads, int32_t strict, 
   t.total = t.weights + t.state + t.sessions + std::max({t.activations + t.scratch + t.pool, t.setup, t.save});
   return 0;
 }
-GF_WEB_EXPORT(const NeedsRecord*) gfw_needs() { return &g.needs; }
+GF_WEB_EXPORT(const NeedsRecord*, gfw_needs)() { return &g.needs; }
 
 /// Packs weights, sets State to its initial values and makes the planned sessions in `size` bytes at `memory` (64-byte aligned,
 /// at least the total of gfw_needs). Starts nothing: workers of a build with threads must be waiting in gfw_worker before a run.
-GF_WEB_EXPORT(int32_t) gfw_create(std::byte* memory, uint32_t size) {
+GF_WEB_EXPORT(int32_t, gfw_create)(std::byte* memory, uint32_t size) {
   if (g.planned_count == 0 || g.session_count != 0) return fail(Error::WrongPhase, "plan entries first, and create once");
   const NeedsRecord& t = g.needs;
   if (size < t.total) return fail(Error::BufferTooSmall, "the memory is smaller than gfw_needs says");
@@ -214,7 +221,7 @@ GF_WEB_EXPORT(int32_t) gfw_create(std::byte* memory, uint32_t size) {
 }
 
 /// An input or output of a session as it is now; nullptr: there is none. The record is overwritten by the next call.
-GF_WEB_EXPORT(const TensorRecord*) gfw_tensor(int32_t session, Kind kind, int32_t index) {
+GF_WEB_EXPORT(const TensorRecord*, gfw_tensor)(int32_t session, Kind kind, int32_t index) {
   if (!valid_session(session) || index < 0) return nullptr;
   const Session& s = *g.sessions[session];
   const bool input = kind == Kind::Input;
@@ -231,57 +238,57 @@ GF_WEB_EXPORT(const TensorRecord*) gfw_tensor(int32_t session, Kind kind, int32_
 }
 /// New shape of a dynamic input: the first `rank` numbers of gfw_dims. Inputs that share a dimension are set one by one, then
 /// gfw_resolve.
-GF_WEB_EXPORT(int32_t) gfw_set_shape(int32_t session, int32_t input, int32_t rank) {
+GF_WEB_EXPORT(int32_t, gfw_set_shape)(int32_t session, int32_t input, int32_t rank) {
   if (!valid_session(session) || rank < 0 || rank > kRank) return fail(Error::InvalidArgument, "no such session, or a rank above 8");
   int64_t dims[kRank] = {};
   for (int d = 0; d < rank; ++d) dims[d] = static_cast<int64_t>(g.dims[d]);
   return status(g.sessions[session]->set_input_shape(input, {dims, static_cast<size_t>(rank)}, fresh()));
 }
-GF_WEB_EXPORT(int32_t) gfw_resolve(int32_t session) {
+GF_WEB_EXPORT(int32_t, gfw_resolve)(int32_t session) {
   if (!valid_session(session)) return fail(Error::InvalidArgument, "no such session");
   return status(g.sessions[session]->resolve(fresh()));
 }
-GF_WEB_EXPORT(int32_t) gfw_run(int32_t session) {
+GF_WEB_EXPORT(int32_t, gfw_run)(int32_t session) {
   if (!valid_session(session)) return fail(Error::InvalidArgument, "no such session");
   return status(g.sessions[session]->run(fresh()));
 }
 
-GF_WEB_EXPORT(int32_t) gfw_node_count(int32_t session) { return valid_session(session) ? g.sessions[session]->node_count() : -1; }
-GF_WEB_EXPORT(const NodeRecord*) gfw_node(int32_t session, int32_t node) {
+GF_WEB_EXPORT(int32_t, gfw_node_count)(int32_t session) { return valid_session(session) ? g.sessions[session]->node_count() : -1; }
+GF_WEB_EXPORT(const NodeRecord*, gfw_node)(int32_t session, int32_t node) {
   if (!valid_session(session) || node < 0 || node >= g.sessions[session]->node_count()) return nullptr;
   const NodeReport r = g.sessions[session]->node(node);
   g.node = {r.op, r.kernel, r.refused, c_text(r.name)};
   return &g.node;
 }
 /// From now on the runs of `session` tell the loader's gfw_node_time the nanoseconds of each node, or (`on` 0) no longer.
-GF_WEB_EXPORT(int32_t) gfw_profile(int32_t session, int32_t on) {
+GF_WEB_EXPORT(int32_t, gfw_profile)(int32_t session, int32_t on) {
   if (!valid_session(session)) return fail(Error::InvalidArgument, "no such session");
   g.sessions[session]->set_profile(on != 0 ? ProfileHook{&after_node, &now_nanoseconds, nullptr} : ProfileHook{});
   return 0;
 }
 
 /// Where state `index` lies: dense, in the shape that gfw_port tells. nullptr: there is none.
-GF_WEB_EXPORT(void*) gfw_state_data(int32_t index) {
+GF_WEB_EXPORT(void*, gfw_state_data)(int32_t index) {
   return g.state && index >= 0 && index < g.state->count() ? g.state->bytes(index).data() : nullptr;
 }
-GF_WEB_EXPORT(double) gfw_state_bytes(int32_t index) {
+GF_WEB_EXPORT(double, gfw_state_bytes)(int32_t index) {
   return g.state && index >= 0 && index < g.state->count() ? static_cast<double>(g.state->bytes(index).size()) : 0;
 }
-GF_WEB_EXPORT(int32_t) gfw_state_reset() {
+GF_WEB_EXPORT(int32_t, gfw_state_reset)() {
   if (!g.state) return fail(Error::NotFound, "the program has no State");
   g.state->reset();
   return 0;
 }
 /// Size of all states as one checked block; 0: the program has none.
-GF_WEB_EXPORT(double) gfw_state_save_bytes() { return g.state ? static_cast<double>(g.state->save_bytes()) : 0; }
+GF_WEB_EXPORT(double, gfw_state_save_bytes)() { return g.state ? static_cast<double>(g.state->save_bytes()) : 0; }
 /// Memory that is free between runs, for such blocks: at least gfw_transient_bytes. A run, and a view of an input, overwrite it.
-GF_WEB_EXPORT(std::byte*) gfw_transient() { return g.transient.data(); }
-GF_WEB_EXPORT(double) gfw_transient_bytes() { return static_cast<double>(g.transient.size()); }
-GF_WEB_EXPORT(int32_t) gfw_state_save(std::byte* data, uint32_t size) {
+GF_WEB_EXPORT(std::byte*, gfw_transient)() { return g.transient.data(); }
+GF_WEB_EXPORT(double, gfw_transient_bytes)() { return static_cast<double>(g.transient.size()); }
+GF_WEB_EXPORT(int32_t, gfw_state_save)(std::byte* data, uint32_t size) {
   return g.state ? status(g.state->save({data, size}, fresh())) : fail(Error::NotFound, "the program has no State");
 }
 /// Takes such a block back: everything or, on an error, nothing.
-GF_WEB_EXPORT(int32_t) gfw_state_restore(const std::byte* data, uint32_t size) {
+GF_WEB_EXPORT(int32_t, gfw_state_restore)(const std::byte* data, uint32_t size) {
   return g.state ? status(g.state->restore({data, size}, fresh())) : fail(Error::NotFound, "the program has no State");
 }
 

@@ -4,10 +4,13 @@
 
 #include <atomic>
 
-#define GF_WEB_EXPORT(type) extern "C" __attribute__((used, visibility("default"))) type
+#define GF_WEB_EXPORT(type, name) extern "C" __attribute__((export_name(#name))) type name
 
 // performance.now(), in milliseconds.
 extern "C" __attribute__((import_module("env"), import_name("gfw_now"))) double gfw_now();
+
+// What the standard library calls where it would throw. A trap, which the loader reports as Internal.
+extern "C" [[noreturn]] void abort() { __builtin_trap(); }
 
 namespace gf::web {
 
@@ -54,7 +57,7 @@ void run(void*, int64_t tasks, ParallelFor::Body body, void* argument) {
 ParallelFor pool_parallel(int threads) { return threads > 1 ? ParallelFor{&run, nullptr, threads} : ParallelFor{}; }
 
 /// Body of worker number `worker` (1 and up): returns when gfw_stop was called. Its instance has a stack of its own by then.
-GF_WEB_EXPORT(void) gfw_worker(int32_t worker) {
+GF_WEB_EXPORT(void, gfw_worker)(int32_t worker) {
   g_pool.waiting.fetch_add(1);
   int32_t seen = 0;
   while (g_pool.stop.load() == 0) {
@@ -72,8 +75,8 @@ GF_WEB_EXPORT(void) gfw_worker(int32_t worker) {
   }
   g_pool.waiting.fetch_sub(1);
 }
-GF_WEB_EXPORT(int32_t) gfw_workers_waiting() { return g_pool.waiting.load(); }
-GF_WEB_EXPORT(void) gfw_stop() {
+GF_WEB_EXPORT(int32_t, gfw_workers_waiting)() { return g_pool.waiting.load(); }
+GF_WEB_EXPORT(void, gfw_stop)() {
   g_pool.stop.store(1);
   g_pool.round.fetch_add(2);
   __builtin_wasm_memory_atomic_notify(reinterpret_cast<int32_t*>(&g_pool.round), ~0U);
