@@ -7,12 +7,12 @@ import { get } from './fetch.js';
 
 export const PAGE = 65536;
 /** What the module declares for itself (INITIAL_MEMORY in web/CMakeLists.txt): no memory may be smaller. */
-const MIN_PAGES = 16;
+const MIN_PAGES = 4;
 /** And no larger: 2 GiB. */
 const MAX_PAGES = 32768;
 const ABI = 1;
 /** Stack of a worker, as large as the first thread's. */
-export const STACK = 262144;
+export const STACK = 131072;
 
 /** Functions of web/module/exports.h; pointers and status codes are numbers. */
 export interface Exports {
@@ -47,12 +47,12 @@ export interface Exports {
   gfw_transient_bytes(): number;
   gfw_state_save(data: number, size: number): number;
   gfw_state_restore(data: number, size: number): number;
-  _initialize?(): void;
+  __wasm_call_ctors?(): void;
   // the build with threads alone
   gfw_worker?(index: number): void;
   gfw_workers_waiting?(): number;
   gfw_stop?(): void;
-  stackRestore?(pointer: number): void;
+  readonly __stack_pointer?: WebAssembly.Global;
   readonly __tls_size?: WebAssembly.Global;
   __wasm_init_tls?(pointer: number): void;
 }
@@ -65,16 +65,15 @@ export interface Sink {
   nodeTime?: (node: number, nanoseconds: number) => void;
 }
 
-/** All that a module imports: its memory, the clock, and what Emscripten's library names but nobody calls. */
+/** All that a module imports. */
 export function imports(module: WebAssembly.Module, memory: WebAssembly.Memory, sink: Sink = {}): WebAssembly.Imports {
   const result: Record<string, Record<string, WebAssembly.ImportValue>> = {};
   const known: Record<string, WebAssembly.ImportValue> = {
     memory,
     gfw_now: () => performance.now(),
     gfw_node_time: (node: number, nanoseconds: number) => sink.nodeTime?.(node, nanoseconds),
-    proc_exit: () => { throw new Error('the module ended itself'); },
   };
-  for (const i of WebAssembly.Module.imports(module)) (result[i.module] ??= {})[i.name] = known[i.name] ?? (() => 0);
+  for (const i of WebAssembly.Module.imports(module)) (result[i.module] ??= {})[i.name] = known[i.name]!;
   return result;
 }
 
@@ -154,7 +153,7 @@ export class Instance {
       const sink: Sink = {};
       const made = new Instance(module, memory, sink, await WebAssembly.instantiate(module, imports(module, memory, sink)));
       if (made.x.gfw_abi?.() !== ABI) fail('WASM_FAILED', 'gf.wasm and this script are of different versions');
-      made.x._initialize?.();
+      made.x.__wasm_call_ctors?.();
       return made;
     } catch (e) {
       if (e instanceof GhostFlowError) throw e;
