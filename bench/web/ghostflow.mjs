@@ -5,7 +5,7 @@ const TYPES = { 1: Float32Array, 9: Int32Array, 11: BigInt64Array };
 /// What a program needs is known after load and plan only, so that memory grows twice: for the file, and for the session.
 export async function openGhostFlow(wasm, file, options = {}) {
   const memory = new WebAssembly.Memory({ initial: 256, maximum: 32768 });
-  const env = { memory, gfw_now: () => performance.now(), emscripten_notify_memory_growth() {} };
+  const env = { memory, gfw_now: options.now ?? (() => performance.now()), emscripten_notify_memory_growth() {} };
   const { instance } = await WebAssembly.instantiate(wasm, { env, wasi_snapshot_preview1: { proc_exit() {} } });
   const x = instance.exports;
   x._initialize?.();

@@ -54,6 +54,10 @@ HWY_INLINE V mul(V a, V b) { return hn::Mul(a, b); }
 // MAXPS and MINPS give their second operand when either is NaN, so NaN in x stays NaN.
 HWY_INLINE V at_least(V lo, V x) { return hn::Max(lo, x); }
 HWY_INLINE V at_most(V hi, V x) { return hn::Min(hi, x); }
+#elif HWY_TARGET == HWY_WASM
+// pmax(a, b) is a < b ? b : a, one instruction of x86; NaN in x stays.
+HWY_INLINE V at_least(V lo, V x) { return V{wasm_f32x4_pmax(x.raw, lo.raw)}; }
+HWY_INLINE V at_most(V hi, V x) { return V{wasm_f32x4_pmin(x.raw, hi.raw)}; }
 #else
 HWY_INLINE V at_least(V lo, V x) { return hn::IfThenElse(hn::Lt(x, lo), lo, x); }
 HWY_INLINE V at_most(V hi, V x) { return hn::IfThenElse(hn::Gt(x, hi), hi, x); }
@@ -127,7 +131,7 @@ static_assert(kRows <= kMaxTileRows && 2 * kLanes <= kMaxTileCols);
 // rows: the driver gives no tile of a larger product to a kernel below kPlainRows.
 template <int MR>
 [[maybe_unused]] constexpr int kSplits = 2 * MR >= 8 ? 1 : 2 * MR >= 4 ? 2 : 4;
-#if HWY_TARGET == HWY_NEON
+#if HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_WASM
 constexpr int kPlainRows = 1;  // no tile splits
 #else
 constexpr int kPlainRows = 4;
@@ -136,10 +140,10 @@ static_assert(kSplits<kPlainRows> == 1 && kSplits<kPlainRows - 1> > 1 && kPlainR
 
 // Rows of B (and of 64-byte lines) ahead of use. Small tiles are bound by memory, so they look further ahead.
 template <int MR>
-constexpr int kAhead = MR <= 4 ? 24 : 8;
+[[maybe_unused]] constexpr int kAhead = MR <= 4 ? 24 : 8;
 
 template <int NV>
-HWY_INLINE void prefetch_row(const float* b) {
+[[maybe_unused]] HWY_INLINE void prefetch_row(const float* b) {
 #ifdef __GNUC__
   GF_UNROLL(4)
   for (int i = 0; i < NV * kLanes; i += 16) __builtin_prefetch(b + i, 0, 3);
@@ -194,7 +198,7 @@ HWY_INLINE void multiply(const TileArgs& t, V (&acc)[MR][NV]) {
     step_lane<2, MR, NV>(av, b, acc);
     step_lane<3, MR, NV>(av, b, acc);
   }
-#else
+#elif HWY_TARGET != HWY_WASM
   constexpr int kParts = kSplits<MR>;
   if constexpr (kParts > 1) {
     V part[kParts][MR][NV];
@@ -366,6 +370,11 @@ constexpr TileKernel kNarrow[kRows] = GF_TILES(1);
 
 }  // namespace
 
+#if HWY_TARGET == HWY_WASM
+constexpr bool kPrefetches = false;
+#else
+constexpr bool kPrefetches = true;
+#endif
 constexpr GemmKernels kGemmKernels = {.mr = kRows,
                                       .nr = 2 * kLanes,
                                       .lanes = kLanes,
@@ -373,6 +382,7 @@ constexpr GemmKernels kGemmKernels = {.mr = kRows,
                                       .plain_rows = kPlainRows,
                                       .a_stride = kStrideA,
                                       .chunk_floats = kChunk,
+                                      .prefetches = kPrefetches,
                                       .full = kFull,
                                       .narrow = kNarrow,
                                       .copy_rows = copy_rows,
