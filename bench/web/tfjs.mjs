@@ -20,10 +20,10 @@ function convolution(tf, node, constants) {
 
 function product(tf, node, constants) {
   const bias = node.in[2] ? constants[node.in[2]] : undefined;
-  const w = constants[node.in[1]];
-  const transposeB = node.at.transB === 1;
+  // turned once: a fused product with transposeB gives wrong numbers in the wasm backend
+  const w = node.at.transB === 1 ? tf.transpose(constants[node.in[1]]) : constants[node.in[1]];
   return (x, y) => {
-    if (x.rank === 2) return tf.fused.matMul({ a: x, b: y, transposeB, bias });
+    if (x.rank === 2) return tf.fused.matMul({ a: x, b: w ?? y, bias });
     if (w === undefined) return tf.matMul(x, y);
     const rows = x.size / x.shape[x.rank - 1];
     const out = tf.fused.matMul({ a: tf.reshape(x, [rows, x.shape[x.rank - 1]]), b: y, bias });
