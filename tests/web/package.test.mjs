@@ -28,8 +28,8 @@ test('files: what the package needs and nothing else; scripts of at most 30 kB',
   assert.ok(scripts <= 30000, `${scripts} bytes of scripts`);
 });
 
-test('locks name no registry', () => {
-  for (const lock of [join(web, 'package-lock.json'), join(root, 'tests/web/app/package-lock.json')]) assert.ok(!/"resolved"|https?:\/\/(?!opencollective|github|tidelift|www\.|feross|paulmillr)[^"]*\/-\//.test(readFileSync(lock, 'utf8')), lock);
+test('locks do not say where packages were fetched from', () => {
+  for (const lock of [join(web, 'package-lock.json'), join(root, 'tests/web/app/package-lock.json')]) assert.ok(!readFileSync(lock, 'utf8').includes('"resolved"'), lock);
 });
 
 test('a Node script', () => {

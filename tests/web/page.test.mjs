@@ -73,6 +73,10 @@ function judge(result, isolated, seen) {
   assert.deepEqual(result.session.progress, { loaded: bytes.length, total: bytes.length });
   assert.ok(result.session.nodes > 10);
   assert.match(result.afterDispose, /GhostFlowError DISPOSED/);
+  for (const { threads: alone, reason } of result.withoutWorkers) {
+    assert.equal(alone, 1);
+    assert.match(reason, threads === 2 ? /workers could not be started/ : /isolated|threads/);
+  }
   for (const { found, state } of [result.trained, result.trainedInWorker]) {
     assert.ok(Math.abs(found.at(-1) - loss) <= 1e-4 * loss + 1e-5, `${found} after ten steps, natively ${loss}`);
     assert.ok(state > 10000);
@@ -120,7 +124,7 @@ for (const isolated of [true, false]) {
     const { createServer } = await import(join(app, 'node_modules/vite/dist/node/index.js'));
     const answer = files(app, headers, []);
     const server = await createServer({
-      root: app, configFile: false, logLevel: 'error', server: { host: '127.0.0.1', port: 0, headers }, worker: { format: 'es' }, optimizeDeps: { exclude: ['ghostflow'] },
+      root: app, logLevel: 'error', server: { host: '127.0.0.1', port: 0, headers },
       plugins: [{ name: 'data', configureServer: (s) => void s.middlewares.use((request, response, next) => (request.url.startsWith('/data/') || request.url.startsWith('/nowhere/') ? answer(request, response) : next())) }],
     });
     try {

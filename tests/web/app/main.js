@@ -18,6 +18,16 @@ async function main() {
   session.dispose();
   result.afterDispose = await failure(session.run());
 
+  // workers that cannot be made, and such whose script is not there
+  const { Worker: Real } = globalThis;
+  result.withoutWorkers = [];
+  for (const Fake of [function () { throw new Error('no workers today'); }, function () { return new Real('/nowhere.js', { type: 'module' }); }]) {
+    globalThis.Worker = Fake;
+    const { info } = await createSession('/data/model.gf', { threads: 2 });
+    result.withoutWorkers.push({ threads: info.threads, reason: info.threadsReason });
+  }
+  globalThis.Worker = Real;
+
   const remote = await createRemote('/data/model.gf', { threads: 2 });
   result.remote = { info: infoOf(remote.info), difference: largest((await remote.run({ [input]: x.slice() }, { transfer: true }))[output], y) };
   remote.dispose();
