@@ -1,0 +1,33 @@
+// Makes dist/: scripts for browsers and, in dist/node, for Node; declarations; the WebAssembly files.
+//   node build.mjs [--wasm FOLDER]     FOLDER has gf.wasm and, with threads, gf-threads.wasm (default ../build/wasm/bin)
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { readFileSync } from 'node:fs';
+import { build } from 'esbuild';
+
+process.chdir(fileURLToPath(new URL('.', import.meta.url)));
+const at = process.argv.indexOf('--wasm');
+const wasm = at > 0 ? process.argv[at + 1] : '../build/wasm/bin';
+
+rmSync('dist', { recursive: true, force: true });
+for (const [platform, outdir] of [['web', 'dist'], ['node', 'dist/node']]) {
+  await build({
+    entryPoints: ['index', 'worker', 'thread', 'remote'].map((f) => `src/${f}.ts`),
+    outdir, bundle: true, splitting: true, format: 'esm', minify: true, target: 'es2022', platform: 'neutral',
+    alias: { '#platform': `./src/platform-${platform}.ts` }, external: ['node:*'], chunkNames: 'chunk-[hash]', logLevel: 'warning',
+  });
+}
+execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], { stdio: 'inherit' });
+for (const file of ['gf.wasm', 'gf-threads.wasm']) {
+  if (existsSync(join(wasm, file))) copyFileSync(join(wasm, file), join('dist', file));
+  else if (file === 'gf.wasm') throw new Error(`${join(wasm, file)} is not there: cmake --preset wasm && cmake --build --preset wasm --target gf`);
+}
+
+const size = (files) => files.reduce((sum, f) => ({ raw: sum.raw + statSync(f).size, gzip: sum.gzip + gzipSync(readFileSync(f), { level: 9 }).length }), { raw: 0, gzip: 0 });
+const scripts = (folder) => readdirSync(folder).filter((f) => f.endsWith('.js')).map((f) => join(folder, f));
+const sizes = { 'scripts, browser': size(scripts('dist')), 'scripts, Node': size(scripts('dist/node')) };
+for (const file of readdirSync('dist').filter((f) => f.endsWith('.wasm'))) sizes[file] = size([join('dist', file)]);
+for (const [what, { raw, gzip }] of Object.entries(sizes)) console.log(`${what.padEnd(18)} ${String(raw).padStart(8)} bytes, ${String(gzip).padStart(7)} gzip`);

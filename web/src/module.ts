@@ -1,0 +1,228 @@
+// The WebAssembly module: compiled once a page, and instances of it over a memory that the loader makes. Calls of an instance
+// end in a result or a GhostFlowError; a trap ends the instance.
+import { platform } from '#platform';
+import type { LoadOptions } from './api.js';
+import { GhostFlowError, codeOf, fail, textOf } from './errors.js';
+import { fetchOk } from './fetch.js';
+
+export const PAGE = 65536;
+/** What the module declares for itself (INITIAL_MEMORY in web/CMakeLists.txt): no memory may be smaller. */
+const MIN_PAGES = 16;
+/** And no larger: 2 GiB. */
+const MAX_PAGES = 32768;
+const ABI = 1;
+/** Stack of a worker, as large as the first thread's. */
+export const STACK = 262144;
+
+/** Functions of web/module/exports.h; pointers and status codes are numbers. */
+export interface Exports {
+  readonly __heap_base: WebAssembly.Global;
+  gfw_abi(): number;
+  gfw_error(): number;
+  gfw_error_name(status: number): number;
+  gfw_dims(): number;
+  gfw_load(bytes: number, size: number, verify: number): number;
+  gfw_entry_count(): number;
+  gfw_entry_name(entry: number): number;
+  gfw_port_count(entry: number, kind: number): number;
+  gfw_port(entry: number, kind: number, index: number): number;
+  gfw_metadata(key: number): number;
+  gfw_work_bytes(): number;
+  gfw_plan(entry: number, threads: number, strict: number, poolBytes: number, work: number, size: number): number;
+  gfw_needs(): number;
+  gfw_create(memory: number, size: number): number;
+  gfw_tensor(session: number, kind: number, index: number): number;
+  gfw_set_shape(session: number, input: number, rank: number): number;
+  gfw_resolve(session: number): number;
+  gfw_run(session: number): number;
+  gfw_node_count(session: number): number;
+  gfw_node(session: number, node: number): number;
+  gfw_profile(session: number, on: number): number;
+  gfw_state_data(index: number): number;
+  gfw_state_bytes(index: number): number;
+  gfw_state_reset(): number;
+  gfw_state_save_bytes(): number;
+  gfw_transient(): number;
+  gfw_transient_bytes(): number;
+  gfw_state_save(data: number, size: number): number;
+  gfw_state_restore(data: number, size: number): number;
+  _initialize?(): void;
+  // the build with threads alone
+  gfw_worker?(index: number): void;
+  gfw_workers_waiting?(): number;
+  gfw_stop?(): void;
+  stackRestore?(pointer: number): void;
+  readonly __tls_size?: WebAssembly.Global;
+  __wasm_init_tls?(pointer: number): void;
+}
+
+const bytesOf = (text: string) => Uint8Array.from(text.match(/../g)!, (h) => parseInt(h, 16));
+/** (func (result v128) i32.const 0 i8x16.splat) */
+const SIMD = '0061736d0100000001050160' + '00017b03020100' + '0a08010600' + '4100fd0f0b';
+
+/** What imports() tells as it goes: times of nodes. */
+export interface Sink {
+  nodeTime?: (node: number, nanoseconds: number) => void;
+}
+
+/** All that a module imports: its memory, the clock, and what Emscripten's library names but nobody calls. */
+export function imports(module: WebAssembly.Module, memory: WebAssembly.Memory, sink: Sink = {}): WebAssembly.Imports {
+  const result: Record<string, Record<string, WebAssembly.ImportValue>> = {};
+  const known: Record<string, WebAssembly.ImportValue> = {
+    memory,
+    gfw_now: () => performance.now(),
+    gfw_node_time: (node: number, nanoseconds: number) => sink.nodeTime?.(node, nanoseconds),
+    proc_exit: () => { throw new Error('the module ended itself'); },
+  };
+  for (const i of WebAssembly.Module.imports(module)) (result[i.module] ??= {})[i.name] = known[i.name] ?? (() => 0);
+  return result;
+}
+
+const compiled = new Map<string, Promise<WebAssembly.Module>>();
+
+/** The module that fits `threads`; a failure is forgotten, so that the next call tries again. */
+export async function compile(threads: boolean, options: LoadOptions): Promise<WebAssembly.Module> {
+  if (typeof WebAssembly === 'undefined') fail('NO_SIMD', 'this browser has no WebAssembly');
+  if (!WebAssembly.validate(bytesOf(SIMD))) fail('NO_SIMD', 'this browser has no WebAssembly SIMD: Chrome 91, Firefox 89, Safari 16.4, Node 18 or later have it');
+  const given = options.wasmBinary;
+  try {
+    if (given instanceof WebAssembly.Module) return given;
+    if (given !== undefined) return await WebAssembly.compile(given as BufferSource);
+  } catch (e) {
+    fail('WASM_FAILED', `wasmBinary does not compile: ${textOf(e)}`, e);
+  }
+  const url = moduleUrl(threads, options);
+  let promise = compiled.get(url);
+  if (promise === undefined) {
+    promise = fetchModule(url, options);
+    compiled.set(url, promise);
+    promise.catch(() => compiled.delete(url));
+  }
+  return promise;
+}
+
+function moduleUrl(threads: boolean, options: LoadOptions): string {
+  const path = options.wasmPath;
+  if (path === undefined) return platform.moduleUrl(threads).href;
+  return platform.absolute(String(path).endsWith('/') ? `${path}${threads ? 'gf-threads.wasm' : 'gf.wasm'}` : path);
+}
+
+async function fetchModule(url: string, options: LoadOptions): Promise<WebAssembly.Module> {
+  // not what the model's fetch is told: the module is shared by all that come later
+  const response = await fetchOk(url, { wasmPath: options.wasmPath });
+  try {
+    if (WebAssembly.compileStreaming !== undefined && response.headers.get('content-type')?.startsWith('application/wasm')) return await WebAssembly.compileStreaming(response);
+    return await WebAssembly.compile(await response.arrayBuffer());
+  } catch (e) {
+    return fail('WASM_FAILED', `${url} is not a WebAssembly module (${response.headers.get('content-type') ?? 'no content type'}): ${textOf(e)}`, e);
+  }
+}
+
+export const hasThreads = (module: WebAssembly.Module) => WebAssembly.Module.exports(module).some((e) => e.name === 'gfw_worker');
+export const pages = (bytes: number) => Math.ceil(bytes / PAGE);
+export const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
+
+/** `shared`: of exactly this size for good. */
+export function makeMemory(bytes: number, shared: boolean, most = bytes): WebAssembly.Memory {
+  const initial = Math.max(MIN_PAGES, pages(bytes));
+  if (initial > MAX_PAGES) tooLarge(bytes);
+  try {
+    return new WebAssembly.Memory({ initial, maximum: shared ? Math.min(MAX_PAGES, Math.max(initial, pages(most))) : MAX_PAGES, shared });
+  } catch (e) {
+    return fail('OUT_OF_MEMORY', `no memory of ${mebibytes(bytes)} was to be had`, e);
+  }
+}
+export const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+function tooLarge(bytes: number): never {
+  return fail('OUT_OF_MEMORY', `the program needs ${mebibytes(bytes)}; a WebAssembly memory has at most 2048 MiB`);
+}
+
+const decoder = new TextDecoder();
+
+export class Instance {
+  readonly x: Exports;
+  #view: DataView;
+  #dead: GhostFlowError | undefined;
+
+  private constructor(readonly module: WebAssembly.Module, readonly memory: WebAssembly.Memory, readonly sink: Sink, instance: WebAssembly.Instance) {
+    this.x = instance.exports as unknown as Exports;
+    this.#view = new DataView(memory.buffer);
+  }
+
+  static async make(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Instance> {
+    try {
+      const sink: Sink = {};
+      const made = new Instance(module, memory, sink, await WebAssembly.instantiate(module, imports(module, memory, sink)));
+      if (made.x.gfw_abi?.() !== ABI) fail('WASM_FAILED', `gf.wasm and this script are of different versions (${made.x.gfw_abi?.()}, ${ABI})`);
+      made.x._initialize?.();
+      return made;
+    } catch (e) {
+      if (e instanceof GhostFlowError) throw e;
+      if (e instanceof RangeError) return fail('OUT_OF_MEMORY', `no instance of the module was to be had: ${e.message}`, e);
+      return fail('WASM_FAILED', `the module does not start: ${textOf(e)}`, e);
+    }
+  }
+
+  get bytes(): number {
+    return this.memory.buffer.byteLength;
+  }
+  get view(): DataView {
+    // memory that has grown has a new buffer
+    if (this.#view.buffer !== this.memory.buffer) this.#view = new DataView(this.memory.buffer);
+    return this.#view;
+  }
+  u8(at: number, size: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, at, size);
+  }
+  i32 = (at: number) => this.view.getInt32(at, true);
+  u32 = (at: number) => this.view.getUint32(at, true);
+  f64 = (at: number) => this.view.getFloat64(at, true);
+
+  /** Text that ends at a 0. */
+  text(at: number): string {
+    if (at === 0) return '';
+    let end = at;
+    while (this.view.getUint8(end) !== 0) ++end;
+    return this.decode(at, end - at);
+  }
+  decode(at: number, size: number): string {
+    return decoder.decode(this.u8(at, size).slice());  // a copy: decoders refuse shared memory
+  }
+
+  /** Makes the memory `bytes` large, at least. Only before anybody has views of it. */
+  grow(bytes: number): void {
+    const more = pages(bytes) - this.bytes / PAGE;
+    if (more <= 0) return;
+    if (pages(bytes) > MAX_PAGES) tooLarge(bytes);
+    try {
+      this.memory.grow(more);
+    } catch (e) {
+      fail('OUT_OF_MEMORY', `the memory does not grow to ${mebibytes(bytes)}`, e);
+    }
+  }
+
+  /** The result of `f`, which calls exports. After a trap the instance can do nothing more. */
+  call<T>(f: (x: Exports) => T): T {
+    if (this.#dead !== undefined) throw this.#dead;
+    try {
+      return f(this.x);
+    } catch (e) {
+      if (e instanceof GhostFlowError) throw e;
+      this.#dead = new GhostFlowError('INTERNAL', `the module stopped: ${textOf(e)}. Please report this; the session cannot go on`, 99, -1, { cause: e });
+      throw this.#dead;
+    }
+  }
+  /** Likewise, where `f` gives a status; `where` comes before the text of an error. */
+  check(f: (x: Exports) => number, where = ''): void {
+    const status = this.call(f);
+    if (status !== 0) throw this.error(status, where);
+  }
+  error(status: number, where: string, node = (n: number) => `node ${n}`): GhostFlowError {
+    return this.call((x) => {
+      const record = x.gfw_error(), at = this.i32(record + 4);
+      const text = this.text(record + 8);
+      const message = `${where}${where && ': '}${at >= 0 ? `${node(at)}: ` : ''}${text}`;
+      return new GhostFlowError(codeOf(this.text(x.gfw_error_name(status))), message, status, at);
+    });
+  }
+}

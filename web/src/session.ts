@@ -1,0 +1,366 @@
+// Sessions over an opened program. Everything here is synchronous: `run` only wraps it in a promise.
+import type {
+  Entry, InputValue, Inputs, NodeProfile, Outputs, Profile, RunOptions, Session, SessionInfo, SessionOptions, Source, TensorData, TensorInfo, TensorLike,
+} from './api.js';
+import { type TypeRow, typeRow, write } from './dtype.js';
+import { fail } from './errors.js';
+import { readSource } from './fetch.js';
+import type { Instance } from './module.js';
+import { type Choose, type Opened, open } from './program.js';
+
+const INPUT = 0, OUTPUT = 1, STATE = 2;
+const KIND = ['input', 'output', 'state'];
+const MAX_RANK = 8;
+/** Keys of metadata in use (schema/format/FORMAT.md). */
+const METADATA = ['labels', 'image', 'license', 'source', 'train_steps'];
+
+/** What all entries of a program share. */
+class Core {
+  /** Until dispose. */
+  #opened: Opened | undefined;
+  /** A promise of `run` is open. */
+  busy = false;
+  constructor(opened: Opened) {
+    this.#opened = opened;
+  }
+  get instance(): Instance {
+    return this.#live.instance;
+  }
+  get #live(): Opened {
+    return this.#opened ?? fail('DISPOSED', 'the session was disposed');
+  }
+  dispose(): void {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    opened?.pool?.stop();
+  }
+}
+
+/** A tensor of an entry or of State. */
+class Port implements TensorInfo {
+  readonly name: string;
+  readonly bounds: readonly number[];
+  readonly dynamic: readonly boolean[];
+  readonly type: TypeRow;
+  readonly #core: Core;
+  #kept: TensorData | undefined;
+
+  constructor(core: Core, entry: number, readonly session: number, readonly kind: number, readonly index: number) {
+    const { instance } = core;
+    const at = instance.call((x) => x.gfw_port(entry, kind, index));
+    this.#core = core;
+    this.name = instance.text(instance.u32(at));
+    this.type = typeRow(instance.i32(at + 4));
+    const rank = instance.i32(at + 8), dynamic = instance.i32(at + 12);
+    this.bounds = Array.from({ length: rank }, (_, d) => instance.f64(at + 32 + 8 * d));
+    this.dynamic = this.bounds.map((_, d) => ((dynamic >> d) & 1) !== 0);
+  }
+  get dtype() {
+    return this.type.name;
+  }
+  get what(): string {
+    return `${KIND[this.kind]} '${this.name}'`;
+  }
+  get shape(): readonly number[] {
+    const { instance } = this.#core;
+    if (this.kind === STATE) return this.bounds;
+    const at = this.#record();
+    return Array.from({ length: instance.i32(at + 8) }, (_, d) => instance.f64(at + 32 + 8 * d));
+  }
+  get size(): number {
+    return this.shape.reduce((a, b) => a * b, 1);
+  }
+  #record(): number {
+    return this.#core.instance.call((x) => x.gfw_tensor(this.session, this.kind, this.index));
+  }
+  /** The elements where they lie: the same array again while it lies there. */
+  get data(): TensorData {
+    const { instance } = this.#core;
+    let at: number, bytes: number;
+    if (this.kind === STATE) [at, bytes] = instance.call((x) => [x.gfw_state_data(this.index), x.gfw_state_bytes(this.index)]);
+    else {
+      const record = this.#record();
+      [at, bytes] = [instance.u32(record + 16), instance.f64(record + 24)];
+    }
+    const kept = this.#kept;
+    if (kept !== undefined && kept.byteOffset === at && kept.byteLength === bytes) return kept;
+    const array = this.type.array ?? fail('UNSUPPORTED', `${this.what} is of strings, which this package does not carry`);
+    return (this.#kept = new array(instance.memory.buffer as ArrayBuffer, at, bytes / array.BYTES_PER_ELEMENT));
+  }
+  write(value: TensorLike): void {
+    const { data } = this;
+    write(data, this.type, value, this.what, this.shape);
+  }
+  /** For who may not see it change. */
+  snapshot(): TensorInfo {
+    return { name: this.name, dtype: this.dtype, shape: this.shape, bounds: this.bounds, dynamic: this.dynamic, size: this.size };
+  }
+  toJSON(): TensorInfo {
+    return this.snapshot();
+  }
+}
+
+type ByName = ReadonlyMap<string, Port>;
+
+function ports(core: Core, entry: number, session: number, kind: number): ByName {
+  const count = core.instance.call((x) => x.gfw_port_count(entry, kind));
+  const list = Array.from({ length: Math.max(0, count) }, (_, i) => new Port(core, entry, session, kind, i));
+  return new Map(list.map((p) => [p.name, p]));
+}
+function find(of: ByName, name: string, kind: number): Port {
+  return of.get(name) ?? fail('NOT_FOUND', `there is no ${KIND[kind]} '${name}'; there ${of.size === 0 ? 'is none' : `are: ${[...of.keys()].join(', ')}`}`);
+}
+/** An object with a getter for each name; a name that is not there is undefined, as in any object. */
+function record<T>(of: ByName, get: (port: Port) => T): Readonly<Record<string, T>> {
+  const result = Object.create(null) as Record<string, T>;
+  for (const [name, port] of of) Object.defineProperty(result, name, { get: () => get(port), enumerable: true });
+  return Object.freeze(result);
+}
+
+const withShape = (v: InputValue): v is { data: TensorLike; shape: readonly number[] } =>
+  typeof v === 'object' && v !== null && !ArrayBuffer.isView(v) && !Array.isArray(v) && 'shape' in v && 'data' in v;
+
+export class EntryOf implements Entry {
+  readonly inputs: Entry['inputs'];
+  readonly outputs: Entry['outputs'];
+  readonly inputInfo: Entry['inputInfo'];
+  readonly outputInfo: Entry['outputInfo'];
+  readonly #in: ByName;
+  readonly #out: ByName;
+  readonly #core: Core;
+
+  constructor(core: Core, readonly name: string, entry: number, readonly session: number) {
+    this.#core = core;
+    this.#in = ports(core, entry, session, INPUT);
+    this.#out = ports(core, entry, session, OUTPUT);
+    for (const p of [...this.#in.values(), ...this.#out.values()])
+      if (p.type.array === undefined) fail('UNSUPPORTED', `entry '${name}': ${p.what} is of strings, which this package does not carry`);
+    this.inputs = record(this.#in, (p) => p.data);
+    this.outputs = record(this.#out, (p) => p.data);
+    this.inputInfo = record(this.#in, (p) => p as TensorInfo);
+    this.outputInfo = record(this.#out, (p) => p as TensorInfo);
+  }
+
+  setShape(shapes: string | Readonly<Record<string, readonly number[]>>, shape?: readonly number[]): void {
+    this.#idle();
+    this.#reshape(typeof shapes === 'string' ? [[shapes, shape!]] : Object.entries(shapes));
+  }
+
+  #reshape(shapes: readonly (readonly [string, readonly number[]])[]): void {
+    const { instance } = this.#core;
+    const set = (port: Port, dims: readonly number[]) => {
+      const at = instance.x.gfw_dims();
+      dims.forEach((v, d) => instance.view.setFloat64(at + 8 * d, v, true));
+      instance.check((x) => x.gfw_set_shape(this.session, port.index, dims.length), `entry '${this.name}'`);
+    };
+    const todo = shapes.map(([name, dims]) => {
+      const port = find(this.#in, name, INPUT);
+      if (!Array.isArray(dims) || dims.length > MAX_RANK || !dims.every((v) => Number.isSafeInteger(v) && v >= 0))
+        fail('INVALID_ARGUMENT', `the shape of ${port.what} is an array of up to ${MAX_RANK} whole numbers, not ${JSON.stringify(dims)}`);
+      return { port, dims, before: port.shape };
+    });
+    try {
+      for (const { port, dims } of todo) set(port, dims);
+      instance.check((x) => x.gfw_resolve(this.session), `entry '${this.name}'`);
+    } catch (e) {
+      // all or none
+      for (const { port, before } of todo) set(port, before);
+      instance.check((x) => x.gfw_resolve(this.session));
+      throw e;
+    }
+  }
+
+  #idle(): void {
+    this.#core.instance;
+    if (this.#core.busy) fail('BUSY', `entry '${this.name}': a run of this session has not ended; await it first`);
+  }
+
+  runSync(inputs: Inputs = {}, options: RunOptions = {}): Outputs {
+    this.#idle();
+    return this.#run(inputs, options);
+  }
+
+  async run(inputs: Inputs = {}, options: RunOptions = {}): Promise<Outputs> {
+    this.#idle();
+    const core = this.#core;
+    core.busy = true;
+    try {
+      const outputs = this.#run(inputs, options);
+      await undefined;
+      return outputs;
+    } finally {
+      core.busy = false;
+    }
+  }
+
+  #run(inputs: Inputs, options: RunOptions): Outputs {
+    const given = Object.entries(inputs).map(([name, value]) => ({ port: find(this.#in, name, INPUT), value }));
+    const shaped = given.filter(({ value }) => withShape(value)).map(({ port, value }) => [port.name, (value as { shape: readonly number[] }).shape] as const);
+    if (shaped.length > 0) this.#reshape(shaped);
+    for (const { port, value } of given) port.write(withShape(value) ? value.data : (value as TensorLike));
+    this.#go();
+    const outputs: Outputs = {};
+    for (const [name, port] of this.#out) outputs[name] = options.views ? port.data : port.data.slice();
+    return outputs;
+  }
+
+  #go(): void {
+    const { instance } = this.#core;
+    const status = instance.call((x) => x.gfw_run(this.session));
+    if (status !== 0) throw instance.error(status, `entry '${this.name}'`, (n) => {
+      const node = this.#node(n);
+      return `node ${n} (${node.op}${node.name && ` '${node.name}'`})`;
+    });
+  }
+
+  #node(node: number) {
+    const { instance } = this.#core;
+    const at = instance.call((x) => x.gfw_node(this.session, node));
+    const text = (i: number) => (at === 0 ? '' : instance.text(instance.u32(at + 4 * i)));
+    return { op: text(0), kernel: text(1), refused: text(2), name: text(3) };
+  }
+
+  profile(runs = 10): Profile {
+    this.#idle();
+    if (!Number.isInteger(runs) || runs < 1) fail('INVALID_ARGUMENT', `profile takes a number of runs, not ${runs}`);
+    const { instance } = this.#core;
+    const count = instance.call((x) => x.gfw_node_count(this.session));
+    const calls = new Float64Array(count), times = new Float64Array(count);
+    // inputs share memory with what a run computes: each run begins with the same
+    const given = [...this.#in.values()].map((p) => ({ to: p.data, value: p.data.slice() }));
+    let ms = 0;
+    instance.sink.nodeTime = (node, nanoseconds) => {
+      if (node < 0 || node >= count) return;
+      calls[node]!++;
+      times[node]! += nanoseconds;
+    };
+    try {
+      instance.check((x) => x.gfw_profile(this.session, 1));
+      for (let i = 0; i < runs; ++i) {
+        for (const { to, value } of given) (to as Float32Array).set(value as Float32Array);
+        const begin = performance.now();
+        this.#go();
+        ms += performance.now() - begin;
+      }
+    } finally {
+      instance.sink.nodeTime = undefined;
+      instance.check((x) => x.gfw_profile(this.session, 0));
+      for (const { to, value } of given) (to as Float32Array).set(value as Float32Array);
+    }
+    const nodes = Array.from({ length: count }, (_, node): NodeProfile => ({ node, ...this.#node(node), calls: calls[node]! / runs, ms: times[node]! / runs / 1e6 }));
+    return { runs, ms: ms / runs, nodes };
+  }
+}
+
+export class SessionOf extends EntryOf implements Session {
+  readonly stateInfo: Session['stateInfo'];
+  readonly #states: ByName;
+  readonly #core: Core;
+  readonly #entries: ReadonlyMap<string, Entry>;
+
+  private constructor(core: Core, readonly info: SessionInfo, ready: readonly number[]) {
+    super(core, info.entries[ready[0]!]!, ready[0]!, 0);
+    this.#core = core;
+    this.#states = ports(core, 0, 0, STATE);
+    this.stateInfo = record(this.#states, (p) => p as TensorInfo);
+    const others = ready.slice(1).map((e, i) => [info.entries[e]!, new EntryOf(core, info.entries[e]!, e, i + 1)] as const);
+    this.#entries = new Map<string, Entry>([[this.name, this], ...others]);
+  }
+
+  static async create(source: Source, options: SessionOptions, choose: Choose): Promise<SessionOf> {
+    const start = performance.now();
+    const file = await readSource(source, options);
+    const loaded = performance.now();
+    const opened = await open(file, options, choose);
+    const core = new Core(opened);
+    try {
+      const info: SessionInfo = {
+        threads: opened.threads, threadsReason: opened.threadsReason, simd: true, memory: opened.memory, entries: opened.entries,
+        metadata: metadataOf(opened.instance), loadMs: loaded - start, createMs: performance.now() - loaded,
+      };
+      return new SessionOf(core, info, opened.ready);
+    } catch (e) {
+      core.dispose();
+      throw e;
+    }
+  }
+
+  entry(name: string): Entry {
+    this.#core.instance;
+    return this.#entries.get(name) ?? fail('NOT_FOUND', this.info.entries.includes(name)
+      ? `entry '${name}' was not made ready: name it in the option 'entries'` : `there is no entry '${name}'; there are: ${this.info.entries.join(', ')}`);
+  }
+
+  /** `f` gets memory that is free between runs; what lies there (inputs, outputs) is put back afterwards. */
+  #borrow<T>(size: number, f: (at: number, memory: Uint8Array) => T): T {
+    const { instance } = this.#core;
+    const memory = instance.u8(instance.call((x) => x.gfw_transient()), size), before = memory.slice();
+    try {
+      return f(memory.byteOffset, memory);
+    } finally {
+      memory.set(before);
+    }
+  }
+  #quiet(): Instance {
+    const { instance, busy } = this.#core;
+    if (busy) fail('BUSY', 'a run of this session has not ended; await it first');
+    return instance;
+  }
+
+  state(): Uint8Array {
+    const instance = this.#quiet();
+    const size = instance.call((x) => x.gfw_state_save_bytes());
+    return this.#borrow(size, (at, memory) => {
+      instance.check((x) => x.gfw_state_save(at, size));
+      return memory.slice();
+    });
+  }
+
+  load(state: Uint8Array | ArrayBuffer): void {
+    const instance = this.#quiet();
+    if (!(state instanceof Uint8Array || state instanceof ArrayBuffer)) fail('INVALID_ARGUMENT', 'a saved State is a Uint8Array or an ArrayBuffer');
+    const bytes = state instanceof Uint8Array ? state : new Uint8Array(state);
+    const size = instance.call((x) => x.gfw_state_save_bytes());
+    // another program's may be larger than the room that this one has
+    if (size > 0 && bytes.length > size) fail('BAD_FILE', `State of this program is ${size} bytes, these are ${bytes.length}: another program saved them, or they are damaged`);
+    this.#borrow(bytes.length, (at, memory) => {
+      memory.set(bytes);
+      instance.check((x) => x.gfw_state_restore(at, bytes.length));
+    });
+  }
+
+  resetState(): void {
+    this.#quiet().check((x) => x.gfw_state_reset());
+  }
+  readState(name: string): TensorData {
+    this.#quiet();
+    return find(this.#states, name, STATE).data.slice();
+  }
+  writeState(name: string, value: TensorLike): void {
+    this.#quiet();
+    find(this.#states, name, STATE).write(value);
+  }
+
+  dispose(): void {
+    this.#core.dispose();
+  }
+}
+
+function metadataOf(instance: Instance): Record<string, string> {
+  const found: Record<string, string> = {};
+  const at = instance.x.gfw_dims();  // 64 bytes, which every key in use fits
+  for (const key of METADATA) {
+    instance.u8(at, key.length + 1).set([...key, '\0'].map((c) => c.charCodeAt(0)));
+    const text = instance.call((x) => x.gfw_metadata(at));
+    if (text !== 0) found[key] = instance.decode(instance.u32(text), instance.u32(text + 4));
+  }
+  return found;
+}
+
+/** Opens a .gf and makes entries of it ready to run. */
+export function createSession(source: Source, options: SessionOptions = {}): Promise<Session> {
+  return SessionOf.create(source, options, (entries) => {
+    const first = options.entry ?? (entries.includes('main') ? 'main' : entries[0]!);
+    return [...new Set([first, ...(options.entries ?? [])])];
+  });
+}
