@@ -1,16 +1,15 @@
 // Makes dist/: scripts for browsers and, in dist/node, for Node; declarations; the WebAssembly files.
-//   node build.mjs [--wasm FOLDER]     FOLDER has gf.wasm and, with threads, gf-threads.wasm (default ../build/wasm/bin)
+//   node build.mjs [--wasm FOLDER]     FOLDER (default ../build) has the builds of the presets wasm and, for threads, wasm-threads
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 process.chdir(fileURLToPath(new URL('.', import.meta.url)));
 const at = process.argv.indexOf('--wasm');
-const wasm = at > 0 ? process.argv[at + 1] : '../build/wasm/bin';
+const wasm = at > 0 ? process.argv[at + 1] : '../build';
 
 rmSync('dist', { recursive: true, force: true });
 for (const [platform, outdir] of [['web', 'dist'], ['node', 'dist/node']]) {
@@ -21,9 +20,10 @@ for (const [platform, outdir] of [['web', 'dist'], ['node', 'dist/node']]) {
   });
 }
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], { stdio: 'inherit' });
-for (const file of ['gf.wasm', 'gf-threads.wasm']) {
-  if (existsSync(join(wasm, file))) copyFileSync(join(wasm, file), join('dist', file));
-  else if (file === 'gf.wasm') throw new Error(`${join(wasm, file)} is not there: cmake --preset wasm && cmake --build --preset wasm --target gf`);
+for (const [file, preset] of [['gf.wasm', 'wasm'], ['gf-threads.wasm', 'wasm-threads']]) {
+  const from = join(wasm, preset, 'bin', file);
+  if (existsSync(from)) copyFileSync(from, join('dist', file));
+  else if (preset === 'wasm') throw new Error(`${from} is not there: cmake --preset wasm && cmake --build --preset wasm --target gf`);
 }
 
 const size = (files) => files.reduce((sum, f) => ({ raw: sum.raw + statSync(f).size, gzip: sum.gzip + gzipSync(readFileSync(f), { level: 9 }).length }), { raw: 0, gzip: 0 });

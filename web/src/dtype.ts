@@ -10,24 +10,15 @@ export interface TypeRow {
   readonly name: DType;
   /** undefined: strings have no array. */
   readonly array?: ArrayType;
-  /** Elements of the array for one element of the tensor; below 1 for packed types. */
-  readonly per: number;
 }
 
-const row = (name: DType, array?: ArrayType, per = 1): TypeRow => ({ name, array, per });
-/** By number; `runtime/core/dtype.h` has the same list. */
-const rows = (): (TypeRow | undefined)[] => [
-  undefined, row('float32', Float32Array), row('float64', Float64Array), row('float16', Uint16Array), row('bfloat16', Uint16Array),
-  row('int8', Int8Array), row('uint8', Uint8Array), row('int16', Int16Array), row('uint16', Uint16Array), row('int32', Int32Array),
-  row('uint32', Uint32Array), row('int64', BigInt64Array), row('uint64', BigUint64Array), row('bool', Uint8Array), row('string'),
-  row('int4', Uint8Array, 0.5), row('uint4', Uint8Array, 0.5), row('int2', Uint8Array, 0.25), row('uint2', Uint8Array, 0.25),
-  row('float8_e4m3fn', Uint8Array), row('float8_e4m3fnuz', Uint8Array), row('float8_e5m2', Uint8Array),
-  row('float8_e5m2fnuz', Uint8Array), row('float4_e2m1', Uint8Array, 0.5), row('float8_e8m0', Uint8Array),
-  row('complex64', Float32Array, 2), row('complex128', Float64Array, 2),
+/** Arrays by the numbers of runtime/core/dtype.h. What is not told apart here is packed bytes. */
+const arrays = (): (ArrayType | undefined)[] => [
+  , Float32Array, Float64Array, Uint16Array, Uint16Array, Int8Array, Uint8Array, Int16Array, Uint16Array, Int32Array, Uint32Array,
+  BigInt64Array, BigUint64Array, Uint8Array, undefined,
 ];
-let table: (TypeRow | undefined)[] | undefined;
-export function typeRow(dtype: number): TypeRow {
-  return (table ??= rows())[dtype] ?? fail('UNSUPPORTED', `element type ${dtype} is not known to this version of the package`);
+export function typeRow(dtype: number, name: string): TypeRow {
+  return { name: name as DType, array: dtype < 15 ? arrays()[dtype] : name === 'complex64' ? Float32Array : name === 'complex128' ? Float64Array : Uint8Array };
 }
 
 const word = new DataView(new ArrayBuffer(4));

@@ -10,7 +10,10 @@ export type ErrorCode =
 
 /** The one error class of the package. */
 export class GhostFlowError extends Error {
-  override readonly name = 'GhostFlowError';
+  static {
+    // a name that minifying leaves
+    for (const target of [this, this.prototype]) Object.defineProperty(target, 'name', { value: 'GhostFlowError' });
+  }
   constructor(
     readonly code: ErrorCode,
     message: string,
@@ -31,6 +34,14 @@ export function codeOf(name: string): ErrorCode {
 
 export function fail(code: ErrorCode, message: string, cause?: unknown): never {
   throw new GhostFlowError(code, message, 0, -1, cause === undefined ? undefined : { cause });
+}
+
+export function busyError(): never {
+  return fail('BUSY', 'a run of this session has not ended; await it first');
+}
+export function noEntry(entries: readonly string[], name: string): never {
+  return fail('NOT_FOUND', entries.includes(name) ? `entry '${name}' was not made ready: name it in the option 'entries'`
+    : `there is no entry '${name}'; there are: ${entries.join(', ')}`);
 }
 
 /** Text of anything thrown. */

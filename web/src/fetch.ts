@@ -9,31 +9,33 @@ export async function readSource(source: Source, options: LoadOptions): Promise<
   options.signal?.aborted && aborted(options.signal);
   if (typeof source === 'string' || source instanceof URL) return readUrl(source, options);
   if (source instanceof Uint8Array) return verified(source, options, 'the bytes');
-  if (source instanceof ArrayBuffer || Object.prototype.toString.call(source) === '[object ArrayBuffer]') return verified(new Uint8Array(source as ArrayBuffer), options, 'the bytes');
+  if (source instanceof ArrayBuffer) return verified(new Uint8Array(source), options, 'the bytes');
   if (typeof source === 'object' && source !== null && 'arrayBuffer' in source && 'status' in source)
     return verified(await readResponse(source, source.url || 'the response', options), options, source.url || 'the response');
-  return fail('INVALID_ARGUMENT', 'a model is a URL, a Response, an ArrayBuffer or a Uint8Array');
+  return fail('INVALID_ARGUMENT', 'a model is a URL, Response, ArrayBuffer or Uint8Array');
 }
 
 function aborted(signal: AbortSignal): never {
   return fail('ABORTED', 'loading was stopped by its signal', signal.reason);
 }
 
-/** fetch, with every failure as a GhostFlowError. */
-export async function fetchOk(url: string | URL, options: LoadOptions, init?: RequestInit): Promise<Response> {
-  let response: Response;
+/** What is at an absolute URL: bytes of a file, or what a server answers. */
+export async function get(url: string, options: LoadOptions): Promise<Uint8Array | Response> {
   try {
-    response = await platform.fetch(url, { ...options.fetchOptions, ...init, signal: options.signal });
+    return (await platform.file(url, options.signal)) ?? checkOk(await fetch(url, { ...options.fetchOptions, signal: options.signal }), url);
   } catch (e) {
+    if (e instanceof GhostFlowError) throw e;
     if (options.signal?.aborted) aborted(options.signal);
     return fail('FETCH_FAILED', `${url} could not be fetched: ${textOf(e)}`, e);
   }
-  if (!response.ok) fail('FETCH_FAILED', `${url} could not be fetched: status ${response.status} ${response.statusText}`.trim());
-  return response;
+}
+
+function checkOk(response: Response, name: string): Response {
+  return response.ok ? response : fail('FETCH_FAILED', `${name} could not be fetched: status ${response.status} ${response.statusText}`.trim());
 }
 
 async function readResponse(response: Response, name: string, options: LoadOptions): Promise<Uint8Array> {
-  if (!response.ok) fail('FETCH_FAILED', `${name} could not be fetched: status ${response.status} ${response.statusText}`.trim());
+  checkOk(response, name);
   if (response.bodyUsed) fail('INVALID_ARGUMENT', 'the body of this Response was read before');
   // the length counts bytes on the wire: it says nothing about a body that was compressed there
   const total = response.headers.get('content-encoding') ? 0 : Number(response.headers.get('content-length') ?? 0) || 0;
@@ -80,7 +82,7 @@ function wanted(integrity: string): string {
   } catch {
     // said below
   }
-  return fail('INVALID_ARGUMENT', `integrity is 'sha256-' and 64 hexadecimal digits or 44 of base64, not '${integrity}'`);
+  return fail('INVALID_ARGUMENT', `integrity is 'sha256-' and the hash in hexadecimal or base64, not '${integrity}'`);
 }
 
 async function verified(bytes: Uint8Array, options: LoadOptions, name: string): Promise<Uint8Array> {
@@ -114,7 +116,11 @@ async function readUrl(source: string | URL, options: LoadOptions): Promise<Uint
       await cache?.delete(key);
     }
   }
-  const response = await fetchOk(url, options);
+  const response = await get(url, options);
+  if (response instanceof Uint8Array) {
+    options.onProgress?.({ loaded: response.length, total: response.length });
+    return verified(response, options, name);
+  }
   const headers = new Headers();
   for (const h of ['etag', 'last-modified']) if (response.headers.get(h)) headers.set(h, response.headers.get(h)!);
   const bytes = await verified(await readResponse(response, name, options), options, name);
@@ -127,7 +133,7 @@ async function readUrl(source: string | URL, options: LoadOptions): Promise<Uint
 /** Asks the server. Who is offline has what is kept. */
 async function isCurrent(url: string, kept: Response, options: LoadOptions): Promise<boolean> {
   try {
-    const head = await platform.fetch(url, { ...options.fetchOptions, method: 'HEAD', cache: 'no-cache', signal: options.signal });
+    const head = await fetch(url, { ...options.fetchOptions, method: 'HEAD', cache: 'no-cache', signal: options.signal });
     return head.ok && version(head) !== '' && version(head) === version(kept);
   } catch {
     if (options.signal?.aborted) aborted(options.signal);

@@ -3,16 +3,16 @@
 import { platform } from '#platform';
 import type { LoadOptions } from './api.js';
 import { GhostFlowError, codeOf, fail, textOf } from './errors.js';
-import { fetchOk } from './fetch.js';
+import { get } from './fetch.js';
 
 export const PAGE = 65536;
 /** What the module declares for itself (INITIAL_MEMORY in web/CMakeLists.txt): no memory may be smaller. */
-const MIN_PAGES = 16;
+const MIN_PAGES = 4;
 /** And no larger: 2 GiB. */
 const MAX_PAGES = 32768;
 const ABI = 1;
 /** Stack of a worker, as large as the first thread's. */
-export const STACK = 262144;
+export const STACK = 131072;
 
 /** Functions of web/module/exports.h; pointers and status codes are numbers. */
 export interface Exports {
@@ -20,6 +20,7 @@ export interface Exports {
   gfw_abi(): number;
   gfw_error(): number;
   gfw_error_name(status: number): number;
+  gfw_dtype_name(dtype: number): number;
   gfw_dims(): number;
   gfw_load(bytes: number, size: number, verify: number): number;
   gfw_entry_count(): number;
@@ -46,35 +47,33 @@ export interface Exports {
   gfw_transient_bytes(): number;
   gfw_state_save(data: number, size: number): number;
   gfw_state_restore(data: number, size: number): number;
-  _initialize?(): void;
+  __wasm_call_ctors?(): void;
   // the build with threads alone
   gfw_worker?(index: number): void;
   gfw_workers_waiting?(): number;
   gfw_stop?(): void;
-  stackRestore?(pointer: number): void;
+  readonly __stack_pointer?: WebAssembly.Global;
   readonly __tls_size?: WebAssembly.Global;
   __wasm_init_tls?(pointer: number): void;
 }
 
-const bytesOf = (text: string) => Uint8Array.from(text.match(/../g)!, (h) => parseInt(h, 16));
 /** (func (result v128) i32.const 0 i8x16.splat) */
-const SIMD = '0061736d0100000001050160' + '00017b03020100' + '0a08010600' + '4100fd0f0b';
+const SIMD = '\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7b\x03\x02\x01\0\x0a\x08\x01\x06\0\x41\0\xfd\x0f\x0b';
 
 /** What imports() tells as it goes: times of nodes. */
 export interface Sink {
   nodeTime?: (node: number, nanoseconds: number) => void;
 }
 
-/** All that a module imports: its memory, the clock, and what Emscripten's library names but nobody calls. */
+/** All that a module imports. */
 export function imports(module: WebAssembly.Module, memory: WebAssembly.Memory, sink: Sink = {}): WebAssembly.Imports {
   const result: Record<string, Record<string, WebAssembly.ImportValue>> = {};
   const known: Record<string, WebAssembly.ImportValue> = {
     memory,
     gfw_now: () => performance.now(),
     gfw_node_time: (node: number, nanoseconds: number) => sink.nodeTime?.(node, nanoseconds),
-    proc_exit: () => { throw new Error('the module ended itself'); },
   };
-  for (const i of WebAssembly.Module.imports(module)) (result[i.module] ??= {})[i.name] = known[i.name] ?? (() => 0);
+  for (const i of WebAssembly.Module.imports(module)) (result[i.module] ??= {})[i.name] = known[i.name]!;
   return result;
 }
 
@@ -82,8 +81,7 @@ const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 /** The module that fits `threads`; a failure is forgotten, so that the next call tries again. */
 export async function compile(threads: boolean, options: LoadOptions): Promise<WebAssembly.Module> {
-  if (typeof WebAssembly === 'undefined') fail('NO_SIMD', 'this browser has no WebAssembly');
-  if (!WebAssembly.validate(bytesOf(SIMD))) fail('NO_SIMD', 'this browser has no WebAssembly SIMD: Chrome 91, Firefox 89, Safari 16.4, Node 18 or later have it');
+  if (typeof WebAssembly === 'undefined' || !WebAssembly.validate(Uint8Array.from(SIMD, (c) => c.charCodeAt(0)))) fail('NO_SIMD', 'WebAssembly with SIMD is missing here: Chrome 91, Firefox 89, Safari 16.4 and Node 18 have it');
   const given = options.wasmBinary;
   try {
     if (given instanceof WebAssembly.Module) return given;
@@ -94,7 +92,7 @@ export async function compile(threads: boolean, options: LoadOptions): Promise<W
   const url = moduleUrl(threads, options);
   let promise = compiled.get(url);
   if (promise === undefined) {
-    promise = fetchModule(url, options);
+    promise = fetchModule(url);
     compiled.set(url, promise);
     promise.catch(() => compiled.delete(url));
   }
@@ -107,14 +105,15 @@ function moduleUrl(threads: boolean, options: LoadOptions): string {
   return platform.absolute(String(path).endsWith('/') ? `${path}${threads ? 'gf-threads.wasm' : 'gf.wasm'}` : path);
 }
 
-async function fetchModule(url: string, options: LoadOptions): Promise<WebAssembly.Module> {
+async function fetchModule(url: string): Promise<WebAssembly.Module> {
   // not what the model's fetch is told: the module is shared by all that come later
-  const response = await fetchOk(url, { wasmPath: options.wasmPath });
+  const got = await get(url, {});
+  const streams = !(got instanceof Uint8Array) && WebAssembly.compileStreaming !== undefined && got.headers.get('content-type')?.startsWith('application/wasm');
   try {
-    if (WebAssembly.compileStreaming !== undefined && response.headers.get('content-type')?.startsWith('application/wasm')) return await WebAssembly.compileStreaming(response);
-    return await WebAssembly.compile(await response.arrayBuffer());
+    if (streams) return await WebAssembly.compileStreaming(got);
+    return await WebAssembly.compile((got instanceof Uint8Array ? got : await got.arrayBuffer()) as BufferSource);
   } catch (e) {
-    return fail('WASM_FAILED', `${url} is not a WebAssembly module (${response.headers.get('content-type') ?? 'no content type'}): ${textOf(e)}`, e);
+    return fail('WASM_FAILED', `${url} is not a WebAssembly module: ${textOf(e)}`, e);
   }
 }
 
@@ -153,12 +152,12 @@ export class Instance {
     try {
       const sink: Sink = {};
       const made = new Instance(module, memory, sink, await WebAssembly.instantiate(module, imports(module, memory, sink)));
-      if (made.x.gfw_abi?.() !== ABI) fail('WASM_FAILED', `gf.wasm and this script are of different versions (${made.x.gfw_abi?.()}, ${ABI})`);
-      made.x._initialize?.();
+      if (made.x.gfw_abi?.() !== ABI) fail('WASM_FAILED', 'gf.wasm and this script are of different versions');
+      made.x.__wasm_call_ctors?.();
       return made;
     } catch (e) {
       if (e instanceof GhostFlowError) throw e;
-      if (e instanceof RangeError) return fail('OUT_OF_MEMORY', `no instance of the module was to be had: ${e.message}`, e);
+      if (e instanceof RangeError) return fail('OUT_OF_MEMORY', `no room for the module: ${e.message}`, e);
       return fail('WASM_FAILED', `the module does not start: ${textOf(e)}`, e);
     }
   }
@@ -208,7 +207,7 @@ export class Instance {
       return f(this.x);
     } catch (e) {
       if (e instanceof GhostFlowError) throw e;
-      this.#dead = new GhostFlowError('INTERNAL', `the module stopped: ${textOf(e)}. Please report this; the session cannot go on`, 99, -1, { cause: e });
+      this.#dead = new GhostFlowError('INTERNAL', `the module stopped: ${textOf(e)}; the session cannot go on. Please report this`, 99, -1, { cause: e });
       throw this.#dead;
     }
   }

@@ -32,12 +32,7 @@ export const platform: Platform = {
     };
   },
   absolute: (url) => asUrl(url).href,
-  async fetch(url, init) {
-    const full = asUrl(url);
-    if (full.protocol !== 'file:') return fetch(full, init);
-    const bytes = await readFile(full, { signal: init?.signal ?? undefined });
-    return new Response(bytes, { headers: { 'content-length': String(bytes.length) } });
-  },
+  file: (url, signal) => (url.startsWith('file:') ? readFile(new URL(url), { signal }) : undefined),
   sha256: async (bytes) => createHash('sha256').update(bytes).digest(),
   serve(onMessage) {
     parentPort!.on('message', onMessage);

@@ -9,19 +9,18 @@ export const platform: Platform = {
   moduleUrl: (threads) => (threads ? new URL('./gf-threads.wasm', import.meta.url) : new URL('./gf.wasm', import.meta.url)),
   autoThreads: () => Math.min(4, navigator.hardwareConcurrency || 1),
   noThreads: () =>
-    globalThis.crossOriginIsolated !== true ? 'the page is not cross-origin isolated (headers Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy)'
-      : typeof SharedArrayBuffer === 'undefined' || typeof Worker === 'undefined' ? 'this browser has no shared memory or no workers here' : '',
+    globalThis.crossOriginIsolated !== true ? 'the page is not cross-origin isolated (headers COOP and COEP)'
+      : typeof SharedArrayBuffer === 'undefined' || typeof Worker === 'undefined' ? 'there are no workers here' : '',
   start(script, onMessage, onError) {
     const worker = script === 'thread'
       ? new Worker(new URL('./thread.js', import.meta.url), { type: 'module' })
       : new Worker(new URL('./remote.js', import.meta.url), { type: 'module' });
     worker.onmessage = (e) => onMessage(e.data);
     worker.onerror = (e) => onError(e.message || 'the script did not load');
-    worker.onmessageerror = () => onError('a message could not be read');
     return { post: (message, transfer = []) => worker.postMessage(message, transfer), terminate: () => worker.terminate() };
   },
   absolute: (url) => new URL(url, globalThis.document?.baseURI ?? self.location.href).href,
-  fetch: (url, init) => fetch(url, init),
+  file: () => undefined,
   async sha256(bytes) {
     if (globalThis.crypto?.subtle === undefined) fail('UNSUPPORTED', 'integrity needs a secure context (https or localhost)');
     return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));

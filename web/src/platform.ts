@@ -16,8 +16,8 @@ export interface Platform {
   start(script: 'thread' | 'remote', onMessage: (message: any) => void, onError: (error: unknown) => void): Peer;
   /** Absolute, for use in a worker. */
   absolute(url: string | URL): string;
-  /** fetch, and files where there are any. */
-  fetch(url: string | URL, init?: RequestInit): Promise<Response>;
+  /** The bytes of a file: URL, where there are files; undefined for any other URL. */
+  file(url: string, signal?: AbortSignal): Promise<Uint8Array> | undefined;
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
   /** Of a worker: messages from its maker, and back. */
   serve(onMessage: (message: any) => void): (message: unknown, transfer?: ArrayBuffer[]) => void;

@@ -21,7 +21,7 @@ export interface Opened {
 export type Choose = (entries: readonly string[]) => readonly string[];
 
 export async function open(file: Uint8Array, options: LoadOptions, choose: Choose): Promise<Opened> {
-  if (file.length === 0) fail('BAD_FILE', 'the file is empty (or its buffer was transferred away)');
+  if (file.length === 0) fail('BAD_FILE', 'the file is empty, or its buffer was transferred');
   const wanted = options.threads ?? 'auto';
   if (wanted !== 'auto' && !(Number.isInteger(wanted) && wanted >= 1 && wanted <= 64)) fail('INVALID_ARGUMENT', `threads is 'auto' or 1 to 64, not ${wanted}`);
   const { threads, reason, module } = await canThread(wanted, options);
@@ -78,7 +78,7 @@ function finish(instance: Instance, p: Plan, file: Uint8Array, pool: Pool | unde
 
 async function alone(file: Uint8Array, options: LoadOptions, choose: Choose, reason: string): Promise<Opened> {
   const module = await compile(false, options);
-  if (hasThreads(module)) fail('INVALID_ARGUMENT', `one thread needs gf.wasm, but wasmBinary is the build with threads, and ${reason || 'one thread was asked for'}`);
+  if (hasThreads(module)) fail('INVALID_ARGUMENT', `wasmBinary is the module with threads, but ${reason || 'one was asked for'}`);
   const instance = await Instance.make(module, makeMemory(0, false));
   const p = plan(instance, file, options, choose, 1, (bytes) => instance.grow(bytes));
   instance.grow(p.total);

@@ -3,7 +3,7 @@ import type {
   Entry, InputValue, Inputs, NodeProfile, Outputs, Profile, RunOptions, Session, SessionInfo, SessionOptions, Source, TensorData, TensorInfo, TensorLike,
 } from './api.js';
 import { type TypeRow, typeRow, write } from './dtype.js';
-import { fail } from './errors.js';
+import { busyError, fail, noEntry } from './errors.js';
 import { readSource } from './fetch.js';
 import type { Instance } from './module.js';
 import { type Choose, type Opened, open } from './program.js';
@@ -25,6 +25,12 @@ class Core {
   }
   get instance(): Instance {
     return this.#live.instance;
+  }
+  /** The same, between runs. */
+  get idle(): Instance {
+    const { instance } = this;
+    if (this.busy) busyError();
+    return instance;
   }
   get #live(): Opened {
     return this.#opened ?? fail('DISPOSED', 'the session was disposed');
@@ -50,7 +56,8 @@ class Port implements TensorInfo {
     const at = instance.call((x) => x.gfw_port(entry, kind, index));
     this.#core = core;
     this.name = instance.text(instance.u32(at));
-    this.type = typeRow(instance.i32(at + 4));
+    const dtype = instance.i32(at + 4);
+    this.type = typeRow(dtype, instance.text(instance.x.gfw_dtype_name(dtype)));
     const rank = instance.i32(at + 8), dynamic = instance.i32(at + 12);
     this.bounds = Array.from({ length: rank }, (_, d) => instance.f64(at + 32 + 8 * d));
     this.dynamic = this.bounds.map((_, d) => ((dynamic >> d) & 1) !== 0);
@@ -73,6 +80,10 @@ class Port implements TensorInfo {
   #record(): number {
     return this.#core.instance.call((x) => x.gfw_tensor(this.session, this.kind, this.index));
   }
+  /** Of its elements. Text has none. */
+  get array() {
+    return this.type.array ?? fail('UNSUPPORTED', `${this.what} is of strings, which this package does not carry`);
+  }
   /** The elements where they lie: the same array again while it lies there. */
   get data(): TensorData {
     const { instance } = this.#core;
@@ -84,19 +95,12 @@ class Port implements TensorInfo {
     }
     const kept = this.#kept;
     if (kept !== undefined && kept.byteOffset === at && kept.byteLength === bytes) return kept;
-    const array = this.type.array ?? fail('UNSUPPORTED', `${this.what} is of strings, which this package does not carry`);
+    const array = this.array;
     return (this.#kept = new array(instance.memory.buffer as ArrayBuffer, at, bytes / array.BYTES_PER_ELEMENT));
   }
   write(value: TensorLike): void {
     const { data } = this;
     write(data, this.type, value, this.what, this.shape);
-  }
-  /** For who may not see it change. */
-  snapshot(): TensorInfo {
-    return { name: this.name, dtype: this.dtype, shape: this.shape, bounds: this.bounds, dynamic: this.dynamic, size: this.size };
-  }
-  toJSON(): TensorInfo {
-    return this.snapshot();
   }
 }
 
@@ -133,8 +137,7 @@ export class EntryOf implements Entry {
     this.#core = core;
     this.#in = ports(core, entry, session, INPUT);
     this.#out = ports(core, entry, session, OUTPUT);
-    for (const p of [...this.#in.values(), ...this.#out.values()])
-      if (p.type.array === undefined) fail('UNSUPPORTED', `entry '${name}': ${p.what} is of strings, which this package does not carry`);
+    for (const p of [...this.#in.values(), ...this.#out.values()]) p.array;
     this.inputs = record(this.#in, (p) => p.data);
     this.outputs = record(this.#out, (p) => p.data);
     this.inputInfo = record(this.#in, (p) => p as TensorInfo);
@@ -142,7 +145,7 @@ export class EntryOf implements Entry {
   }
 
   setShape(shapes: string | Readonly<Record<string, readonly number[]>>, shape?: readonly number[]): void {
-    this.#idle();
+    this.#core.idle;
     this.#reshape(typeof shapes === 'string' ? [[shapes, shape!]] : Object.entries(shapes));
   }
 
@@ -156,7 +159,7 @@ export class EntryOf implements Entry {
     const todo = shapes.map(([name, dims]) => {
       const port = find(this.#in, name, INPUT);
       if (!Array.isArray(dims) || dims.length > MAX_RANK || !dims.every((v) => Number.isSafeInteger(v) && v >= 0))
-        fail('INVALID_ARGUMENT', `the shape of ${port.what} is an array of up to ${MAX_RANK} whole numbers, not ${JSON.stringify(dims)}`);
+        fail('INVALID_ARGUMENT', `a shape is an array of up to ${MAX_RANK} whole numbers, that of ${port.what} is ${JSON.stringify(dims)}`);
       return { port, dims, before: port.shape };
     });
     try {
@@ -170,18 +173,13 @@ export class EntryOf implements Entry {
     }
   }
 
-  #idle(): void {
-    this.#core.instance;
-    if (this.#core.busy) fail('BUSY', `entry '${this.name}': a run of this session has not ended; await it first`);
-  }
-
   runSync(inputs: Inputs = {}, options: RunOptions = {}): Outputs {
-    this.#idle();
+    this.#core.idle;
     return this.#run(inputs, options);
   }
 
   async run(inputs: Inputs = {}, options: RunOptions = {}): Promise<Outputs> {
-    this.#idle();
+    this.#core.idle;
     const core = this.#core;
     core.busy = true;
     try {
@@ -221,7 +219,7 @@ export class EntryOf implements Entry {
   }
 
   profile(runs = 10): Profile {
-    this.#idle();
+    this.#core.idle;
     if (!Number.isInteger(runs) || runs < 1) fail('INVALID_ARGUMENT', `profile takes a number of runs, not ${runs}`);
     const { instance } = this.#core;
     const count = instance.call((x) => x.gfw_node_count(this.session));
@@ -287,8 +285,7 @@ export class SessionOf extends EntryOf implements Session {
 
   entry(name: string): Entry {
     this.#core.instance;
-    return this.#entries.get(name) ?? fail('NOT_FOUND', this.info.entries.includes(name)
-      ? `entry '${name}' was not made ready: name it in the option 'entries'` : `there is no entry '${name}'; there are: ${this.info.entries.join(', ')}`);
+    return this.#entries.get(name) ?? noEntry(this.info.entries, name);
   }
 
   /** `f` gets memory that is free between runs; what lies there (inputs, outputs) is put back afterwards. */
@@ -301,14 +298,8 @@ export class SessionOf extends EntryOf implements Session {
       memory.set(before);
     }
   }
-  #quiet(): Instance {
-    const { instance, busy } = this.#core;
-    if (busy) fail('BUSY', 'a run of this session has not ended; await it first');
-    return instance;
-  }
-
   state(): Uint8Array {
-    const instance = this.#quiet();
+    const instance = this.#core.idle;
     const size = instance.call((x) => x.gfw_state_save_bytes());
     return this.#borrow(size, (at, memory) => {
       instance.check((x) => x.gfw_state_save(at, size));
@@ -317,12 +308,12 @@ export class SessionOf extends EntryOf implements Session {
   }
 
   load(state: Uint8Array | ArrayBuffer): void {
-    const instance = this.#quiet();
+    const instance = this.#core.idle;
     if (!(state instanceof Uint8Array || state instanceof ArrayBuffer)) fail('INVALID_ARGUMENT', 'a saved State is a Uint8Array or an ArrayBuffer');
     const bytes = state instanceof Uint8Array ? state : new Uint8Array(state);
     const size = instance.call((x) => x.gfw_state_save_bytes());
     // another program's may be larger than the room that this one has
-    if (size > 0 && bytes.length > size) fail('BAD_FILE', `State of this program is ${size} bytes, these are ${bytes.length}: another program saved them, or they are damaged`);
+    if (size > 0 && bytes.length > size) fail('BAD_FILE', `State of this program takes ${size} bytes, not ${bytes.length}`);
     this.#borrow(bytes.length, (at, memory) => {
       memory.set(bytes);
       instance.check((x) => x.gfw_state_restore(at, bytes.length));
@@ -330,14 +321,14 @@ export class SessionOf extends EntryOf implements Session {
   }
 
   resetState(): void {
-    this.#quiet().check((x) => x.gfw_state_reset());
+    this.#core.idle.check((x) => x.gfw_state_reset());
   }
   readState(name: string): TensorData {
-    this.#quiet();
+    this.#core.idle;
     return find(this.#states, name, STATE).data.slice();
   }
   writeState(name: string, value: TensorLike): void {
-    this.#quiet();
+    this.#core.idle;
     find(this.#states, name, STATE).write(value);
   }
 

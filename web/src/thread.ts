@@ -7,7 +7,7 @@ import type { ThreadStart } from './threads.js';
 const post = platform.serve(({ module, memory, index, stack, tls }: ThreadStart) => {
   try {
     const x = new WebAssembly.Instance(module, imports(module, memory)).exports as unknown as Exports;
-    x.stackRestore!(stack);
+    x.__stack_pointer!.value = stack;
     x.__wasm_init_tls?.(tls);
     x.gfw_worker!(index);
   } catch (e) {

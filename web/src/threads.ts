@@ -22,7 +22,7 @@ interface Choice {
 /** How many threads there will be, and with which module; one, and why, where there can be no more. */
 export async function canThread(wanted: 'auto' | number, options: LoadOptions): Promise<Choice> {
   const threads = wanted === 'auto' ? platform.autoThreads() : wanted;
-  if (threads === 1) return { threads, reason: wanted === 'auto' ? 'the machine has one processor' : '' };
+  if (threads === 1) return { threads, reason: wanted === 'auto' ? 'there is one processor' : '' };
   const reason = platform.noThreads();
   if (reason !== '') return { threads: 1, reason };
   if (options.wasmPath !== undefined && !String(options.wasmPath).endsWith('/') && !String(options.wasmPath).includes('threads'))

@@ -10,7 +10,7 @@ const RATE = 'optimizer.lr.';
 class TrainerOf implements Trainer {
   #steps = 0;
   constructor(readonly session: Session, readonly names: { readonly step: string; readonly evaluate?: string; readonly predict?: string }) {
-    if (session.outputInfo.loss?.size !== 1) fail('UNSUPPORTED', `entry '${names.step}' has no output 'loss' of one number: is the file one of gf-train prepare?`);
+    if (session.outputInfo.loss?.size !== 1) fail('UNSUPPORTED', `entry '${names.step}' has no output 'loss' of one number`);
   }
 
   get info() {
@@ -48,7 +48,7 @@ class TrainerOf implements Trainer {
   #stepped(metrics: Metrics): Metrics {
     ++this.#steps;
     if (!Number.isFinite(metrics.loss))
-      fail('NON_FINITE', `the loss is ${metrics.loss}: the State holds what this step made of it. Load a state from before and lower the learning rate; gf-train prepare --stop-if-not-finite keeps such steps away from State`);
+      fail('NON_FINITE', `the loss is ${metrics.loss}, and the State what this step made of it: load one from before (gf-train prepare --stop-if-not-finite keeps State as it was)`);
     return metrics;
   }
 

@@ -1,10 +1,9 @@
 // ghostflow/worker: sessions and trainers in a worker each, so that the page's thread is never held up.
 import { platform } from '#platform';
 import type {
-  Inputs, Metrics, Outputs, Profile, RemoteEntry, RemoteRunOptions, RemoteSession, RemoteTrainer, SessionInfo, SessionOptions, Source, TensorData,
-  TensorInfo, TensorLike, TrainerOptions,
+  Inputs, RemoteEntry, RemoteRunOptions, RemoteSession, RemoteTrainer, SessionOptions, Source, TensorInfo, TrainerOptions,
 } from './api.js';
-import { GhostFlowError, fail, textOf } from './errors.js';
+import { GhostFlowError, busyError, noEntry, textOf } from './errors.js';
 import { readSource } from './fetch.js';
 import type { Peer } from './platform.js';
 import type { Answer, EntryShapes, Made, RemoteCall } from './remote.js';
@@ -24,8 +23,7 @@ class Line {
   readonly #waiting = new Map<number, Waiting>();
   #next = 0;
   #ended: GhostFlowError | undefined;
-  /** Names with runs going on. */
-  busy = false;
+  #busy = false;
 
   constructor(onProgress?: (progress: any) => void) {
     this.#peer = platform.start('remote', (answer: Answer) => {
@@ -55,6 +53,17 @@ class Line {
   }
   notify(method: string): void {
     if (this.#ended === undefined) this.#peer.post({ id: -1, method, args: [] } satisfies RemoteCall);
+  }
+
+  /** One run at a time. */
+  async alone<T>(f: () => Promise<T>): Promise<T> {
+    if (this.#busy) busyError();
+    this.#busy = true;
+    try {
+      return await f();
+    } finally {
+      this.#busy = false;
+    }
   }
 
   end(error = new GhostFlowError('DISPOSED', 'the session was disposed')): void {
@@ -106,134 +115,67 @@ function takeShapes(into: Record<string, TensorInfo>, shapes: Readonly<Record<st
   for (const [name, shape] of Object.entries(shapes)) into[name] = { ...into[name]!, shape, size: shape.reduce((a, b) => a * b, 1) };
 }
 
-class EntryThere implements RemoteEntry {
-  readonly inputInfo: Record<string, TensorInfo>;
-  readonly outputInfo: Record<string, TensorInfo>;
-  readonly line: Line;
-  constructor(line: Line, readonly name: string, shown: Made['entries'][number]) {
-    this.line = line;
-    this.inputInfo = infos(shown.inputs);
-    this.outputInfo = infos(shown.outputs);
-  }
-  take<T>(answer: { value: T; shapes: EntryShapes }): T {
-    takeShapes(this.inputInfo, answer.shapes.inputs);
-    takeShapes(this.outputInfo, answer.shapes.outputs);
-    return answer.value;
-  }
-  async setShape(shapes: string | Readonly<Record<string, readonly number[]>>, shape?: readonly number[]): Promise<void> {
-    this.take(await this.line.call('setShape', [typeof shapes === 'string' ? { [shapes]: shape } : shapes], [], this.name));
-  }
-  async run(inputs: Inputs = {}, options: RemoteRunOptions = {}): Promise<Outputs> {
-    return this.take(await busy(this.line, () => this.line.call('run', [inputs], options.transfer ? buffersOf(inputs) : [], this.name)));
-  }
-  async profile(runs?: number): Promise<Profile> {
-    return this.line.call('profile', [runs], [], this.name);
-  }
-}
-
-async function busy<T>(line: Line, f: () => Promise<T>): Promise<T> {
-  if (line.busy) fail('BUSY', 'a run of this session has not ended; await it first');
-  line.busy = true;
-  try {
-    return await f();
-  } finally {
-    line.busy = false;
-  }
-}
-
-class SessionThere extends EntryThere implements RemoteSession {
-  readonly info: SessionInfo;
-  readonly stateInfo: Record<string, TensorInfo>;
-  readonly #entries: Map<string, RemoteEntry>;
-  constructor(line: Line, made: Made) {
-    super(line, made.entries[0]!.name, made.entries[0]!);
-    this.info = made.info;
-    this.stateInfo = infos(made.states);
-    this.#entries = new Map<string, RemoteEntry>([[this.name, this], ...made.entries.slice(1).map((e) => [e.name, new EntryThere(line, e.name, e)] as const)]);
-  }
-  entry(name: string): RemoteEntry {
-    return this.#entries.get(name) ?? fail('NOT_FOUND', this.info.entries.includes(name)
-      ? `entry '${name}' was not made ready: name it in the option 'entries'` : `there is no entry '${name}'; there are: ${this.info.entries.join(', ')}`);
-  }
-  state(): Promise<Uint8Array> {
-    return this.line.call('state', []);
-  }
-  load(state: Uint8Array | ArrayBuffer): Promise<void> {
-    return this.line.call('load', [state]);
-  }
-  resetState(): Promise<void> {
-    return this.line.call('resetState', []);
-  }
-  readState(name: string): Promise<TensorData> {
-    return this.line.call('readState', [name]);
-  }
-  writeState(name: string, value: TensorLike): Promise<void> {
-    return this.line.call('writeState', [name, value]);
-  }
-  dispose(): void {
-    this.line.end();
-  }
-}
-
-class TrainerThere implements RemoteTrainer {
-  readonly info: SessionInfo;
-  readonly batchInfo: Record<string, TensorInfo>;
-  #steps: number;
-  readonly #line: Line;
-  constructor(line: Line, made: Made) {
-    this.#line = line;
-    this.info = made.info;
-    this.batchInfo = infos(made.entries[0]!.inputs);
-    this.#steps = made.steps;
-  }
-  get steps(): number {
-    return this.#steps;
-  }
-  async #call(method: string, args: unknown[], transfer: ArrayBuffer[] = []): Promise<any> {
-    const { value, steps, batch } = await this.#line.call(method, args, transfer);
-    this.#steps = steps;
-    takeShapes(this.batchInfo, batch);
+/** Entries and sessions are objects of calls: what they do is in `remote.ts`. */
+function entryThere(line: Line, shown: Made['entries'][number]): RemoteEntry {
+  const { name } = shown, inputInfo = infos(shown.inputs), outputInfo = infos(shown.outputs);
+  const take = <T>({ value, shapes }: { value: T; shapes: EntryShapes }): T => {
+    takeShapes(inputInfo, shapes.inputs);
+    takeShapes(outputInfo, shapes.outputs);
     return value;
-  }
-  #run(method: string, inputs: Inputs, options: RemoteRunOptions): Promise<any> {
-    return busy(this.#line, () => this.#call(method, [inputs], options.transfer ? buffersOf(inputs) : []));
-  }
-  learningRate(): Promise<number> {
-    return this.#call('learningRate', []);
-  }
-  setLearningRate(rate: number): Promise<void> {
-    return this.#call('setLearningRate', [rate]);
-  }
-  step(batch: Inputs, options: RemoteRunOptions = {}): Promise<Metrics> {
-    return this.#run('step', batch, options);
-  }
-  evaluate(batch: Inputs, options: RemoteRunOptions = {}): Promise<Metrics> {
-    return this.#run('evaluate', batch, options);
-  }
-  predict(inputs: Inputs, options: RemoteRunOptions = {}): Promise<Outputs> {
-    return this.#run('predict', inputs, options);
-  }
-  state(): Promise<Uint8Array> {
-    return this.#call('state', []);
-  }
-  load(state: Uint8Array | ArrayBuffer): Promise<void> {
-    return this.#call('load', [state]);
-  }
-  resetState(): Promise<void> {
-    return this.#call('resetState', []);
-  }
-  dispose(): void {
-    this.#line.end();
-  }
+  };
+  return {
+    name, inputInfo, outputInfo,
+    setShape: async (shapes: string | Readonly<Record<string, readonly number[]>>, shape?: readonly number[]) =>
+      take(await line.call('setShape', [typeof shapes === 'string' ? { [shapes]: shape } : shapes], [], name)),
+    run: async (inputs: Inputs = {}, options: RemoteRunOptions = {}) =>
+      take(await line.alone(() => line.call('run', [inputs], options.transfer ? buffersOf(inputs) : [], name))),
+    profile: (runs) => line.call('profile', [runs], [], name),
+  };
 }
 
 /** `createSession` of the package, in a worker. */
 export async function createSession(source: Source, options: SessionOptions = {}): Promise<RemoteSession> {
   const { line, made } = await make('session', source, options);
-  return new SessionThere(line, made);
+  const [first, ...others] = made.entries.map((e) => entryThere(line, e)), { info } = made;
+  const session: RemoteSession = {
+    ...first!, info, stateInfo: infos(made.states),
+    entry: (name) => (name === session.name ? session : others.find((e) => e.name === name)) ?? noEntry(info.entries, name),
+    state: () => line.call('state', []),
+    load: (state) => line.call('load', [state]),
+    resetState: () => line.call('resetState', []),
+    readState: (name) => line.call('readState', [name]),
+    writeState: (name, value) => line.call('writeState', [name, value]),
+    dispose: () => line.end(),
+  };
+  return session;
 }
+
 /** `createTrainer` of the package, in a worker. */
 export async function createTrainer(source: Source, options: TrainerOptions = {}): Promise<RemoteTrainer> {
   const { line, made } = await make('trainer', source, options);
-  return new TrainerThere(line, made);
+  const batchInfo = infos(made.entries[0]!.inputs);
+  let steps = made.steps;
+  const call = async (method: string, args: unknown[] = [], transfer: ArrayBuffer[] = []): Promise<any> => {
+    const answer = await line.call(method, args, transfer);
+    steps = answer.steps;
+    takeShapes(batchInfo, answer.batch);
+    return answer.value;
+  };
+  const run = (method: string) => async (inputs: Inputs, options: RemoteRunOptions = {}) =>
+    line.alone(() => call(method, [inputs], options.transfer ? buffersOf(inputs) : []));
+  return {
+    info: made.info, batchInfo,
+    get steps() {
+      return steps;
+    },
+    learningRate: () => call('learningRate'),
+    setLearningRate: (rate) => call('setLearningRate', [rate]),
+    step: run('step'),
+    evaluate: run('evaluate'),
+    predict: run('predict'),
+    state: () => call('state'),
+    load: (state) => call('load', [state]),
+    resetState: () => call('resetState'),
+    dispose: () => line.end(),
+  };
 }
