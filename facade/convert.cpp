@@ -1,6 +1,7 @@
 #include "facade/convert.h"
 
 #include <cstring>
+#include <memory>
 #include <new>
 
 #include "converter/onnx/external_data.h"
@@ -9,7 +10,7 @@
 #include "facade/include/ghostflow/convert.h"
 #include "graph/read/read.h"
 #include "io/path.h"
-#include "runtime/platform/mapped_file.h"
+#include "runtime/include/ghostflow/session.h"
 #include "schema/format/format.h"
 
 namespace gf {
@@ -76,27 +77,73 @@ ir::Model read_gf(const std::string& path) {
   return read_program(owner->bytes(), owner);
 }
 
-ir::Model read_gf(std::span<const std::byte> bytes) {
-  constexpr std::align_val_t kAlign{format::kAlignment};
-  const std::shared_ptr<void> owner(::operator new(bytes.size() + 1, kAlign), [](void* p) { ::operator delete(p, kAlign); });
-  if (!bytes.empty()) std::memcpy(owner.get(), bytes.data(), bytes.size());
-  return read_program({static_cast<const std::byte*>(owner.get()), bytes.size()}, owner);
-}
-
 ir::Model read_gf(const Model& model) { return read_model(model.program(), nullptr); }
 
 std::vector<std::byte> export_onnx(ir::Model& model, const onnx::ExportOptions& options, std::vector<std::string>* notes) {
   return onnx::write_model(onnx::export_model(model, options, notes));
 }
 
-std::vector<std::byte> onnx_to_gf(const std::string& path, const OnnxToGfOptions& options) {
+namespace {
+
+onnx::ImportOptions import_options(const OnnxToGfOptions& options) {
   onnx::ImportOptions import;
   import.entry = options.entry;
   import.dims = options.dims;
+  import.shapes = options.shapes;
   import.custom_ops = options.custom_ops;
+  return import;
+}
+
+ConvertOptions convert_options(const OnnxToGfOptions& options) {
   ConvertOptions convert;
+  convert.optimize = options.optimize;
   convert.metadata.assign(options.metadata.begin(), options.metadata.end());
-  ir::Model model = convert_files({{path, import}}, convert);
+  return convert;
+}
+
+// A copy that begins at an address as a program wants it.
+std::shared_ptr<void> aligned_copy(std::span<const std::byte> bytes) {
+  constexpr std::align_val_t kAlign{format::kAlignment};
+  const std::shared_ptr<void> owner(::operator new(bytes.size() + 1, kAlign), [](void* p) { ::operator delete(p, kAlign); });
+  if (!bytes.empty()) std::memcpy(owner.get(), bytes.data(), bytes.size());
+  return owner;
+}
+
+}  // namespace
+
+ir::Model read_gf(std::span<const std::byte> bytes) {
+  const std::shared_ptr<void> owner = aligned_copy(bytes);
+  return read_program({static_cast<const std::byte*>(owner.get()), bytes.size()}, owner);
+}
+
+std::vector<std::byte> onnx_to_gf(const std::string& path, const OnnxToGfOptions& options) {
+  ir::Model model = convert_files({{path, import_options(options)}}, convert_options(options));
+  return emit(model);
+}
+
+std::vector<std::byte> onnx_to_gf(std::span<const std::byte> onnx, const OnnxToGfOptions& options, std::vector<std::string>* notes) {
+  const onnx::Model source = onnx::read_model(onnx::Bytes::view(onnx));
+  ConvertReport report;
+  ir::Model model = convert({{&source, nullptr, import_options(options)}}, convert_options(options), make_evaluator(default_tables()), &report);
+  if (notes != nullptr) *notes = std::move(report.notes);
+  return emit(model);
+}
+
+std::vector<std::byte> with_state(std::span<const std::byte> gf, std::span<const std::byte> saved) {
+  const std::shared_ptr<void> owner = aligned_copy(gf);
+  const std::span<const std::byte> bytes(static_cast<const std::byte*>(owner.get()), gf.size());
+  ir::Model model = read_program(bytes, owner);  // checks the file
+  ErrorDetail detail;
+  const auto program = Program::load(bytes, default_tables().ops, {}, &detail);
+  if (!program.ok()) throw Exception(program.error(), detail.text);
+  const std::shared_ptr<void> memory = aligned_copy(std::vector<std::byte>(static_cast<size_t>(State::bytes_needed(*program))));
+  auto state = State::create(*program, {static_cast<std::byte*>(memory.get()), static_cast<size_t>(State::bytes_needed(*program))}, &detail);
+  if (!state.ok()) throw Exception(state.error(), detail.text);
+  if (const Error error = state->restore(saved, &detail); error != Error::Ok) throw Exception(error, detail.text);
+  for (ir::StateVar& variable : model.states) {
+    const std::span<std::byte> value = state->bytes(state->find(variable.name));
+    variable.initial = ir::make_constant(variable.dtype, variable.dims, {value.begin(), value.end()});
+  }
   return emit(model);
 }
 

@@ -16,7 +16,7 @@ for (const [platform, outdir] of [['web', 'dist'], ['node', 'dist/node']]) {
   await build({
     entryPoints: ['index', 'worker', 'thread', 'remote'].map((f) => `src/${f}.ts`),
     outdir, bundle: true, splitting: true, format: 'esm', minify: true, target: 'es2022', platform: 'neutral',
-    alias: { '#platform': `./src/platform-${platform}.ts` }, external: ['node:*'], chunkNames: 'chunk-[hash]', logLevel: 'warning',
+    alias: Object.fromEntries(['platform', 'remote', 'serve'].map((f) => [`#${f}`, `./src/${f}-${platform}.ts`])), external: ['node:*'], chunkNames: 'chunk-[hash]', logLevel: 'warning',
   });
 }
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], { stdio: 'inherit' });
@@ -25,6 +25,8 @@ for (const [file, preset] of [['gf.wasm', 'wasm'], ['gf-threads.wasm', 'wasm-thr
   if (existsSync(from)) copyFileSync(from, join('dist', file));
   else if (preset === 'wasm') throw new Error(`${from} is not there: cmake --preset wasm && cmake --build --preset wasm --target gf`);
 }
+
+for (const file of ['LICENSE', 'NOTICE']) copyFileSync(join('..', file), file);  // npm takes them from here
 
 const size = (files) => files.reduce((sum, f) => ({ raw: sum.raw + statSync(f).size, gzip: sum.gzip + gzipSync(readFileSync(f), { level: 9 }).length }), { raw: 0, gzip: 0 });
 const scripts = (folder) => readdirSync(folder).filter((f) => f.endsWith('.js')).map((f) => join(folder, f));

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "converter/onnx/raising.h"
+#include "runtime/core/bit_cast.h"
 
 namespace gf::onnx {
 namespace {
@@ -31,7 +32,7 @@ void is_inf(Raising& r) { r.emit("IsInf", r.all(), r.same_attributes()); }
 // --- randomness. ONNX's seed is a float; its bits are our key. A longer key cannot be said: the draws will be others.
 
 void put_seed(Attributes& attributes, int64_t seed) {
-  if (seed >= 0 && seed <= 0xffffffffLL) attributes.push_back(make_attribute("seed", bit_cast<float>(static_cast<uint32_t>(seed))));
+  if (seed >= 0 && seed <= 0xffffffffLL) attributes.push_back(make_attribute("seed", ::gf::bit_cast<float>(static_cast<uint32_t>(seed))));
 }
 void refuse_counter(const Raising& r) {
   if (r.has(1)) r.unsupported("its counter is an input, which ONNX does not have");

@@ -43,7 +43,7 @@ class Encoder {
     raw_varint(data.size());
     raw(data);
   }
-  void text(uint32_t field, std::string_view value) { bytes(field, std::as_bytes(std::span(value))); }
+  void text(uint32_t field, std::string_view value) { bytes(field, std::as_bytes(std::span<const char>(value.data(), value.size()))); }
   /// A singular text, left out when empty.
   void optional_text(uint32_t field, std::string_view value) {
     if (!value.empty()) text(field, value);

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 
 #include "graph/emit/container.h"
@@ -108,7 +109,9 @@ class ConstantStore {
     bool splat;
     size_t size;
     uint32_t crc;
-    auto operator<=>(const Key&) const = default;
+    bool operator<(const Key& o) const {
+      return std::tie(stored, dtype, dims, splat, size, crc) < std::tie(o.stored, o.dtype, o.dims, o.splat, o.size, o.crc);
+    }
   };
   std::vector<Item> items_;
   std::multimap<Key, uint32_t> by_key_;

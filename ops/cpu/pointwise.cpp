@@ -133,6 +133,22 @@ namespace {
 
 bool is_number(const TensorInfo& x) { return x.is_static && x.shape.count() == 1; }
 
+// Inference says what is wrong with a program; but where only a run knows the shapes, a kernel is prepared before it.
+bool well_formed(const Pointwise::Attrs& a, size_t inputs) {
+  const auto count = static_cast<int64_t>(a.program.size() / Pointwise::kWords);
+  if (count == 0 || count > Pointwise::kMaxInstructions || a.program.size() % Pointwise::kWords != 0) return false;
+  if (inputs > Pointwise::kMaxInputs || a.results.size() > Pointwise::kMaxOutputs) return false;
+  for (const int64_t r : a.results)
+    if (r < 0 || r >= count) return false;
+  for (int k = 0; k < count; ++k) {
+    const Pointwise::Instruction i = Pointwise::instruction(a, k);
+    const auto names = [&](int64_t operand) { return operand >= -k && operand < static_cast<int64_t>(inputs); };
+    if (i.parameter < 0 || i.parameter > static_cast<int64_t>(a.parameters.size())) return false;
+    if (!names(i.a) || (i.b != Pointwise::kNoOperand && !names(i.b))) return false;
+  }
+  return true;
+}
+
 // The output that the last step may write where it belongs: it is read by nobody, and every input of this tile has been read.
 int direct_output(const NodeView& node, const Pointwise::Attrs& a, int count) {
   int found = -1;
@@ -157,6 +173,8 @@ int64_t tile_length(const NodeView& node, const PointwiseProgram& program) {
 
 Error resolve_pointwise(const NodeView& node, const PointwiseResolver& resolve, PointwiseProgram& program, const char*& refused) {
   const auto& a = node.attributes<Pointwise::Attrs>();
+  refused = "the program is not well formed";
+  if (!well_formed(a, node.inputs.size())) return Error::Unsupported;
   const int count = Pointwise::instruction_count(a);
   Slots slots(a, count);
   program.steps = count;

@@ -7,13 +7,13 @@
 #include <cmath>
 #include <cstring>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "facade/evaluate.h"
 #include "ops/cpu/op_util.h"
 #include "runtime/core/exception.h"
 #include "schema/ops.h"
+#include "tests/support/test_threads.h"
 
 namespace gf::test {
 
@@ -41,12 +41,9 @@ struct RoughParallel {
   int threads = 3;
   static void run(void* context, int64_t tasks, ParallelFor::Body body, void* argument) {
     const int n = static_cast<RoughParallel*>(context)->threads;
-    std::vector<std::thread> workers;
-    for (int w = 0; w < n; ++w)
-      workers.emplace_back([=] {
-        for (int64_t t = tasks - 1 - w; t >= 0; t -= n) body(argument, t, w);
-      });
-    for (std::thread& t : workers) t.join();
+    run_on_threads(n, [=](int w) {
+      for (int64_t t = tasks - 1 - w; t >= 0; t -= n) body(argument, t, w);
+    });
   }
   ParallelFor get() { return {run, this, threads}; }
 };

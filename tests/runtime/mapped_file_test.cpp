@@ -1,4 +1,5 @@
 // MappedFile and read_file_into: contents, empty files, and every wrong path as a typed error with text.
+// needs: GF_TEST_SYSTEM
 #include "runtime/platform/mapped_file.h"
 
 #include <gtest/gtest.h>

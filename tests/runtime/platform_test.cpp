@@ -1,4 +1,5 @@
 // Clock, pages, memory in use and core counts.
+// needs: GF_TEST_SYSTEM
 #include <gtest/gtest.h>
 #include <sched.h>
 

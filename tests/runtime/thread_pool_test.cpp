@@ -1,4 +1,5 @@
 // ThreadPool against the contract of ParallelFor: each task once, worker numbers, turns, nesting, sleep, errors.
+// needs: GF_TEST_SYSTEM
 #include "runtime/platform/thread_pool.h"
 
 #include <gtest/gtest.h>

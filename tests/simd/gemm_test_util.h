@@ -2,8 +2,6 @@
 // in f64. Everything expected is computed here in f64, from the definitions, not by the code under test.
 #pragma once
 
-#include <pthread.h>
-
 #include <atomic>
 #include <cmath>
 #include <cstdint>
@@ -17,6 +15,7 @@
 #include "ops/cpu/simd/activation.h"
 #include "ops/cpu/simd/isa_dispatch.h"
 #include "runtime/kernel/parallel.h"
+#include "tests/support/test_threads.h"
 
 namespace gf::simd::test {
 
@@ -27,30 +26,11 @@ class TestThreads {
   ParallelFor get() { return {run, this, threads_}; }
 
  private:
-  struct Work {
-    ParallelFor::Body body;
-    void* argument;
-    int64_t tasks;
-    std::atomic<int64_t> next{0};
-  };
-  struct Worker {
-    Work* work;
-    int index;
-  };
-  static void* loop(void* pointer) {
-    const Worker& w = *static_cast<Worker*>(pointer);
-    for (int64_t t = w.work->next++; t < w.work->tasks; t = w.work->next++) w.work->body(w.work->argument, t, w.index);
-    return nullptr;
-  }
   static void run(void* context, int64_t tasks, ParallelFor::Body body, void* argument) {
-    const int n = static_cast<TestThreads*>(context)->threads_;
-    Work work{body, argument, tasks, {}};
-    std::vector<Worker> workers;
-    for (int i = 0; i < n; ++i) workers.push_back({&work, i});
-    std::vector<pthread_t> threads(static_cast<size_t>(n));
-    for (size_t i = 1; i < threads.size(); ++i) pthread_create(&threads[i], nullptr, loop, &workers[i]);
-    loop(&workers[0]);
-    for (size_t i = 1; i < threads.size(); ++i) pthread_join(threads[i], nullptr);
+    std::atomic<int64_t> next{0};
+    gf::test::run_on_threads(static_cast<TestThreads*>(context)->threads_, [&](int worker) {
+      for (int64_t t = next++; t < tasks; t = next++) body(argument, t, worker);
+    });
   }
   int threads_;
 };

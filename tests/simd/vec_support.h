@@ -6,11 +6,11 @@
 #include <cstring>
 #include <limits>
 #include <random>
-#include <thread>
 #include <vector>
 
 #include "ops/cpu/simd/isa_dispatch.h"
 #include "runtime/kernel/parallel.h"
+#include "tests/support/test_threads.h"
 
 namespace gf::simd::test {
 
@@ -72,13 +72,9 @@ struct TestPool {
  private:
   static void run(void* context, int64_t tasks, ParallelFor::Body body, void* argument) {
     const int threads = static_cast<TestPool*>(context)->threads_;
-    std::vector<std::thread> workers;
-    for (int w = 0; w < threads; ++w) {
-      workers.emplace_back([=] {
-        for (int64_t t = w; t < tasks; t += threads) body(argument, t, w);
-      });
-    }
-    for (std::thread& worker : workers) worker.join();
+    gf::test::run_on_threads(threads, [=](int w) {
+      for (int64_t t = w; t < tasks; t += threads) body(argument, t, w);
+    });
   }
   int threads_;
 };

@@ -219,7 +219,8 @@ def run_tests(stage, preset, tier, test_filter, only=None, wrapper=(), timeout=1
 def run_scripts(stage, env):
     """tests/<group>/*_test.sh and *_test.py: exit 0 passed, 77 skipped (last line: why), anything else failed."""
     for script in sorted([*ROOT.glob("tests/*/*_test.sh"), *ROOT.glob("tests/*/*_test.py")]):
-        run_script(stage, script, env)
+        if script.parent != ROOT / WEB_SCRIPTS:
+            run_script(stage, script, env)
 
 
 def run_script(stage, script, env, arguments=()):
@@ -359,6 +360,31 @@ def stage_mingw_w64(options, tier):
     return stage
 
 
+WEB_TOOLS = {"em++": "emscripten", "node": "nodejs", "npm": "npm"}
+WEB_SCRIPTS = "tests/web"  # left to its stage
+WEB_GROUPS = {"runtime", "ops", "simd"}
+
+
+def stage_web(options, tier):
+    """The WebAssembly modules, the same tests of kernels and sessions under Node, the npm package, the pages in a browser."""
+    stage = Stage("web")
+    missing = [f"{tool} (Debian: {package})" for tool, package in WEB_TOOLS.items() if shutil.which(tool) is None]
+    if missing:
+        stage.skip("web", f"not installed: {', '.join(missing)}; toolchains/setup-debian.sh web")
+        return stage
+    if not build(stage, "release", targets=["gf-convert", "gf-train", "gf-run", "gf-info"]):
+        return stage
+    if not build(stage, "wasm") or not build(stage, "wasm-threads", targets=["gf-threads"]):
+        return stage
+    start = time.time()
+    for script in sorted((ROOT / WEB_SCRIPTS).glob("*_test.sh")):
+        run_script(stage, script, base_environment("release", tier))
+    stage.seconds["package"] = time.time() - start
+    if build(stage, "wasm-tests", WEB_GROUPS):
+        run_tests(stage, "wasm-tests", "plain", options.filter, WEB_GROUPS)
+    return stage
+
+
 def stage_valgrind(options, tier):
     if shutil.which("valgrind") is None:
         stage = Stage("valgrind")
@@ -374,10 +400,10 @@ STAGES = {
     "release": stage_of("release", scripts=True), "minimal": stage_of("minimal"), "asan": stage_of("asan"), "fuzz": stage_fuzz,
     "aarch64": stage_of("aarch64", groups=OTHER_MACHINE_GROUPS), "riscv64": stage_of("riscv64", groups=OTHER_MACHINE_GROUPS - {"simd"}),
     "x86-32": stage_of("x86-32"), "tsan": stage_of("tsan", groups=TSAN_GROUPS),
-    "cortex-m7": stage_cortex_m7, "mingw-w64": stage_mingw_w64, "valgrind": stage_valgrind, "dev": stage_of("dev"), "clang": stage_of("clang"),
+    "cortex-m7": stage_cortex_m7, "mingw-w64": stage_mingw_w64, "valgrind": stage_valgrind, "web": stage_web, "dev": stage_of("dev"), "clang": stage_of("clang"),
 }
 # In this order: on a slow day the last are left out (LAST_START_SECONDS).
-ALL = ["release", "minimal", "cortex-m7", "x86-32", "tsan", "asan", "fuzz", "valgrind", "aarch64", "riscv64", "mingw-w64"]
+ALL = ["release", "minimal", "cortex-m7", "web", "x86-32", "tsan", "asan", "fuzz", "valgrind", "aarch64", "riscv64", "mingw-w64"]
 # On a slow day --all leaves later stages out, and says so, instead of running into a limit from outside.
 LAST_START_SECONDS = 60 * 60
 
@@ -412,6 +438,7 @@ def main():
     tier.add_argument("--all", action="store_true", help="also sanitizers, short fuzzing, cross builds, valgrind and large models"
                       " (<= 60 minutes on 2 cores)")
     tier.add_argument("--long", action="store_true", help="as --all, with the tests that take hours and 20 minutes for each fuzzer")
+    tier.add_argument("--web", action="store_true", help="only WebAssembly: modules, kernels under Node, npm package, pages in a browser")
     parser.add_argument("--stage", action="append", default=[], choices=STAGES, help="only this stage (repeatable)")
     parser.add_argument("--filter", help="GoogleTest filter, for instance '*Softmax*'; leaves the script tests out")
     parser.add_argument("--group", dest="groups", action="append", help="only tests/<group> (repeatable)")
@@ -419,7 +446,7 @@ def main():
     options = parser.parse_args()
     options.groups = set(options.groups) if options.groups else None
     level = "long" if options.long else "all" if options.all else "plain"
-    names = options.stage or (["release"] if level == "plain" else ALL)
+    names = options.stage or (["web"] if options.web else None) or (["release"] if level == "plain" else ALL)
     started = time.time()
     stages = []
     for name in names:

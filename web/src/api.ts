@@ -149,7 +149,8 @@ export interface Entry {
   readonly name: string;
   /**
    * Views of the planned memory of each input, to write into before a run without a copy. Valid until the input's shape changes.
-   * Inputs share memory with what is computed: write all of them before every run.
+   * Inputs share memory with what is computed: write all of them before every run. With threads the memory is a SharedArrayBuffer,
+   * whose views some functions of browsers refuse (ImageData, TextDecoder, crypto).
    */
   readonly inputs: Readonly<Record<string, TensorData>>;
   /** Views of each output after a run; the next run of any entry of this session overwrites them. */

@@ -4,6 +4,7 @@ import { platform } from '#platform';
 import type { LoadOptions } from './api.js';
 import { GhostFlowError, codeOf, fail, textOf } from './errors.js';
 import { get } from './fetch.js';
+import { type Sink, imports } from './imports.js';
 
 export const PAGE = 65536;
 /** What the module declares for itself (INITIAL_MEMORY in web/CMakeLists.txt): no memory may be smaller. */
@@ -59,23 +60,6 @@ export interface Exports {
 
 /** (func (result v128) i32.const 0 i8x16.splat) */
 const SIMD = '\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7b\x03\x02\x01\0\x0a\x08\x01\x06\0\x41\0\xfd\x0f\x0b';
-
-/** What imports() tells as it goes: times of nodes. */
-export interface Sink {
-  nodeTime?: (node: number, nanoseconds: number) => void;
-}
-
-/** All that a module imports. */
-export function imports(module: WebAssembly.Module, memory: WebAssembly.Memory, sink: Sink = {}): WebAssembly.Imports {
-  const result: Record<string, Record<string, WebAssembly.ImportValue>> = {};
-  const known: Record<string, WebAssembly.ImportValue> = {
-    memory,
-    gfw_now: () => performance.now(),
-    gfw_node_time: (node: number, nanoseconds: number) => sink.nodeTime?.(node, nanoseconds),
-  };
-  for (const i of WebAssembly.Module.imports(module)) (result[i.module] ??= {})[i.name] = known[i.name]!;
-  return result;
-}
 
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 

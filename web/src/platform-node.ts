@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { pathToFileURL } from 'node:url';
-import { Worker, parentPort } from 'node:worker_threads';
-import type { Platform } from './platform.js';
+import { Worker } from 'node:worker_threads';
+import type { OnError, OnMessage, Peer, Platform } from './platform.js';
 
 /** A path that is no URL is a file. ('C:\x' reads as a URL with a scheme of one letter.) */
 function asUrl(url: string | URL): URL {
@@ -15,27 +15,24 @@ export const platform: Platform = {
   moduleUrl: (threads) => (threads ? new URL('../gf-threads.wasm', import.meta.url) : new URL('../gf.wasm', import.meta.url)),
   autoThreads: () => Math.min(4, cpus().length || 1),
   noThreads: () => '',
-  start(script, onMessage, onError) {
-    const worker = new Worker(script === 'thread' ? new URL('./thread.js', import.meta.url) : new URL('./remote.js', import.meta.url));
-    let ended = false;
-    // what waits for an answer keeps the process alive; a thread that waits for work does not
-    if (script === 'thread') worker.unref();
-    worker.on('message', onMessage);
-    worker.on('error', onError);
-    worker.on('exit', () => ended || onError('the worker ended'));
-    return {
-      post: (message, transfer = []) => worker.postMessage(message, transfer),
-      terminate: () => {
-        ended = true;
-        void worker.terminate();
-      },
-    };
-  },
+  startThread: (onMessage, onError) => peerOf(new Worker(new URL('./thread.js', import.meta.url)), onMessage, onError),
   absolute: (url) => asUrl(url).href,
   file: (url, signal) => (url.startsWith('file:') ? readFile(new URL(url), { signal }) : undefined),
   sha256: async (bytes) => createHash('sha256').update(bytes).digest(),
-  serve(onMessage) {
-    parentPort!.on('message', onMessage);
-    return (message, transfer = []) => parentPort!.postMessage(message, transfer);
-  },
 };
+
+export function peerOf(worker: Worker, onMessage: OnMessage, onError: OnError): Peer {
+  let ended = false;
+  worker.on('message', onMessage);
+  worker.on('error', onError);
+  worker.on('exit', () => ended || onError('the worker ended'));
+  worker.unref();  // after the listeners, which would undo it
+  return {
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    hold: (on) => (on ? worker.ref() : worker.unref()),
+    terminate: () => {
+      ended = true;
+      void worker.terminate();
+    },
+  };
+}

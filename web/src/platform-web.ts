@@ -1,6 +1,6 @@
 // Browsers, and their workers.
 import { fail } from './errors.js';
-import type { Platform } from './platform.js';
+import type { OnError, OnMessage, Peer, Platform } from './platform.js';
 
 declare const self: any;
 
@@ -11,22 +11,17 @@ export const platform: Platform = {
   noThreads: () =>
     globalThis.crossOriginIsolated !== true ? 'the page is not cross-origin isolated (headers COOP and COEP)'
       : typeof SharedArrayBuffer === 'undefined' || typeof Worker === 'undefined' ? 'there are no workers here' : '',
-  start(script, onMessage, onError) {
-    const worker = script === 'thread'
-      ? new Worker(new URL('./thread.js', import.meta.url), { type: 'module' })
-      : new Worker(new URL('./remote.js', import.meta.url), { type: 'module' });
-    worker.onmessage = (e) => onMessage(e.data);
-    worker.onerror = (e) => onError(e.message || 'the script did not load');
-    return { post: (message, transfer = []) => worker.postMessage(message, transfer), terminate: () => worker.terminate() };
-  },
+  startThread: (onMessage, onError) => peerOf(new Worker(new URL('./thread.js', import.meta.url), { type: 'module' }), onMessage, onError),
   absolute: (url) => new URL(url, globalThis.document?.baseURI ?? self.location.href).href,
   file: () => undefined,
   async sha256(bytes) {
     if (globalThis.crypto?.subtle === undefined) fail('UNSUPPORTED', 'integrity needs a secure context (https or localhost)');
     return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
   },
-  serve(onMessage) {
-    self.onmessage = (e: MessageEvent) => onMessage(e.data);
-    return (message, transfer = []) => self.postMessage(message, transfer);
-  },
 };
+
+export function peerOf(worker: Worker, onMessage: OnMessage, onError: OnError): Peer {
+  worker.onmessage = (e) => onMessage(e.data);
+  worker.onerror = (e) => onError(e.message || 'the script did not load');
+  return { post: (message, transfer = []) => worker.postMessage(message, transfer), terminate: () => worker.terminate() };
+}

@@ -1,10 +1,18 @@
-// What differs between a browser and Node. `platform-web.ts` and `platform-node.ts` implement it; the build links one.
+// What differs between a browser and Node. Each of `#platform`, `#remote` and `#serve` is two files, of which the build takes
+// one. They are apart because bundlers follow a `new Worker(new URL(...))` wherever it stands: a script that a worker runs must not
+// contain the line that starts it.
 
 /** A worker, seen from its maker. */
 export interface Peer {
   post(message: unknown, transfer?: ArrayBuffer[]): void;
+  /** Whether it keeps the process alive (Node). */
+  hold?(on: boolean): void;
   terminate(): void;
 }
+export type OnMessage = (message: any) => void;
+/** It failed, or ended by itself. */
+export type OnError = (error: unknown) => void;
+
 export interface Platform {
   /** Of gf.wasm or gf-threads.wasm beside this script. */
   moduleUrl(threads: boolean): URL;
@@ -12,13 +20,11 @@ export interface Platform {
   autoThreads(): number;
   /** Why there cannot be threads; '' when there can. */
   noThreads(): string;
-  /** Starts `thread.ts` or `remote.ts`. `onError`: it failed or ended by itself. */
-  start(script: 'thread' | 'remote', onMessage: (message: any) => void, onError: (error: unknown) => void): Peer;
+  /** Starts `thread.ts`. */
+  startThread(onMessage: OnMessage, onError: OnError): Peer;
   /** Absolute, for use in a worker. */
   absolute(url: string | URL): string;
   /** The bytes of a file: URL, where there are files; undefined for any other URL. */
   file(url: string, signal?: AbortSignal): Promise<Uint8Array> | undefined;
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
-  /** Of a worker: messages from its maker, and back. */
-  serve(onMessage: (message: any) => void): (message: unknown, transfer?: ArrayBuffer[]) => void;
 }

@@ -1,5 +1,5 @@
 // The script of the worker behind ghostflow/worker: one session or trainer, and calls to it, answered in their order.
-import { platform } from '#platform';
+import { serve } from '#serve';
 import type { Entry, SessionInfo, SessionOptions, Session, Source, TensorInfo, Trainer } from './api.js';
 import { type ErrorCode, GhostFlowError, textOf } from './errors.js';
 import { createSession } from './session.js';
@@ -83,6 +83,6 @@ async function answer(call: RemoteCall): Promise<void> {
 }
 
 let last: Promise<void> = Promise.resolve();
-const post = platform.serve((call: RemoteCall) => {
+const post = serve((call: RemoteCall) => {
   last = last.then(() => answer(call));
 });

@@ -1,16 +1,16 @@
 // The script of one worker: an instance of its own with a stack of its own, which waits for work until it is stopped.
-import { platform } from '#platform';
-import { textOf } from './errors.js';
-import { type Exports, imports } from './module.js';
+import { serve } from '#serve';
+import { imports } from './imports.js';
+import type { Exports } from './module.js';
 import type { ThreadStart } from './threads.js';
 
-const post = platform.serve(({ module, memory, index, stack, tls }: ThreadStart) => {
+const post = serve(({ module, memory, index, stack, tls }: ThreadStart) => {
   try {
     const x = new WebAssembly.Instance(module, imports(module, memory)).exports as unknown as Exports;
     x.__stack_pointer!.value = stack;
     x.__wasm_init_tls?.(tls);
     x.gfw_worker!(index);
   } catch (e) {
-    post(textOf(e));
+    post(String(e));
   }
 });

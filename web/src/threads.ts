@@ -50,7 +50,7 @@ export class Pool {
       const first = align(Number(instance.x.__heap_base.value));
       for (let index = 1; index < threads; ++index) {
         const stack = first + (index - 1) * each;
-        const peer = platform.start('thread', (text: string) => (failed ||= text), (e) => (failed ||= textOf(e)));
+        const peer = platform.startThread((text: string) => (failed ||= text), (e) => (failed ||= textOf(e)));
         peers.push(peer);
         peer.post({ module: instance.module, memory: instance.memory, index, stack: stack + STACK, tls: stack + STACK } satisfies ThreadStart);
       }

@@ -1,5 +1,6 @@
 // ghostflow/worker: sessions and trainers in a worker each, so that the page's thread is never held up.
 import { platform } from '#platform';
+import { startRemote } from '#remote';
 import type {
   Inputs, RemoteEntry, RemoteRunOptions, RemoteSession, RemoteTrainer, SessionOptions, Source, TensorInfo, TrainerOptions,
 } from './api.js';
@@ -26,13 +27,14 @@ class Line {
   #busy = false;
 
   constructor(onProgress?: (progress: any) => void) {
-    this.#peer = platform.start('remote', (answer: Answer) => {
+    this.#peer = startRemote((answer: Answer) => {
       if ('progress' in answer) {
         onProgress?.(answer.progress);
         return;
       }
       const waiting = this.#waiting.get(answer.id);
       this.#waiting.delete(answer.id);
+      this.#hold();
       if (answer.error === undefined) waiting?.resolve(answer.value);
       else waiting?.reject(new GhostFlowError(answer.error.code, answer.error.message, answer.error.status, answer.error.node));
     }, (e) => this.end(new GhostFlowError('INTERNAL', `the worker failed: ${textOf(e)}`, 99)));
@@ -43,6 +45,7 @@ class Line {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
+      this.#hold();
       try {
         this.#peer.post({ id, method, args, entry } satisfies RemoteCall, transfer);
       } catch (e) {
@@ -51,8 +54,9 @@ class Line {
       }
     });
   }
-  notify(method: string): void {
-    if (this.#ended === undefined) this.#peer.post({ id: -1, method, args: [] } satisfies RemoteCall);
+  /** A process waits for answers, and for nothing else. */
+  #hold(): void {
+    this.#peer.hold?.(this.#waiting.size > 0);
   }
 
   /** One run at a time. */

@@ -5,7 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createSession } from 'ghostflow';
-import { convert, goldenNet, prepare, random, root } from './support.mjs';
+import { convert, goldenNet, prepare, random, root, threadsBuilt } from './support.mjs';
 
 const long = process.env.GF_LONG !== undefined;
 const seeds = {
@@ -37,9 +37,9 @@ function seal(file) {
 }
 
 // INTERNAL is what a trap becomes. A program may be too large for this machine, or for wasm32.
-async function attempt(file, what) {
+async function attempt(file, what, threads = 1) {
   try {
-    const s = await createSession(file, { threads: 1, poolBytes: 1 << 20 });
+    const s = await createSession(file, { threads, poolBytes: 1 << 20 });
     try {
       if (s.info.memory.total < 64 << 20) s.runSync();
     } finally {
@@ -84,6 +84,15 @@ for (const [name, file] of Object.entries(seeds)) {
     assert.ok(codes.has('BAD_FILE') && codes.size >= 3, [...codes].join(' '));
   });
 }
+
+test('v1_0.gf, changed under a right seal, in two threads', { skip: !threadsBuilt && 'no module with threads' }, async () => {
+  const next = random(3), file = seeds['tests/format/v1_0.gf'], header = 4 + new DataView(file.buffer, file.byteOffset).getUint32(0, true);
+  for (let i = 0; i < 100; ++i) {
+    const bad = new Uint8Array(file);
+    bad[Math.floor(next() * header)] ^= 1 << (8 * next());
+    await attempt(seal(bad), `change ${i}`, 2);
+  }
+});
 
 test('the files of the shared corpus', async () => {
   const corpus = join(root, 'tests/fuzz/corpus/gf_load');

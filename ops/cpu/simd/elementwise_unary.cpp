@@ -20,6 +20,10 @@ namespace {
       __VA_ARGS__;                                                      \
     }                                                                   \
   };
+
+// musl's acoshf, WebAssembly's, gives numbers below -1.
+[[maybe_unused]] float acosh_or_nan(float x) { return x < 1.0f ? __builtin_nanf("") : std::acosh(x); }
+
 #define GF_UNARY_STD(name, function)                              \
   struct name {                                                   \
     static float scalar(float x) { return function(x); }          \
@@ -56,7 +60,7 @@ GF_UNARY_STD(Atan, std::atan)
 GF_UNARY_STD(Sinh, std::sinh)
 GF_UNARY_STD(Cosh, std::cosh)
 GF_UNARY_STD(Asinh, std::asinh)
-GF_UNARY_STD(Acosh, std::acosh)
+GF_UNARY_STD(Acosh, acosh_or_nan)
 GF_UNARY_STD(Atanh, std::atanh)
 GF_UNARY(Tanh, return v_tanh(d, x))
 GF_UNARY(Sigmoid, return v_sigmoid(d, x))

@@ -206,6 +206,27 @@ void run_panel(const Block& block, const Tile& tile, int64_t panel, int64_t k_bl
     block.activate(p.activation, c + p.map_row(p.context, i) * p.ldc, p.ldc, 1, cols);
 }
 
+/// Panels of a tile that the kernel writes in place and nothing follows: only what differs from panel to panel is set anew, which
+/// counts where k is small. `panel`: the first one; returns the one behind the last.
+int64_t run_straight(const Block& block, const Tile& tile, int64_t panel, int64_t end, bool first, TileArgs t, int64_t b_step, const Operands& operands) {
+  const GemmProblem& p = *block.problem;
+  const GemmKernels& kernels = *block.kernels;
+  const int64_t nr = kernels.nr, col = panel * nr;
+  end = std::min(end, p.n / nr);
+  const TileKernel kernel = kernels.full[tile.kernel_rows - 1];
+  t.c = operands.c + col + tile.row * p.ldc;
+  t.bias = first && operands.bias != nullptr ? operands.bias + col : nullptr;
+  t.residual = first && operands.residual != nullptr ? operands.residual + col + tile.row * p.residual_stride : nullptr;
+  for (; panel < end; ++panel) {
+    kernel(t);
+    t.b += b_step;
+    t.c += nr;
+    if (t.bias != nullptr) t.bias += nr;
+    if (t.residual != nullptr) t.residual += nr;
+  }
+  return panel;
+}
+
 /// One tile of rows against a chunk.
 void run_tile(const Block& block, const Chunk& chunk, const Chunk& next, int64_t index, const Operands& operands) {
   const GemmProblem& p = *block.problem;
@@ -214,15 +235,22 @@ void run_tile(const Block& block, const Chunk& chunk, const Chunk& next, int64_t
   if (tile.kernel_rows > tile.rows)
     std::memset(block.a + tile.rows * kernels.a_stride, 0, static_cast<size_t>((tile.kernel_rows - tile.rows) * kernels.a_stride) * sizeof(float));
   const float* packed = block.b;  // in the order pack_chunk writes
+  const bool straight = !kernels.prefetches && p.map_row == nullptr && tile.kernel_rows == tile.rows;
   for (int64_t k_block = chunk.k_begin; k_block < chunk.k_end; ++k_block) {
     const int64_t k = k_start(block, k_block);
     TileArgs t = tile_defaults(p, *block.grid, k_block);
     t.a = block.a;
     t.kc = k_start(block, k_block + 1) - k;
     if (t.kc > 0) p.fill(p.context, block.batch, tile.row, tile.rows, k, t.kc, block.a, kernels.a_stride);
-    const bool b_comes = p.packed && !(next == chunk) && t.kc > 0;
-    const NextA next_a = b_comes || t.kc == 0 ? NextA{} : next_of_a(block, chunk, next, index, k_block);
-    for (int64_t panel = chunk.begin; panel < chunk.end; ++panel) {
+    int64_t panel = chunk.begin;
+    if (straight && (block.activate == nullptr || k_block + 1 < block.grid->k_blocks)) {
+      t.b = p.packed ? packed_at(block, operands.b, panel, k) : packed;
+      panel = run_straight(block, tile, panel, chunk.end, k_block == 0, t, (p.packed ? p.k : t.kc) * kernels.nr, operands);
+      packed += t.kc * kernels.nr * (panel - chunk.begin);
+    }
+    const bool b_comes = kernels.prefetches && p.packed && !(next == chunk) && t.kc > 0;
+    const NextA next_a = !kernels.prefetches || b_comes || t.kc == 0 ? NextA{} : next_of_a(block, chunk, next, index, k_block);
+    for (; panel < chunk.end; ++panel) {
       t.b = p.packed ? packed_at(block, operands.b, panel, k) : packed;
       packed += t.kc * panel_width(block, panel);
       t.ahead = t.b;

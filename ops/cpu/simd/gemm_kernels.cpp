@@ -54,6 +54,10 @@ HWY_INLINE V mul(V a, V b) { return hn::Mul(a, b); }
 // MAXPS and MINPS give their second operand when either is NaN, so NaN in x stays NaN.
 HWY_INLINE V at_least(V lo, V x) { return hn::Max(lo, x); }
 HWY_INLINE V at_most(V hi, V x) { return hn::Min(hi, x); }
+#elif HWY_TARGET == HWY_WASM
+// pmax(a, b) is a < b ? b : a, one instruction of x86; NaN in x stays.
+HWY_INLINE V at_least(V lo, V x) { return V{wasm_f32x4_pmax(x.raw, lo.raw)}; }
+HWY_INLINE V at_most(V hi, V x) { return V{wasm_f32x4_pmin(x.raw, hi.raw)}; }
 #else
 HWY_INLINE V at_least(V lo, V x) { return hn::IfThenElse(hn::Lt(x, lo), lo, x); }
 HWY_INLINE V at_most(V hi, V x) { return hn::IfThenElse(hn::Gt(x, hi), hi, x); }
@@ -103,12 +107,17 @@ HWY_INLINE void transpose8x8(const float* src, int64_t ld_src, float* dst, int64
 // --- tile shapes ---
 // AVX-512: 14 x 2 accumulators + 2 of B + 1 broadcast of 32 registers: 16 loads for 28 multiply-adds.
 // AVX2: 6 x 2 + 2 + 1..2 of 16. NEON: 8 x 2 + 8 vectors of A (4 k each) + 2 of 32. Baseline and wasm: 4 x 2 of 16.
+// WebAssembly in V8 on x86: 5 x 2, 6 x 2 and two k a round keep sums in memory and reach half the speed of 4 x 2 and one k;
+// loads that spread one element cost nothing, where a shuffle takes a slot from the arithmetic (59 GFLOP/s and 42). A call costs as
+// much as 20 k, so that blocks of k are long.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 constexpr int kRows = 14, kBlockK = 384, kChunk = 640 * 1024 / 4;
 #elif HWY_TARGET == HWY_AVX2
 constexpr int kRows = 6, kBlockK = 384, kChunk = 192 * 1024 / 4;
 #elif HWY_TARGET == HWY_NEON
 constexpr int kRows = 8, kBlockK = 384, kChunk = 192 * 1024 / 4;
+#elif HWY_TARGET == HWY_WASM
+constexpr int kRows = 4, kBlockK = 576, kChunk = 192 * 1024 / 4;
 #else
 constexpr int kRows = 4, kBlockK = 256, kChunk = 128 * 1024 / 4;
 #endif
@@ -131,17 +140,17 @@ static_assert(kSplits<kPlainRows> == 1 && kSplits<kPlainRows - 1> > 1 && kPlainR
 
 // Rows of B (and of 64-byte lines) ahead of use. Small tiles are bound by memory, so they look further ahead.
 template <int MR>
-constexpr int kAhead = MR <= 4 ? 24 : 8;
+[[maybe_unused]] constexpr int kAhead = MR <= 4 ? 24 : 8;
 
 template <int NV>
-HWY_INLINE void prefetch_row(const float* b) {
+[[maybe_unused]] HWY_INLINE void prefetch_row(const float* b) {
 #ifdef __GNUC__
   GF_UNROLL(4)
   for (int i = 0; i < NV * kLanes; i += 16) __builtin_prefetch(b + i, 0, 3);
 #endif
 }
 
-#if HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_WASM
+#if HWY_TARGET == HWY_NEON
 // Four k at a time: one vector load brings four values of a row of A, multiply-add by lane spreads them.
 template <int KK, int MR, int NV>
 HWY_INLINE void step_lane(const V (&av)[MR], const float* b, V (&acc)[MR][NV]) {
@@ -179,7 +188,7 @@ HWY_INLINE void multiply(const TileArgs& t, V (&acc)[MR][NV]) {
   for (int i = 0; i < MR; ++i)
     GF_UNROLL(4)
     for (int j = 0; j < NV; ++j) acc[i][j] = set(0.0F);
-#if HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_WASM
+#if HWY_TARGET == HWY_NEON
   for (; k + 4 <= kc; k += 4, b += 4 * NV * kLanes) {
     V av[MR];
     GF_UNROLL(16)
@@ -189,7 +198,7 @@ HWY_INLINE void multiply(const TileArgs& t, V (&acc)[MR][NV]) {
     step_lane<2, MR, NV>(av, b, acc);
     step_lane<3, MR, NV>(av, b, acc);
   }
-#else
+#elif HWY_TARGET != HWY_WASM
   constexpr int kParts = kSplits<MR>;
   if constexpr (kParts > 1) {
     V part[kParts][MR][NV];
@@ -215,6 +224,11 @@ HWY_INLINE void multiply(const TileArgs& t, V (&acc)[MR][NV]) {
         for (int j = 0; j < NV; ++j) acc[i][j] = add(acc[i][j], part[s][i][j]);
   }
 #endif
+#if HWY_TARGET == HWY_WASM
+  // one k a round and addresses that need no arithmetic; there is no prefetching
+  static_cast<void>(ahead), static_cast<void>(ahead_step);
+  for (const float *at = a + k, *end = a + kc; at != end; ++at, b += NV * kLanes) step<MR, NV>(at, b, acc);
+#else
   for (; k < kc; ++k, b += NV * kLanes) {
     prefetch_row<NV>(b + kAhead<MR> * NV * kLanes);
     if constexpr (MR > 4) {
@@ -223,6 +237,7 @@ HWY_INLINE void multiply(const TileArgs& t, V (&acc)[MR][NV]) {
     }
     step<MR, NV>(a + k, b, acc);
   }
+#endif
 }
 
 // The epilogue works on registers; each `if` is one well predicted branch per tile.
@@ -355,6 +370,11 @@ constexpr TileKernel kNarrow[kRows] = GF_TILES(1);
 
 }  // namespace
 
+#if HWY_TARGET == HWY_WASM
+constexpr bool kPrefetches = false;
+#else
+constexpr bool kPrefetches = true;
+#endif
 constexpr GemmKernels kGemmKernels = {.mr = kRows,
                                       .nr = 2 * kLanes,
                                       .lanes = kLanes,
@@ -362,6 +382,7 @@ constexpr GemmKernels kGemmKernels = {.mr = kRows,
                                       .plain_rows = kPlainRows,
                                       .a_stride = kStrideA,
                                       .chunk_floats = kChunk,
+                                      .prefetches = kPrefetches,
                                       .full = kFull,
                                       .narrow = kNarrow,
                                       .copy_rows = copy_rows,

@@ -44,6 +44,7 @@ struct GemmKernels {
   int plain_rows;    ///< kernels of at least this many rows add k = 0, 1, 2, ... in one sum; smaller ones in several
   int a_stride;      ///< elements between packed rows of A: constant, so that kernels address rows by displacement
   int chunk_floats;  ///< of packed B that stay in L2 while tiles pass by
+  bool prefetches;   ///< kernels use TileArgs::ahead
   const TileKernel* full;    ///< [mr] kernels for 1..mr rows and nr columns
   const TileKernel* narrow;  ///< [mr] kernels for 1..mr rows and `lanes` columns
   /// dst[i * ld_dst + j] = src[i * ld_src + j] for i in [0, rows), j in [0, cols)
