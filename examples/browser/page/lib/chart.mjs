@@ -109,7 +109,7 @@ function stroke(c, points, X, Y, of, width) {
   c.stroke();
 }
 function smoothed(points) {
-  const keep = Math.min(0.94, 1 - 4 / points.length);
+  const keep = Math.min(0.94, Math.max(0, 1 - 14 / points.length));
   let value = points[0][1];
   return points.map(([x, y]) => [x, (value = keep * value + (1 - keep) * y)]);
 }

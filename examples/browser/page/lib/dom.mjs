@@ -41,7 +41,7 @@ export function bytes(n) {
   return n < 1000 ? `${n} B` : n < 1e6 ? `${(n / 1e3).toFixed(n < 1e4 ? 1 : 0)} kB` : `${(n / 1e6).toFixed(n < 1e7 ? 2 : 1)} MB`;
 }
 export function time(ms) {
-  return ms < 0.01 ? `${(ms * 1000).toFixed(1)} µs` : ms < 1 ? `${ms.toFixed(2)} ms` : ms < 100 ? `${ms.toFixed(1)} ms` : ms < 10000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  return ms < 0.01 ? `${(ms * 1000).toFixed(1)} µs` : ms < 1 ? `${ms.toFixed(2)} ms` : ms < 100 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 export const percent = (p, digits = 1) => `${(100 * p).toFixed(digits)} %`;
 export const count = (n) => Math.round(n).toLocaleString('en');
@@ -68,11 +68,17 @@ export function stats(names = ['time per run', 'memory', 'threads']) {
   set(Object.fromEntries(names.map((n) => [n, '–'])));
   return { root, set };
 }
+/** Milliseconds of a run, measured in the worker: the median of `runs` with the present inputs. A recurrent net moves on. */
+export async function timeOf(entry, runs) {
+  const times = [];
+  for (let i = 0; i < runs; ++i) times.push((await entry.profile(1)).ms);
+  return median(times);
+}
 /** What a session says about itself, for such tiles. */
 export function told(info) {
   return {
-    memory: [bytes(info.memory.total), `of it weights ${bytes(info.memory.weights)}`],
-    threads: [String(info.threads), info.threadsReason === '' ? '' : 'see the top of the page'],
+    memory: [bytes(info.memory.total), info.memory.state > info.memory.weights ? `of it State ${bytes(info.memory.state)}` : `of it weights ${bytes(info.memory.weights)}`],
+    threads: [String(info.threads), info.threads > 1 || info.threadsReason === '' ? '' : crossOriginIsolated ? info.threadsReason : 'page not isolated'],
   };
 }
 

@@ -1,7 +1,7 @@
 // Draw: digits are recognised while they are drawn. Symbols of one's own are learned in the page: the net's last layer has spare
 // classes, and is trained on the person's drawings beside some digits, so that it keeps those.
 import { createSession, createTrainer } from 'ghostflow/worker';
-import { absent, button, bytes, download, frame, h, median, messages, percent, stats, time, told } from '../lib/dom.mjs';
+import { absent, button, bytes, download, frame, h, median, messages, percent, stats, time, timeOf, told } from '../lib/dom.mjs';
 import { confusion, lineChart } from '../lib/chart.mjs';
 import { forget, load, save } from '../lib/store.mjs';
 import { SIDE, drawingPad, thumbnail, varied } from '../lib/strokes.mjs';
@@ -47,12 +47,13 @@ const best = (p) => p.indexOf(Math.max(...p));
 
 export async function mount(root, { assets }) {
   if (assets.missing.digits ?? assets.missing.all) return void root.append(absent('The digit net', assets.missing.digits ?? assets.missing.all));
-  const reader = new Reader(), message = messages(), tiles = stats(), times = [];
+  const reader = new Reader(), message = messages(), tiles = stats();
   const answer = h('strong', {}, '?'), sure = h('span', {}, 'Draw a digit, large, with a finger or the mouse.'), list = h('ol', { class: 'columns-chart', 'aria-label': 'Probabilities' });
   const pad = drawingPad({ label: 'Drawing pad', changed: look, ended: look });
   const wipe = () => {
     pad.clear();
     answer.textContent = '?';
+    mini.textContent = '';
     sure.textContent = 'Draw a digit, large, with a finger or the mouse.';
     bar([]);
   };
@@ -70,15 +71,12 @@ export async function mount(root, { assets }) {
         again = false;
         const picture = pad.picture();
         if (picture === undefined) break;
-        const begin = performance.now(), p = await reader.read(picture);
-        times.push(performance.now() - begin);
-        if (times.length > 50) times.shift();
+        const p = await reader.read(picture);
         if (pad.empty) break;
         const top = best(p);
-        answer.textContent = reader.names[top];
+        answer.textContent = mini.textContent = reader.names[top];
         sure.textContent = `${percent(p[top], p[top] > 0.999 ? 2 : 1)} sure`;
         bar(p);
-        tiles.set({ 'time per run': [time(median(times)), 'with the way to the worker'] });
         await frame();
       } while (again);
     } catch (e) {
@@ -89,21 +87,23 @@ export async function mount(root, { assets }) {
   }
   let training = false;
 
-  const padCard = h('div', { class: 'card pad-card' }, pad.canvas, h('div', { class: 'row' }, button('Clear', { icon: 'undo', onclick: wipe }), h('span', { class: 'grow' }), h('span', { class: 'quiet-text', id: 'pad-hint' })));
+  const mini = h('span', { class: 'mini', 'aria-hidden': 'true' });
+  const padButtons = h('div', { class: 'row' }, button('Clear', { icon: 'undo', onclick: wipe }), mini);
+  const padCard = h('div', { class: 'card pad-card' }, pad.canvas, padButtons);
   const readCard = h('div', { class: 'card' }, h('h3', {}, 'What it reads'), h('div', { class: 'guess', 'aria-live': 'polite' }, answer, sure), list);
   const teachPlace = h('div', {});
   root.append(message.root, h('div', { class: 'columns' }, padCard, h('div', { class: 'stack' }, readCard, tiles.root)), teachPlace);
   tiles.root.style.marginTop = 0;
   bar([]);
   await reader.start(assets);
-  tiles.set(told(reader.info));
+  tiles.set({ 'time per run': [time(await timeOf(reader.plain, 20)), '28 × 28 pixels'], ...told(reader.info) });
   if (reader.trainer === undefined) teachPlace.append(h('div', { class: 'card', style: 'margin-top:20px' }, h('h3', {}, 'Teach it your own symbols'), h('p', { class: 'quiet-text' }, `Not on this server: ${assets.missing.teach}`)));
-  else teachPlace.append(await teaching({ assets, reader, pad, wipe, bar, look, tiles, setTraining: (on) => (training = on) }));
+  else teachPlace.append(await teaching({ assets, reader, pad, padButtons, wipe, bar, look, tiles, setTraining: (on) => (training = on) }));
   return {};
 }
 
 /** The card in which symbols are added, drawn and learned. */
-async function teaching({ assets, reader, pad, wipe, bar, look, tiles, setTraining }) {
+async function teaching({ assets, reader, pad, padButtons, wipe, bar, look, tiles, setTraining }) {
   const message = messages(), chart = lineChart('Loss of training', [{ name: 'loss', colour: 'accent', smooth: true }]);
   const taught = { symbols: [], chosen: -1 };  // symbols: { name, samples: [Uint8Array] }
   const spare = assets.classes - DIGITS;
@@ -118,14 +118,15 @@ async function teaching({ assets, reader, pad, wipe, bar, look, tiles, setTraini
 
   function show() {
     rows.replaceChildren(...taught.symbols.map((s, i) => h('div', { class: `symbol ${i === taught.chosen ? 'chosen' : ''}` }, h('b', {}, s.name),
-      h('div', { class: 'samples' }, s.samples.length === 0 ? 'draw it on the pad, then add the drawing' : s.samples.slice(-8).map(thumbnail), s.samples.length > 8 && `+ ${s.samples.length - 8}`),
+      h('div', { class: 'samples' }, s.samples.length === 0 ? 'no drawings yet' : s.samples.slice(-8).map(thumbnail), s.samples.length > 8 && `+ ${s.samples.length - 8}`),
       button(i === taught.chosen ? 'chosen' : 'choose', { small: true, quiet: true, 'aria-pressed': String(i === taught.chosen), onclick: () => ((taught.chosen = i), show()) }))));
     const ready = taught.symbols.length > 0 && taught.symbols.every((s) => s.samples.length >= ENOUGH);
-    keep.disabled = taught.chosen < 0;
+    keep.hidden = taught.chosen < 0;
+    keep.disabled = false;
     train.disabled = !ready;
     name.disabled = add.disabled = taught.symbols.length >= spare;
     note.textContent = taught.symbols.length >= spare ? `All ${spare} spare classes are taken.` : '';
-    keep.lastChild.textContent = taught.chosen < 0 ? 'Add the drawing' : `Add the drawing as “${taught.symbols[taught.chosen].name}”`;
+    keep.lastChild.textContent = taught.chosen < 0 ? '' : `Add as “${taught.symbols[taught.chosen].name}”`;
   }
   function addSymbol() {
     const text = name.value.trim();
@@ -231,6 +232,7 @@ async function teaching({ assets, reader, pad, wipe, bar, look, tiles, setTraini
     }
   }
 
+  padButtons.firstChild.after(keep);
   get.disabled = true;
   const kept = await load(KEPT);
   if (kept !== undefined) {
@@ -252,7 +254,7 @@ async function teaching({ assets, reader, pad, wipe, bar, look, tiles, setTraini
   return h('div', { class: 'card', style: 'margin-top:20px' }, h('h3', {}, 'Teach it your own symbols'), message.root, h('div', { class: 'columns' },
     h('ol', { class: 'steps' },
       h('li', {}, h('div', { class: 'body' }, h('span', {}, 'Name a symbol.'), h('div', { class: 'row', style: 'flex-wrap:nowrap' }, name, add), note)),
-      h('li', {}, h('div', { class: 'body' }, h('span', {}, `Draw it on the pad above, ${ENOUGH} times or more.`), rows, h('div', { class: 'row' }, keep))),
+      h('li', {}, h('div', { class: 'body' }, h('span', {}, `Draw it on the pad above and add the drawing, ${ENOUGH} times or more.`), rows)),
       h('li', {}, h('div', { class: 'body' }, h('span', {}, `Let it learn: ${STEPS} steps, a second or so.`), h('div', { class: 'row' }, train, get, drop)))),
     h('div', { class: 'stack' }, chart.root, matrix)));
 }

@@ -1,7 +1,7 @@
 // Any .gf: what it holds, the memory that it needs, how long it takes and where. An .onnx is converted first, where the server
 // has the converter (./convert.mjs: `toGf(bytes, { name }) -> Promise<Uint8Array>`).
 import { createSession } from 'ghostflow/worker';
-import { absent, button, bytes, count, dropZone, h, median, messages, stats, time, told } from '../lib/dom.mjs';
+import { button, bytes, count, dropZone, h, median, messages, stats, time, told } from '../lib/dom.mjs';
 import { describe, isModel } from '../lib/model-file.mjs';
 
 const EXAMPLES = [['squeezenet.gf', 'classify', 'SqueezeNet'], ['digits.gf', 'digits', 'Digits'], ['voice.gf', 'voice', 'Voice detector'], ['lenet.gf', 'mnist', 'LeNet, to train']];
@@ -67,7 +67,7 @@ export async function mount(root, { assets }) {
 const port = (p) => h('div', {}, `${p.name} `, h('span', {}, `${p.dtype} ${p.shape.length === 0 ? 'scalar' : p.shape.join('×')}`));
 
 function summary(name, data, about) {
-  const meta = Object.entries(about.metadata).map(([k, v]) => [k, v.includes('\n') ? `${count(v.split('\n').length)} lines` : v]);
+  const meta = Object.entries(about.metadata).map(([k, v]) => [k, v.includes('\n') ? `${count(v.trimEnd().split('\n').length)} lines` : v]);
   const facts = [['file', bytes(data.length)], ['format', `${about.version}${about.producer ? `, by ${about.producer}` : ''}`], ['constants', `${count(about.constants)}, ${bytes(about.constantBytes)}`],
     ...(about.states.length > 0 ? [['state', `${about.states.length}: ${about.states.slice(0, 4).map((s) => s.name).join(', ')}${about.states.length > 4 ? ' …' : ''}`]] : []), ...meta];
   return h('div', { class: 'card' }, h('h3', {}, name), h('dl', { class: 'facts' }, facts.flatMap(([k, v]) => [h('dt', {}, k), h('dd', {}, v)])),

@@ -44,7 +44,7 @@ export async function mount(root, { assets }) {
   progress.remove();
   tiles.set(told(trainer.info));
   const tests = Array.from({ length: TEST_BATCHES }, (_, b) => batchOf(unseen, Array.from({ length: BATCH }, (_, i) => b * BATCH + i)));
-  const shownDigits = Array.from({ length: 20 }, (_, i) => {
+  const shownDigits = Array.from({ length: 24 }, (_, i) => {
     const answer = h('figcaption', {}, '?'), figure = h('figure', {}, thumbnail(unseen.pictures.subarray(i * AREA, (i + 1) * AREA)), answer);
     return { figure, answer, label: unseen.labels[i] };
   });

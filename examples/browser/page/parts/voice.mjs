@@ -1,7 +1,7 @@
 // Voice activity: the detector's memory is State, which stays in the session between windows. A file is heard at once and then
 // played, the microphone as it comes.
 import { createSession } from 'ghostflow/worker';
-import { absent, bytes, button, dropZone, h, median, messages, stats, time, told } from '../lib/dom.mjs';
+import { absent, button, dropZone, h, messages, stats, time, timeOf, told } from '../lib/dom.mjs';
 import { painted } from '../lib/chart.mjs';
 import { RATE, decode, listen } from '../lib/audio.mjs';
 
@@ -10,7 +10,6 @@ const WINDOW = 512, CONTEXT = 64, SECOND = RATE / WINDOW, ON = 0.5, OFF = 0.35, 
 /** The model, window after window. */
 class Detector {
   #window = new Float32Array(CONTEXT + WINDOW);
-  times = [];
   constructor(session) {
     this.session = session;
   }
@@ -21,9 +20,7 @@ class Detector {
   /** Probability of speech in 512 new samples. */
   async hear(samples) {
     this.#window.set(samples, CONTEXT);
-    const begin = performance.now(), { output } = await this.session.run({ input: this.#window });
-    this.times.push(performance.now() - begin);
-    if (this.times.length > 200) this.times.shift();
+    const { output } = await this.session.run({ input: this.#window });
     // the end of this window is the context of the next
     this.#window.copyWithin(0, WINDOW);
     return output[0];
@@ -119,19 +116,14 @@ export async function mount(root, { assets }) {
 
   let turn = 0, microphone;
   const mic = button('Listen', { icon: 'voice', primary: true, id: 'microphone', onclick: () => (microphone === undefined ? hear() : silence()) });
-  const sample = button('Use the sample', { icon: 'play', onclick: async () => play(await (await fetch('/assets/speech.wav')).blob(), 'the sample') });
-  const drop = dropZone({ accept: 'audio/*,.wav', label: 'Drop a sound file', hint: 'WAV, MP3, …', take: (file) => play(file, file.name) });
-  drop.root.classList.add('small-drop');
-  root.append(message.root, h('div', { class: 'listen' }, h('div', { class: 'card meter-card', 'aria-live': 'off' }, meter, said),
-    h('div', { class: 'card' }, title, timeline.canvas, audio, segments)),
-  h('div', { class: 'card sources' }, h('div', { class: 'row' }, mic, sample), drop.root), tiles.root);
+  const sample = button('Sample', { icon: 'play', onclick: async () => play(await (await fetch('/assets/speech.wav')).blob(), 'the sample') });
+  const drop = dropZone({ accept: 'audio/*,.wav', label: 'Drop a sound file', hint: 'or click: WAV, MP3, …', take: (file) => play(file, file.name) });
+  drop.root.classList.add('slim');
+  root.append(message.root, h('div', { class: 'sources' }, mic, sample, drop.root), h('div', { class: 'listen' }, h('div', { class: 'card meter-card', 'aria-live': 'off' }, meter, said),
+    h('div', { class: 'card' }, title, timeline.canvas, audio, segments)), tiles.root);
 
   const session = await createSession('/assets/voice.gf', { cache: true, threads: 1 }), detector = new Detector(session);
-  tiles.set(told(session.info));
-  const speed = () => {
-    const ms = median(detector.times);
-    tiles.set({ 'time per run': [time(ms), 'for 32 ms of sound'], speed: [`${Math.round((1000 * WINDOW) / RATE / ms)} ×`, 'faster than it is spoken'] });
-  };
+  tiles.set({ 'time per run': [time(await timeOf(session, 50)), 'for 32 ms of sound'], ...told(session.info) });
 
   async function begin(isLive) {
     const mine = ++turn;
@@ -154,6 +146,7 @@ export async function mount(root, { assets }) {
     try {
       const samples = await decode(await blob.arrayBuffer());
       if (samples.length < WINDOW) throw new Error(`“${name}” is shorter than the 32 milliseconds that the detector hears at a time.`);
+      const from = performance.now();
       idle = (async () => {
         let drawn = performance.now();
         for (let at = 0; at + WINDOW <= samples.length && mine === turn; at += WINDOW) {
@@ -163,14 +156,13 @@ export async function mount(root, { assets }) {
           drawn = performance.now();
           show(heard.probabilities.at(-1));
           timeline.draw();
-          speed();
         }
       })();
       await idle;
       if (mine !== turn) return;
+      tiles.set({ 'whole file': [time(performance.now() - from), `${Math.round(heard.seconds)} s of sound`] });
       timeline.draw();
       listSegments();
-      speed();
       show(heard.probabilities[0] ?? 0);
       URL.revokeObjectURL(audio.src);
       audio.src = URL.createObjectURL(blob);
@@ -221,7 +213,6 @@ export async function mount(root, { assets }) {
           timeline.draw();
         }
         listSegments();
-        speed();
         root.dataset.live = String(heard.segments.length);
       } catch (e) {
         message.fail(e);
@@ -238,7 +229,6 @@ export async function mount(root, { assets }) {
     mic.lastChild.textContent = 'Listen';
     mic.classList.add('primary');
   }
-  tiles.set({ model: bytes(session.info.memory.file) });
   return {
     hide() {
       silence();
