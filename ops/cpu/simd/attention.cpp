@@ -26,6 +26,8 @@ namespace {
 constexpr int kTileRows = 12, kTurnedRows = 8;  // 24 and 16 accumulators of 32 registers
 #elif HWY_TARGET == HWY_NEON
 constexpr int kTileRows = 8, kTurnedRows = 8;
+#elif HWY_TARGET == HWY_WASM
+constexpr int kTileRows = 4, kTurnedRows = 4;  // V8 keeps more than 8 sums in memory
 #else
 constexpr int kTileRows = 6, kTurnedRows = 4;   // 12 accumulators of 16 registers
 #endif
@@ -42,11 +44,22 @@ HWY_INLINE void product_tile(const float* a, int64_t a_row, const float* b, int6
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) acc[r][v] = accumulate ? load(c + r * c_row + v * lanes) : hn::Zero(d);
   }
+#if HWY_TARGET == HWY_WASM
+  const float* from[kRows];  // moved along: Emscripten's compiler computes every index anew
+  for (int r = 0; r < kRows; ++r) from[r] = kTurned ? a + r : a + r * a_row;
   for (int64_t k = 0; k < depth; ++k, b += b_row) {
+#else
+  for (int64_t k = 0; k < depth; ++k, b += b_row) {
+#endif
     F32Vec row[kVectors];
     for (int v = 0; v < kVectors; ++v) row[v] = load(b + v * lanes);
     for (int r = 0; r < kRows; ++r) {
+#if HWY_TARGET == HWY_WASM
+      const F32Vec x = hn::Set(d, *from[r]);
+      from[r] += kTurned ? a_row : 1;
+#else
       const F32Vec x = hn::Set(d, kTurned ? a[k * a_row + r] : a[r * a_row + k]);
+#endif
       for (int v = 0; v < kVectors; ++v) acc[r][v] = hn::MulAdd(x, row[v], acc[r][v]);
     }
   }
