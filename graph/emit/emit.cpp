@@ -60,6 +60,7 @@ void separate_outputs(ir::Entry& entry, ir::Block& block) {
 
 class ConstantStore {
  public:
+  static constexpr size_t kLargeConstant = 256;
   /// Index of the constant in the file; equal bytes are stored once. `dtype` is what readers see: the constant's own type,
   /// or float32 over 16-bit floats.
   uint32_t add(const ir::ConstantPtr& c, DType dtype, const std::string& name) {
@@ -83,8 +84,6 @@ class ConstantStore {
       }
     }
     const auto index = static_cast<uint32_t>(items_.size());
-    item.offset = used_;
-    used_ = (used_ + bytes.size() + format::kAlignment - 1) & ~uint64_t{format::kAlignment - 1};
     items_.push_back(std::move(item));
     by_key_.emplace(key, index);
     by_pointer_[c.get()] = index;
@@ -100,6 +99,21 @@ class ConstantStore {
     std::span<const std::byte> bytes() const { return dense ? std::span<const std::byte>(*dense) : constant->data; }
   };
   const std::vector<Item>& items() const { return items_; }
+  /// Gives all constants their places, matrices and filters last: those are what kernels pack, and a session that has packed them can do
+  /// without the end of the file. Returns the items in the order of the file. For when all are there.
+  std::vector<const Item*> place() {
+    std::vector<const Item*> order;
+    used_ = 0;
+    for (const bool large : {false, true}) {
+      for (Item& item : items_) {
+        if ((item.constant->dims.size() >= 2 && item.bytes().size() >= kLargeConstant) != large) continue;
+        item.offset = used_;
+        used_ = (used_ + item.bytes().size() + format::kAlignment - 1) & ~uint64_t{format::kAlignment - 1};
+        order.push_back(&item);
+      }
+    }
+    return order;
+  }
   uint64_t bytes() const { return used_; }
 
  private:
@@ -325,6 +339,7 @@ RootParts root_parts(FlatBufferBuilder& fbb, ir::Model& model, const EmitOptions
     states.push_back(fb::CreateState(fbb, fbb.CreateString(s.name), static_cast<uint8_t>(s.dtype), fbb.CreateVector(s.dims), initial));
   }
   std::vector<Offset<fb::Constant>> items;
+  constants.place();
   for (const ConstantStore::Item& c : constants.items()) {
     const auto name = c.name.empty() ? Offset<flatbuffers::String>() : fbb.CreateString(c.name);
     const DType stored = c.constant->dtype == c.dtype ? DType::Invalid : c.constant->dtype;
@@ -352,8 +367,9 @@ void write(ir::Model& model, const EmitOptions& options, const ByteSink& sink, c
   Container c;
   c.parts = [&](FlatBufferBuilder& fbb) { return root_parts(fbb, model, options, constants); };
   c.data = [&](const auto& put) {
+    const std::vector<const ConstantStore::Item*> order = constants.place();
     announce(constants.bytes());
-    for (const ConstantStore::Item& item : constants.items()) put(item.offset, item.bytes());
+    for (const ConstantStore::Item* item : order) put(item->offset, item->bytes());
     put(constants.bytes(), {});
   };
   for (const EmitSection& s : options.sections) c.sections.push_back({s.kind, s.bytes});

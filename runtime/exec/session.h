@@ -27,6 +27,13 @@ uint64_t work_bytes(const Program& program, const Tables& tables);
 Error memory_needs(const Program& program, std::string_view entry, const Tables& tables, const SessionOptions& options,
                    std::span<std::byte> work, MemoryNeeds& needs, ErrorDetail* detail = nullptr);
 
+/// Where the part of the file begins that nothing reads any more once Weights::create has packed it for sessions of these options:
+/// `begin` counts from the program's first byte. An embedder that needs the memory may give it away; weights of another kind can
+/// then no longer be made, and optional sections behind it are gone. The emitter puts large constants last, so it is most of a file of
+/// weights, or little of it where kernels use them as they are. `work`: work_bytes(). Errors: as memory_needs.
+Error packed_tail(const Program& program, const Tables& tables, const SessionOptions& options, std::span<std::byte> work,
+                  uint64_t& begin, ErrorDetail* detail = nullptr);
+
 /// Constants of a program in the form the chosen kernels want. A view of caller memory: copyable, must not outlive it.
 class Weights {
  public:
@@ -34,6 +41,8 @@ class Weights {
   static Result<Weights> create(const Program& program, const Tables& tables, const SessionOptions& options,
                                 std::span<std::byte> memory, std::span<std::byte> create_memory,
                                 std::span<std::byte> work, ErrorDetail* detail = nullptr);
+  /// What create left in `memory`, which was moved or copied since. Errors: InvalidArgument (nothing, or not all of it).
+  static Result<Weights> at(std::span<const std::byte> memory);
   /// False for a default-made object, and once the memory holds something else: Session::create then refuses it.
   bool valid() const;
   /// Packed bytes of a constant for a layout key, nullptr when there are none.

@@ -245,6 +245,14 @@ Result<Weights> Weights::create(const Program& program, const Tables& tables, co
   return w;
 }
 
+Result<Weights> Weights::at(std::span<const std::byte> memory) {
+  Weights w;
+  if (memory.size() < sizeof(WeightsHeader) || reinterpret_cast<uintptr_t>(memory.data()) % kAlignment != 0) return Error::InvalidArgument;
+  w.header_ = reinterpret_cast<const WeightsHeader*>(memory.data());
+  if (!w.valid()) return Error::InvalidArgument;
+  return w;
+}
+
 bool Weights::valid() const { return header_ != nullptr && header_->magic == kWeightsMagic; }
 
 const void* Weights::find(uint32_t constant, uint64_t key, uint64_t bytes) const {

@@ -194,6 +194,40 @@ def test_asked_to_stop(folder):
     assert tensors(newest(out))
 
 
+def test_ctrl_c(folder):
+    """mpirun with patience: what is saved is the step behind which all stopped, also in the middle of a validation; going on is as never having stopped."""
+    data = numbers_file(folder / "data.csv", 960)
+    patient = [*MPIRUN, "--mca", "odls_base_sigkill_timeout", "20", "-n", "2"]
+    common = ["--data", data, "--batch", "8", "--optimizer", "adamw,lr=0.01", "--schedule", "constant", "--save-every", "1000000", "--validate-every", "20"]
+    out = folder / "run"
+    process = subprocess.Popen([str(c) for c in [*patient, *fit(1, *common, "--steps", "1000000", "--checkpoint", out, "--log-dir", folder / "log")]],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    end = time.time() + TIMEOUT
+    log = folder / "log" / "log.jsonl"
+    while process.poll() is None and time.time() < end and not (log.exists() and '"validation"' in log.read_text()):
+        time.sleep(0.02)
+    assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    finish(process)  # mpirun's exit code says that it was interrupted
+    last = int(newest(out).name[5:17])
+    assert last > 20 and len(list(out.glob("step-*"))) == 1 and tensors(newest(out)), list(out.iterdir())
+    done = json.loads(log.read_text().splitlines()[-1])
+    assert done["done"] and done["stopped"] and done["step"] == last, done
+    # twenty more, beside a run that was never stopped
+    check(run(fit(2, *common, "--steps", last + 20, "--checkpoint", out, "--resume")), f"goes on after step {last}")
+    check(run(fit(2, *common, "--steps", last + 20, "--checkpoint", folder / "whole")))
+    same(newest(out), newest(folder / "whole"))
+
+
+def test_too_little_patience_is_said(folder):
+    """Of 1 ms, where a step and a save take longer; enough is not mentioned."""
+    data = numbers_file(folder / "data.csv")
+    for seconds, said in (("0.001", True), ("3600", False)):
+        command = [*MPIRUN, "-x", f"OMPI_MCA_odls_base_sigkill_timeout={seconds}", "-n", "2", *fit(1, "--data", data, "--batch", "8", "--steps", "4", "--checkpoint", folder / seconds)]
+        result = check(run(command))
+        assert ("kill -USR1" in result.stderr) == said, result.stderr
+
+
 def test_nan(folder):
     """Of one process's data: all end with one message, and nothing is saved behind it."""
     data = numbers_file(folder / "data.csv", 40)

@@ -196,6 +196,64 @@ TEST(Fit, StopsWhenAsked) {
   EXPECT_EQ(notes->saves, std::vector<int64_t>{3});
 }
 
+// Asked in the middle of a validation, it saves at once; who goes on makes that validation first, and then all is as if never stopped.
+TEST(Fit, AValidationIsBrokenOff) {
+  struct Asks final : data::Dataset {
+    std::shared_ptr<data::Dataset> inner = std::make_shared<Halves>(30, false);
+    std::atomic<bool>* stop = nullptr;
+    mutable int reads = 0;
+    int64_t size() const override { return inner->size(); }
+    const std::vector<data::Field>& fields() const override { return inner->fields(); }
+    void read(int64_t index, data::SampleContext& context, std::span<const std::span<std::byte>> to) const override {
+      if (++reads == 30 + 15) *stop = true;  // in the second of the validations
+      inner->read(index, context, to);
+    }
+  };
+  const auto settings = [](const std::shared_ptr<Notes>& notes) {
+    FitSettings s = settings_of(notes, 9);
+    s.validate_every = 3;
+    s.early_stopping = EarlyStopping{.monitor = "loss", .patience = 2};
+    return s;
+  };
+  const auto whole_notes = std::make_shared<Notes>(), first = std::make_shared<Notes>(), second = std::make_shared<Notes>();
+  Trainer whole(small_model());
+  Data d;
+  (void)whole.fit(d.train, &d.validation, settings(whole_notes));
+  ASSERT_EQ(whole_notes->validations.size(), 3U);
+
+  const TempFolder folder;
+  std::atomic<bool> stop = false;
+  const auto asks = std::make_shared<Asks>();
+  asks->stop = &stop;
+  for (const auto& notes : {first, second}) {
+    Trainer part(small_model());
+    Data again;
+    DataLoader validation(asks, {.batch_size = 10});
+    FitSettings s = settings(notes);
+    s.checkpoints = folder.path("run").string();
+    s.save_every = 100;
+    s.resume = notes == second;
+    s.stop = &stop;
+    const FitResult r = part.fit(again.train, &validation, s);
+    EXPECT_EQ(r.end, notes == first ? FitResult::End::Stopped : FitResult::End::Finished);
+    EXPECT_EQ(r.step, notes == first ? 6 : 9);
+    if (notes == first) {
+      EXPECT_LT(asks->reads, 60);  // it did not read to the end
+    } else {
+      EXPECT_EQ(state_of(part), state_of(whole));
+    }
+    stop = false;
+  }
+  ASSERT_EQ(first->validations.size(), 1U);
+  ASSERT_EQ(second->validations.size(), 2U);
+  for (size_t i = 0; i < 3; ++i) {
+    const ValidationReport& r = i == 0 ? first->validations[0] : second->validations[i - 1];
+    EXPECT_EQ(r.step, 3 * (static_cast<int64_t>(i) + 1));
+    EXPECT_EQ(r.metrics, whole_notes->validations[i].metrics) << i;
+    EXPECT_EQ(r.best, whole_notes->validations[i].best) << i;
+  }
+}
+
 TEST(Fit, StopsEarly) {
   Trainer trainer(small_model({.averages = false, .lr = 0}));
   Data d;

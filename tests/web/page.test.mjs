@@ -3,14 +3,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { extname, join, normalize } from 'node:path';
 import { test } from 'node:test';
-import { convert, folder, fromNpy, goldenNet, goldenSets, npy, prepare, randoms, serve, threadsBuilt, tool } from '../../web/test/support.mjs';
+import { convert, folder, fromNpy, goldenNet, goldenSets, npy, prepare, randoms, root, serve, threadsBuilt, tool } from '../../web/test/support.mjs';
 
 const app = process.env.GF_APP;
 const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((f) => existsSync(f));
+const { build } = await import(join(root, 'web/node_modules/esbuild/lib/main.js')).then((m) => m.default ?? m);
 const { chromium: driver } = createRequire(join(app, 'package.json'))('playwright-core');
 
 // ---- what the pages load ----
@@ -115,6 +116,19 @@ for (const isolated of [true, false]) {
     try {
       judge(await visit(`${server.url}plain.html`), isolated, seen);
       assert.deepEqual(seen.filter((s) => s.endsWith('.wasm')).map((s) => s.split('/').at(-1)).filter((s, i, all) => all.indexOf(s) === i).sort(), threadsBuilt && isolated ? ['gf-threads.wasm', 'gf.wasm'] : ['gf.wasm']);
+    } finally {
+      await server.close();
+    }
+  });
+
+  test(`bundled by esbuild, ${how}`, { skip }, async () => {
+    const out = join(app, 'esbuild'), dist = join(app, 'node_modules/ghostflow/dist');
+    await build({ entryPoints: [join(app, 'main.js')], bundle: true, format: 'esm', outdir: out, logLevel: 'silent' });
+    for (const f of readdirSync(dist).filter((f) => /^(thread|remote|chunk-.*)\.js$|\.wasm$/.test(f))) copyFileSync(join(dist, f), join(out, f));
+    copyFileSync(join(app, 'index.html'), join(out, 'index.html'));
+    const seen = [], server = await serve(files(out, headers, seen));
+    try {
+      judge(await visit(server.url), isolated, seen);
     } finally {
       await server.close();
     }

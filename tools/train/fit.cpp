@@ -15,6 +15,7 @@
 #include "tools/train/data.h"
 #include "tools/train/import.h"
 #include "tools/train/nets.h"
+#include "tools/train/patience.h"
 #include "tools/train/step_options.h"
 #include "tools/train/step_trace.h"
 #include "tools/train/tuning.h"
@@ -34,7 +35,7 @@ namespace gf::cli {
 namespace {
 
 struct FitArgs {
-  std::string model, loss, optimizer, schedule, output, log_dir, plot, trace, monitor = "loss";
+  std::string model, loss, optimizer, schedule, output, log_dir, plot, plot_scale = "auto", trace, monitor = "loss";
   DataOptions data;
   StepArgs step;
   int64_t batch = 0, evaluate_batch = 250, patience = 0;
@@ -145,8 +146,9 @@ struct Job {
       s.listeners.push_back(std::make_shared<TensorBoard>(a.log_dir));
       s.listeners.push_back(std::make_shared<JsonLines>(a.log_dir + "/log.jsonl"));
     }
+    if (const auto patience = launcher_patience(); patience && ranks != nullptr && !a.fit.checkpoints.empty()) s.listeners.push_back(std::make_shared<Patience>(*patience, s.listeners));
     if (!a.trace.empty()) s.listeners.push_back(std::make_shared<StepTrace>(a.trace, model, ranks));
-    if (!a.plot.empty()) s.listeners.push_back(std::make_shared<Plot>(a.plot, std::filesystem::path(a.model).filename().string()));
+    if (!a.plot.empty()) s.listeners.push_back(std::make_shared<Plot>(a.plot, std::filesystem::path(a.model).filename().string(), plot_scale(a.plot_scale)));
     return s;
   }
 
@@ -256,7 +258,11 @@ Command add_fit(CLI::App& app, Common& common) {
   c.add_option("--save-every", a->fit.save_every, "Steps between checkpoints (default: an epoch)")->check(CLI::PositiveNumber);
   c.add_flag("--resume", a->fit.resume, "Go on from the newest good checkpoint");
   c.add_option("--log-dir", a->log_dir, "Folder for TensorBoard's event files and log.jsonl");
-  c.add_option("--plot", a->plot, "The curves as an SVG");
+  CLI::Option* plot = c.add_option("--plot", a->plot, "The curves as an SVG");
+  c.add_option("--plot-scale", a->plot_scale, "Axis of losses: log, linear, or auto: log where they span two decades and none is 0 or less")
+    ->check(CLI::IsMember({"auto", "linear", "log"}))
+    ->capture_default_str()
+    ->needs(plot);
   c.add_option("--trace", a->trace, "A Chrome trace of one step: its nodes, and under mpirun the transfers beside them");
   c.add_option("-o", a->output, "The trained model as a .gf: main, train_step and evaluate");
   return {&c, [a, &common] { return fit(*a, common); }};

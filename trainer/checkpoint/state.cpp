@@ -56,10 +56,11 @@ void check_counters(const Checkpoint& c) {
 // --- the lazy way
 
 struct NamedParts {
-  NamedTensors module, optimizer, averages;
+  NamedTensors module, optimizer, lbfgs, averages;
   NamedTensors all() const {
     NamedTensors together = module;
     together.insert(together.end(), optimizer.begin(), optimizer.end());
+    together.insert(together.end(), lbfgs.begin(), lbfgs.end());
     together.insert(together.end(), averages.begin(), averages.end());
     return together;
   }
@@ -68,8 +69,10 @@ struct NamedParts {
 NamedParts parts_of(const LazyTraining& t) {
   NamedParts parts;
   if (t.module == nullptr) throw Exception(Error::InvalidArgument, "a checkpoint of a training needs its module");
+  if (t.optimizer != nullptr && t.lbfgs != nullptr) throw Exception(Error::InvalidArgument, "a checkpoint has the state of one optimizer: a Trainable or LBFGS");
   parts.module = t.module->full_state();
   if (t.optimizer != nullptr) parts.optimizer = t.optimizer->state_dict(t.module->named_parameters());
+  if (t.lbfgs != nullptr) parts.lbfgs = t.lbfgs->state_dict(t.module->named_parameters());
   if (t.averages == nullptr) return parts;
   std::map<const lazy::Variable*, std::string> name_of;
   for (const auto& [name, p] : parts.module) name_of.emplace(&p.variable(), name);
@@ -81,6 +84,9 @@ NamedParts parts_of(const LazyTraining& t) {
   parts.averages.emplace_back(kAveragedState, Tensor::scalar(static_cast<double>(t.averages->updates()), DType::F64));
   return parts;
 }
+
+size_t group_count(const LazyTraining& t) { return t.optimizer != nullptr ? t.optimizer->group_count() : t.lbfgs != nullptr ? 1 : 0; }
+const char* rule_name(const LazyTraining& t, size_t group) { return t.optimizer != nullptr ? t.optimizer->rule(group).name() : "LBFGS"; }
 
 // Tensors of these names out of the checkpoint.
 NamedTensors taken(const std::map<std::string, const io::SafeTensor*>& from, const NamedTensors& names) {
@@ -139,7 +145,7 @@ Snapshot snapshot_of(const LazyTraining& training, int64_t step) {
     s.tensors.push_back({name, t.dtype(), t.shape(), lazy::bytes_of(content)});
     s.kept.push_back(content);
   }
-  for (size_t g = 0; training.optimizer != nullptr && g < training.optimizer->group_count(); ++g) s.counters[rule_key(g)] = training.optimizer->rule(g).name();
+  for (size_t g = 0; g < group_count(training); ++g) s.counters[rule_key(g)] = rule_name(training, g);
   if (training.generator != nullptr) {
     checkpoint::put_whole(s.counters, kSeedKey, training.generator->seed());
     checkpoint::put_whole(s.counters, kDrawsKey, training.generator->draws());
@@ -148,11 +154,16 @@ Snapshot snapshot_of(const LazyTraining& training, int64_t step) {
 }
 
 Restored restore(const Checkpoint& checkpoint, const LazyTraining& training) {
-  const NamedParts parts = parts_of(training);
-  Differences d = differences(gf::specs_of(parts.all()), specs_of(checkpoint), "the training");
-  for (size_t g = 0; training.optimizer != nullptr && g < training.optimizer->group_count(); ++g) {
+  NamedParts parts = parts_of(training);
+  parts.lbfgs.clear();  // as many pairs as the checkpoint has, not as there are
+  const std::vector<TensorSpec> there = specs_of(checkpoint);
+  std::vector<TensorSpec> wanted = gf::specs_of(parts.all()), of_lbfgs;
+  if (training.lbfgs != nullptr) of_lbfgs = training.lbfgs->wanted(there, training.module->named_parameters());
+  wanted.insert(wanted.end(), of_lbfgs.begin(), of_lbfgs.end());
+  Differences d = differences(wanted, there, "the training");
+  for (size_t g = 0; g < group_count(training); ++g) {
     const auto it = checkpoint.counters.find(rule_key(g));
-    if (const char* mine = training.optimizer->rule(g).name(); it != checkpoint.counters.end() && it->second != mine)
+    if (const char* mine = rule_name(training, g); it != checkpoint.counters.end() && it->second != mine)
       d.others.push_back("group " + std::to_string(g) + " was trained by " + io::printable(it->second) + ", the optimizer is " + mine);
   }
   d.refuse(what(checkpoint));
@@ -161,6 +172,11 @@ Restored restore(const Checkpoint& checkpoint, const LazyTraining& training) {
   if (training.generator != nullptr) generator = Generator(checkpoint::whole_of(checkpoint.counters, kSeedKey), checkpoint::whole_of(checkpoint.counters, kDrawsKey));
   std::map<std::string, const io::SafeTensor*> by_name;
   for (const io::SafeTensor& t : checkpoint.tensors) by_name.emplace(t.name, &t);
+  if (training.lbfgs != nullptr) {  // throws where its numbers cannot be, and then has changed nothing
+    NamedTensors state;
+    for (const TensorSpec& t : of_lbfgs) state.emplace_back(t.name, Tensor::from_array(by_name.at(t.name)->to_array()));
+    training.lbfgs->load_state_dict(state, training.module->named_parameters());
+  }
   // everything fits from here on
   if (training.optimizer != nullptr) training.optimizer->load_state_dict(taken(by_name, parts.optimizer), training.module->named_parameters());
   if (training.averages != nullptr) {

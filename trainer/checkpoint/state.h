@@ -12,6 +12,7 @@
 #include "trainer/checkpoint/container.h"
 #include "trainer/nn/module.h"
 #include "trainer/optim/averages.h"
+#include "trainer/optim/lbfgs.h"
 #include "trainer/optim/schedule.h"
 #include "trainer/tensor/functions_creation.h"
 #include "trainer/tensor/trainable.h"
@@ -39,13 +40,14 @@ Restored restore(const Checkpoint& checkpoint, const Program& program, State& st
 struct LazyTraining {
   nn::Module* module = nullptr;
   Trainable* optimizer = nullptr;                      ///< of parameters of the module
+  optim::LBFGS* lbfgs = nullptr;                       ///< in its place
   optim::AveragedWeights* averages = nullptr;          ///< likewise
   /// Where random numbers come from. A layer that draws (dropout) keeps the key that it was made with: make the module after the same
   /// manual_seed() when going on.
   Generator* generator = &default_generator();
 };
 /// Computes what has not been computed yet. The views hold until something is computed again. Throws NotFound: a tensor of the optimizer or of
-/// the averages is no parameter of the module.
+/// the averages is no parameter of the module; InvalidArgument: no module, or both kinds of optimizer.
 Snapshot snapshot_of(const LazyTraining& training, int64_t step);
 /// As above; also InvalidArgument: saved with another optimizer of equal slots (Adam and AdamW).
 Restored restore(const Checkpoint& checkpoint, const LazyTraining& training);

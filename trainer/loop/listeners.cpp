@@ -150,6 +150,7 @@ std::string event(double wall_time, int64_t step) {
   std::string e;
   e += '\x09';  // 1: double
   put_bytes(e, wall_time);
+  if (step == 0) return e;  // as every writer of proto3 leaves out what is 0
   e += '\x10';  // 2: varint
   put_varint(e, static_cast<uint64_t>(step));
   return e;
@@ -162,7 +163,7 @@ uint32_t masked(const std::string& s) {
 
 }  // namespace
 
-TensorBoard::TensorBoard(const std::string& folder) {
+TensorBoard::TensorBoard(const std::string& folder, WallClock clock) : clock_(clock ? std::move(clock) : WallClock(now)) {
   std::error_code error;
   std::filesystem::create_directories(io::path_of(folder), error);
   const auto time = static_cast<long long>(now());
@@ -172,7 +173,7 @@ TensorBoard::TensorBoard(const std::string& folder) {
     if (file_ == nullptr && errno != EEXIST) break;
   }
   if (file_ == nullptr) throw Exception(Error::IoError, "cannot write to " + path_ + ": " + std::strerror(errno));
-  std::string e = event(now(), 0);
+  std::string e = event(clock_(), 0);
   put_string(e, 3, "brain.Event:2");
   write(e);
 }
@@ -188,7 +189,7 @@ void TensorBoard::write(const std::string& event) {
   if (std::fwrite(record.data(), 1, record.size(), file_) != record.size()) throw Exception(Error::IoError, "cannot write to " + path_ + ": " + std::strerror(errno));
 }
 void TensorBoard::scalar(int64_t step, const std::string& tag, double value) {
-  std::string v, summary, e = event(now(), step);
+  std::string v, summary, e = event(clock_(), step);
   put_string(v, 1, tag);
   v += '\x15';  // 2: float
   put_bytes(v, static_cast<float>(value));

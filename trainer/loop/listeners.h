@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -63,8 +64,10 @@ class JsonLines final : public FitListener {
 /// Scalars "train/loss", "train/lr", "validation/..." as an event file (records with masked CRC-32C around protocol buffers tensorflow.Event).
 class TensorBoard final : public FitListener {
  public:
-  /// A new file in the folder, which is made when it is missing. Throws IoError.
-  explicit TensorBoard(const std::string& folder);
+  /// Seconds since 1970.
+  using WallClock = std::function<double()>;
+  /// A new file in the folder, which is made when it is missing. `clock`: what events are dated by; empty: the system's. Throws IoError.
+  explicit TensorBoard(const std::string& folder, WallClock clock = {});
   ~TensorBoard() override;
   void step(const StepReport& r) override;
   void validated(const ValidationReport& r) override;
@@ -75,14 +78,24 @@ class TensorBoard final : public FitListener {
   void write(const std::string& event);
   void scalar(int64_t step, const std::string& tag, double value);
 
+  WallClock clock_;
   std::string path_;
   std::FILE* file_ = nullptr;
 };
 
+/// The axis of losses; other metrics have a linear one.
+enum class PlotScale : uint8_t {
+  Automatic,     ///< logarithmic where the largest loss is 100 times the smallest or more and none is 0 or less; else linear
+  Linear,
+  Logarithmic,   ///< what is 0 or less is left out, and the title says how many that are
+};
+/// Of "auto", "linear", "log". Throws InvalidArgument.
+PlotScale plot_scale(const std::string& name);
+
 /// Loss, and a second panel for the other metrics of validation, as an SVG that is written at the end.
 class Plot final : public FitListener {
  public:
-  explicit Plot(std::string file, std::string title = {}) : file_(std::move(file)), title_(std::move(title)) {}
+  explicit Plot(std::string file, std::string title = {}, PlotScale scale = PlotScale::Automatic) : file_(std::move(file)), title_(std::move(title)), scale_(scale) {}
   void step(const StepReport& r) override { losses_.emplace_back(static_cast<double>(r.step), r.loss); }
   void validated(const ValidationReport& r) override;
   /// Throws IoError.
@@ -93,6 +106,7 @@ class Plot final : public FitListener {
  private:
   using Points = std::vector<std::pair<double, double>>;
   std::string file_, title_;
+  PlotScale scale_;
   Points losses_;
   std::vector<std::pair<std::string, Points>> validation_;
 };

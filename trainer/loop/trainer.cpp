@@ -136,8 +136,10 @@ class Fit {
     const auto begin = Clock::now();
     const double stalled = train_.stall_seconds();
     tell([&](FitListener& l) { l.begin({result_.step, last_, per_epoch_, result_.resumed_from}); });
-    while (result_.step < last_ && !ends_) step();
-    if (validation_ != nullptr && validated_ != result_.step && result_.end != FitResult::End::Stopped) validate();
+    if (result_.resumed_from && validation_is_due() && validated_ < result_.step) validate();  // the one that a stop cut short
+    while (result_.step < last_ && !ends_ && !stops_) step();
+    if (validation_ != nullptr && validated_ != result_.step && !stops_) validate();
+    if (stops_) result_.end = FitResult::End::Stopped;
     if (saves() && saved_ != result_.step) save();
     if (directory_) directory_->wait();
     result_.seconds = seconds_since(begin);
@@ -295,6 +297,8 @@ class Fit {
     result_.best_step = static_cast<int64_t>(best[1]);
     waited_ = static_cast<int64_t>(best[2]);
     result_.loss = best[3];
+    // earlier versions validated before they stopped
+    validated_ = c.counters.contains("fit.validated") ? static_cast<int64_t>(checkpoint::whole_of(c.counters, "fit.validated")) : result_.step;
   }
 
   void save() {
@@ -308,6 +312,7 @@ class Fit {
     checkpoint::put_numbers(snapshot.counters, "fit.rates", rates_);
     const double best[] = {best_, static_cast<double>(result_.best_step), static_cast<double>(waited_), result_.loss};
     checkpoint::put_numbers(snapshot.counters, "fit.best", best);
+    checkpoint::put_whole(snapshot.counters, "fit.validated", static_cast<uint64_t>(std::max<int64_t>(validated_, 0)));
     if (directory_) directory_->save(snapshot, result_.step > 0 ? std::optional(result_.loss) : std::nullopt);
     saved_ = result_.step;
     tell([&](FitListener& l) { l.saved(result_.step); });
@@ -348,13 +353,12 @@ class Fit {
     tell([&](FitListener& l) {
       l.step({result_.step, epoch, loss, rate, seconds, static_cast<double>(examples * ranks()) / speed_, speed_ * static_cast<double>(last_ - result_.step)});
     });
-    const bool epoch_ends = result_.step % per_epoch_ == 0;
-    if (validation_ != nullptr && (s_.validate_every > 0 ? result_.step % s_.validate_every == 0 : epoch_ends)) validate();
-    const bool stop = asked_to_stop();
-    if (saves() && (stop || (s_.save_every > 0 ? result_.step % s_.save_every == 0 : epoch_ends))) save();
-    if (!stop) return;
-    result_.end = FitResult::End::Stopped;
-    ends_ = true;
+    stops_ = asked_to_stop();
+    if (!stops_ && validation_is_due()) validate();
+    if (saves() && (stops_ || (s_.save_every > 0 ? result_.step % s_.save_every == 0 : result_.step % per_epoch_ == 0))) save();
+  }
+  bool validation_is_due() const {
+    return validation_ != nullptr && result_.step > 0 && (s_.validate_every > 0 ? result_.step % s_.validate_every == 0 : result_.step % per_epoch_ == 0);
   }
   // What is not finite on one rank is so on all: they stop at the same node.
   void run_step() {
@@ -390,10 +394,15 @@ class Fit {
 
   std::string monitor() const { return s_.early_stopping ? s_.early_stopping->monitor : "loss"; }
 
+  // Who is asked to stop leaves it undone, for whoever goes on.
   void validate() {
     const auto begin = Clock::now();
+    const data::Position at = validation_->position();
+    Metrics means = mean_of(*evaluate_, *validation_, s_.ranks, s_.stop);
+    stops_ = asked_to_stop();
+    if (stops_) return validation_->restore(at);
     validated_ = result_.step;
-    result_.validation = mean_of(*evaluate_, *validation_, s_.ranks);
+    result_.validation = std::move(means);
     const double value = metric_of(result_.validation, monitor());
     const double least = s_.early_stopping ? s_.early_stopping->min_delta : 0;
     const bool better = larger_is_better(monitor()) ? value > best_ + least : value < best_ - least;
@@ -407,12 +416,13 @@ class Fit {
   }
 
  public:
-  // Of several ranks each evaluates its share of the batches.
-  static Metrics mean_of(Feed& feed, data::DataLoader& loader, parallel::Communicator* ranks = nullptr) {
+  // Of several ranks each evaluates its share of the batches. With `stop` set it ends at once, and the means are worth nothing.
+  static Metrics mean_of(Feed& feed, data::DataLoader& loader, parallel::Communicator* ranks = nullptr, const std::atomic<bool>* stop = nullptr) {
     Metrics sums = feed.outputs();
     std::vector<double> values(sums.size() + 1);  // and the examples
     int64_t number = 0;
     for (const data::Batch& batch : loader) {
+      if (stop != nullptr && stop->load()) break;
       if (ranks != nullptr && number++ % ranks->size() != ranks->rank()) continue;
       feed.give(batch);
       feed.run();
@@ -442,7 +452,7 @@ class Fit {
   int64_t waited_ = 0;                 // validations since the best
   double best_ = 0, rate_ = 0, speed_ = 0;
   double skipped_ = 0;                 // runs, by the model's own count
-  bool ends_ = false;
+  bool stops_ = false, ends_ = false;  // somebody asked; validation got no better
 };
 
 }  // namespace

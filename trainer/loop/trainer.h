@@ -49,7 +49,7 @@ struct FitSettings {
   /// This process is one of several that train together (trainer/parallel): the model was made with TrainStepOptions::parallel, `train` reads as this
   /// rank, validation is shared out. Rank 0 alone is heard by listeners and writes checkpoints. All ranks must be given the same; not owned.
   parallel::Communicator* ranks = nullptr;
-  const std::atomic<bool>* stop = nullptr;  ///< set by someone else (Ctrl-C): the step is finished, a checkpoint written, fit() returns
+  const std::atomic<bool>* stop = nullptr;  ///< set by someone else (Ctrl-C): the step is finished, a checkpoint written, fit() returns. A validation is broken off, and made when going on
 };
 
 class Trainer {

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <set>
 #include <utility>
 
 #include "runtime/core/exception.h"
 #include "trainer/optim/words.h"
+#include "trainer/step/train_step.h"
 #include "trainer/tensor/recording.h"
 
 namespace gf::optim {
@@ -35,6 +37,16 @@ double cubic_minimum(const Trial& a, const Trial& b, double low, double high) {
   if (!(square >= 0)) return (low + high) / 2;
   const double d2 = std::sqrt(square);
   return std::min(std::max(b.t - (b.t - a.t) * ((b.slope + d2 - d1) / (b.slope - a.slope + 2 * d2)), low), high);
+}
+
+constexpr const char *kGradients = "lbfgs_gradients", *kSteps = "lbfgs_steps", *kDirection = "lbfgs_direction", *kLastGradient = "lbfgs_last_gradient";
+constexpr const char *kProducts = "optimizer.lbfgs.products", *kNumbers = "optimizer.lbfgs";
+constexpr int64_t kNumberCount = 5;
+
+std::vector<int64_t> rows_of(int64_t rows, const Tensor& of) {
+  std::vector<int64_t> shape = {rows};
+  shape.insert(shape.end(), of.shape().begin(), of.shape().end());
+  return shape;
 }
 
 constexpr double kDecrease = 1e-4, kCurvature = 0.9;  // c1 and c2 of the Wolfe conditions
@@ -232,6 +244,110 @@ LBFGS::Trial LBFGS::strong_wolfe(const Closure& closure, const Vector& x, double
     if (done) break;
   }
   return ends[low];
+}
+
+// --- what is saved
+
+std::vector<std::string> LBFGS::names_of(const NamedTensors& names) const {
+  std::map<const lazy::Variable*, std::string> known;
+  for (const auto& [name, t] : names) known.emplace(&t.variable(), name);
+  std::vector<std::string> all;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto it = known.find(&parameters_[i].variable());
+    if (it == known.end() && !names.empty()) throw Exception(Error::NotFound, "state_dict: parameter " + std::to_string(i) + " of LBFGS is not among the names given");
+    all.push_back(names.empty() ? std::to_string(i) : it->second);
+  }
+  return all;
+}
+
+NamedTensors LBFGS::state_dict(const NamedTensors& names) const {
+  const std::vector<std::string> name = names_of(names);
+  const auto pairs = static_cast<int64_t>(history_.size());
+  NamedTensors state;
+  size_t first = 0;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& p = parameters_[i];
+    const size_t n = static_cast<size_t>(p.numel());
+    const auto part = [&](const Vector& v, Vector& to) {  // zeros before the first direction
+      if (v.empty()) to.resize(to.size() + n);
+      else to.insert(to.end(), v.begin() + static_cast<std::ptrdiff_t>(first), v.begin() + static_cast<std::ptrdiff_t>(first + n));
+    };
+    Vector gradients, steps, direction, last;
+    for (const Pair& pair : history_) {
+      part(pair.change_of_gradient, gradients);
+      part(pair.change, steps);
+    }
+    part(direction_, direction);
+    part(last_gradient_, last);
+    state.emplace_back(slot_state(name[i], kGradients), Tensor::from(gradients, rows_of(pairs, p)));
+    state.emplace_back(slot_state(name[i], kSteps), Tensor::from(steps, rows_of(pairs, p)));
+    state.emplace_back(slot_state(name[i], kDirection), Tensor::from(direction, p.shape()));
+    state.emplace_back(slot_state(name[i], kLastGradient), Tensor::from(last, p.shape()));
+    first += n;
+  }
+  Vector products;
+  for (const Pair& pair : history_) products.push_back(pair.inverse_product);
+  state.emplace_back(kProducts, Tensor::from(products, {pairs}));
+  state.emplace_back(kNumbers, Tensor::from(Vector{length_, scale_, static_cast<double>(iterations_), static_cast<double>(evaluations_), fresh_ ? 0.0 : 1.0}, {kNumberCount}));
+  state.emplace_back(learning_rate_state(0), Tensor::scalar(settings_.lr, DType::F64));
+  return state;
+}
+
+std::vector<TensorSpec> LBFGS::wanted(const std::vector<TensorSpec>& there, const NamedTensors& names) const {
+  int64_t pairs = 0;
+  for (const TensorSpec& t : there)
+    if (t.name == kProducts && t.shape.size() == 1) pairs = std::min(t.shape[0], settings_.history_size);
+  const std::vector<std::string> name = names_of(names);
+  std::vector<TensorSpec> specs;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    for (const char* slot : {kGradients, kSteps}) specs.push_back({slot_state(name[i], slot), DType::F64, rows_of(pairs, parameters_[i])});
+    for (const char* slot : {kDirection, kLastGradient}) specs.push_back({slot_state(name[i], slot), DType::F64, parameters_[i].shape()});
+  }
+  specs.push_back({kProducts, DType::F64, {pairs}});
+  specs.push_back({kNumbers, DType::F64, {kNumberCount}});
+  specs.push_back({learning_rate_state(0), DType::F64, {}});
+  return specs;
+}
+
+void LBFGS::load_state_dict(const NamedTensors& state, const NamedTensors& names) {
+  const std::string what = "load_state_dict of LBFGS";
+  differences(wanted(specs_of(state), names), specs_of(state), "the optimizer").refuse(what);
+  const std::map<std::string, Tensor> given(state.begin(), state.end());
+  const auto values = [&](const std::string& name) { return given.at(name).to_vector<double>(); };
+  const Vector products = values(kProducts), numbers = values(kNumbers);
+  const double rate = values(learning_rate_state(0))[0];
+  const auto is_count = [](double v) { return v >= 0 && v <= 0x1p53 && v == std::floor(v); };
+  for (const double p : products)
+    if (!(p > 0) || std::isinf(p)) throw Exception(Error::BadData, what + ": '" + kProducts + "' has " + std::to_string(p) + "; products of pairs are above 0");
+  if (!std::isfinite(numbers[0]) || !(numbers[1] > 0) || std::isinf(numbers[1]) || !is_count(numbers[2]) || !is_count(numbers[3]) || (numbers[4] != 0 && numbers[4] != 1) ||
+      (numbers[4] == 0 && !products.empty()))
+    throw Exception(Error::BadData, what + ": '" + kNumbers + "' does not hold a length, a scale, two counts and 0 or 1");
+  if (!(rate >= 0) || std::isinf(rate)) throw Exception(Error::BadData, what + ": '" + learning_rate_state(0) + "' is " + std::to_string(rate) + ", no learning rate");
+  std::vector<Pair> history(products.size());
+  Vector direction, last;
+  for (const std::string& name : names_of(names)) {
+    const Vector gradients = values(slot_state(name, kGradients)), steps = values(slot_state(name, kSteps));
+    const auto each = static_cast<std::ptrdiff_t>(history.empty() ? 0 : gradients.size() / history.size());
+    for (size_t k = 0; k < history.size(); ++k) {
+      const auto at = static_cast<std::ptrdiff_t>(k) * each;
+      history[k].change_of_gradient.insert(history[k].change_of_gradient.end(), gradients.begin() + at, gradients.begin() + at + each);
+      history[k].change.insert(history[k].change.end(), steps.begin() + at, steps.begin() + at + each);
+      history[k].inverse_product = products[k];
+    }
+    const Vector d = values(slot_state(name, kDirection)), g = values(slot_state(name, kLastGradient));
+    direction.insert(direction.end(), d.begin(), d.end());
+    last.insert(last.end(), g.begin(), g.end());
+  }
+  // everything fits from here on
+  history_ = std::move(history);
+  direction_ = std::move(direction);
+  last_gradient_ = std::move(last);
+  length_ = numbers[0];
+  scale_ = numbers[1];
+  iterations_ = static_cast<int64_t>(numbers[2]);
+  evaluations_ = static_cast<int64_t>(numbers[3]);
+  fresh_ = numbers[4] == 0;
+  settings_.lr = rate;
 }
 
 }  // namespace gf::optim

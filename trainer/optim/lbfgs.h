@@ -4,8 +4,10 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "trainer/tensor/match.h"
 #include "trainer/tensor/tensor.h"
 
 namespace gf::optim {
@@ -46,6 +48,17 @@ class LBFGS {
   /// Throws InvalidArgument: negative, NaN, infinite.
   void set_learning_rate(double rate);
 
+  /// Copies of what it keeps, all float64, for a training that goes on exactly (with the same settings and order of parameters): of each parameter
+  /// the pairs "<name>.lbfgs_gradients" and "<name>.lbfgs_steps" [pairs, shape...], "<name>.lbfgs_direction" and "<name>.lbfgs_last_gradient";
+  /// "optimizer.lbfgs.products" [pairs], "optimizer.lbfgs" (length and scale of the last direction, iterations, evaluations, whether there is
+  /// a direction), "optimizer.lr.0". A parameter is called as in `names`, without them by its number. Throws NotFound: one has no name there.
+  NamedTensors state_dict(const NamedTensors& names = {}) const;
+  /// Takes such a state up. Throws, and changes nothing: NotFound, ShapeMismatch (also: more pairs than history_size), TypeMismatch with all that
+  /// differs; BadData: numbers that cannot be.
+  void load_state_dict(const NamedTensors& state, const NamedTensors& names = {});
+  /// What load_state_dict() wants: as many pairs as `there` has, but no more than history_size.
+  std::vector<TensorSpec> wanted(const std::vector<TensorSpec>& there, const NamedTensors& names = {}) const;
+
  private:
   using Vector = std::vector<double>;
   struct Point {
@@ -72,6 +85,7 @@ class LBFGS {
   /// Writes x to the parameters; x is rounded to their types.
   void place(Vector& x);
   void forget();
+  std::vector<std::string> names_of(const NamedTensors& names) const;
 
   std::vector<Tensor> parameters_;
   LbfgsSettings settings_;

@@ -1,6 +1,7 @@
 // gf-convert as a WebAssembly module of its own, loaded when a page first needs it: ONNX bytes to .gf bytes, and a program with
 // the values that it has learnt. Unlike the runtime's module it uses the heap and grows its memory; the loader drops it after use.
 // Ownership: gfc_alloc gives memory to fill; results stay until the next call. Thread rule: one caller.
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <cstdlib>
@@ -61,7 +62,8 @@ int64_t number(std::string_view text, std::string_view where) {
   return value;
 }
 
-// A line each, fields split by tabs: "entry NAME", "optimize N", "shape INPUT 1,3,224,224", "dim NAME MIN MAX", "meta KEY TEXT".
+// A line each, fields split by tabs: "entry NAME", "optimize N", "shape INPUT 1,3,224,224", "dim NAME MIN MAX", "meta KEY TEXT" (a line
+// break in TEXT is a vertical tab).
 OnnxToGfOptions read_options(std::string_view text) {
   OnnxToGfOptions options;
   while (!text.empty()) {
@@ -80,7 +82,8 @@ OnnxToGfOptions read_options(std::string_view text) {
       options.dims[name] = {lo, number(line, whole)};
     } else if (key == "meta") {
       const std::string name(cut(line, '\t'));
-      options.metadata[name] = line;
+      std::string& value = options.metadata[name] = line;
+      std::replace(value.begin(), value.end(), '\v', '\n');
     } else {
       throw Exception(Error::InvalidArgument, "unknown option '" + std::string(key) + "'");
     }
@@ -98,6 +101,8 @@ GF_WEB_EXPORT(const std::byte*, gfc_bytes)() { return result().bytes.data(); }
 GF_WEB_EXPORT(uint32_t, gfc_bytes_size)() { return static_cast<uint32_t>(result().bytes.size()); }
 GF_WEB_EXPORT(const char*, gfc_text)() { return result().text.data(); }
 GF_WEB_EXPORT(uint32_t, gfc_text_size)() { return static_cast<uint32_t>(result().text.size()); }
+
+GF_WEB_EXPORT(const char*, gfc_error_name)(int32_t error) { return error_name(static_cast<Error>(error)); }
 
 /// An .onnx file of one piece (weights inside) to a .gf file. `options`: see read_options. Returns a gf::Error.
 GF_WEB_EXPORT(int32_t, gfc_convert)(const std::byte* onnx, uint32_t size, const char* options, uint32_t options_size) {

@@ -184,25 +184,44 @@ GF_WEB_EXPORT(int32_t, gfw_plan)(int32_t entry, int32_t threads, int32_t strict,
 }
 GF_WEB_EXPORT(const NeedsRecord*, gfw_needs)() { return &g.needs; }
 
-/// Packs weights, sets State to its initial values and makes the planned sessions in `size` bytes at `memory` (64-byte aligned,
-/// at least the total of gfw_needs). Starts nothing: workers of a build with threads must be waiting in gfw_worker before a run.
-GF_WEB_EXPORT(int32_t, gfw_create)(std::byte* memory, uint32_t size) {
-  if (g.planned_count == 0 || g.session_count != 0) return fail(Error::WrongPhase, "plan entries first, and create once");
+/// Packs weights into `size` bytes at `memory` (64-byte aligned, at least the weights of gfw_needs) with the setup bytes at `setup`.
+GF_WEB_EXPORT(int32_t, gfw_pack)(std::byte* memory, uint32_t size, std::byte* setup, uint32_t setup_size) {
+  if (g.planned_count == 0 || g.weights.valid()) return fail(Error::WrongPhase, "plan entries first, and pack once");
   const NeedsRecord& t = g.needs;
-  if (size < t.total) return fail(Error::BufferTooSmall, "the memory is smaller than gfw_needs says");
+  if (size < t.weights || setup_size < t.setup) return fail(Error::BufferTooSmall, "the memory is smaller than gfw_needs says");
+  const double work_size = aligned(work_bytes(*g.program, g.tables));
+  const std::span<std::byte> create = block(setup, t.setup - work_size), work = block(setup, work_size);
+  const Result<Weights> made = Weights::create(*g.program, g.tables, g.options, {memory, size}, create, work, fresh());
+  if (!made.ok()) return status(made.error());
+  g.weights = *made;
+  return 0;
+}
+
+/// Where the file may be cut after gfw_pack: bytes from its start, a multiple of 64. `work`: gfw_work_bytes. 0: nothing is known to be free.
+GF_WEB_EXPORT(double, gfw_packed_tail)(std::byte* work, uint32_t size) {
+  uint64_t begin = 0;
+  if (!g.weights.valid() || packed_tail(*g.program, g.tables, g.options, {work, size}, begin, fresh()) != Error::Ok) return 0;
+  return aligned(begin);
+}
+/// Tells the module that the packed weights were moved to `memory`; copies of this memory in another instance count as moved, too.
+GF_WEB_EXPORT(int32_t, gfw_weights_moved)(std::byte* memory) {
+  const Result<Weights> found = Weights::at({memory, static_cast<size_t>(g.needs.weights)});
+  if (!found.ok()) return fail(Error::InvalidArgument, "there are no packed weights");
+  g.weights = *found;
+  return 0;
+}
+
+/// Sets State to its initial values and makes the planned sessions in `size` bytes at `memory` (64-byte aligned, at least the total of
+/// gfw_needs less the weights). Starts nothing: workers of a build with threads must be waiting in gfw_worker before a run.
+GF_WEB_EXPORT(int32_t, gfw_create)(std::byte* memory, uint32_t size) {
+  if (!g.weights.valid() || g.session_count != 0) return fail(Error::WrongPhase, "pack first, and create once");
+  const NeedsRecord& t = g.needs;
+  if (size < t.total - t.weights) return fail(Error::BufferTooSmall, "the memory is smaller than gfw_needs says");
   std::byte* at = memory;
-  const std::span<std::byte> weights = block(at, t.weights), state = block(at, t.state);
+  const std::span<std::byte> state = block(at, t.state);
   std::byte* session_memory = at;
   at += static_cast<size_t>(t.sessions);
   g.transient = {at, size - static_cast<size_t>(at - memory)};
-  {
-    std::byte* setup = at;
-    const std::span<std::byte> create = block(setup, t.setup - aligned(work_bytes(*g.program, g.tables)));
-    const std::span<std::byte> work = block(setup, static_cast<double>(work_bytes(*g.program, g.tables)));
-    const Result<Weights> made = Weights::create(*g.program, g.tables, g.options, weights, create, work, fresh());
-    if (!made.ok()) return status(made.error());
-    g.weights = *made;
-  }
   if (g.program->state_count() > 0) {
     const Result<State> made = State::create(*g.program, state, fresh());
     if (!made.ok()) return status(made.error());

@@ -1,6 +1,6 @@
 // What the WebAssembly module exports: one program a module instance, in memory that the loader lays out. Numbers that may pass
 // 32 bits are doubles, because JavaScript has no other; structs are read from memory at the offsets that layout tests hold.
-// Order: load -> plan (once per entry) -> create -> run. Nothing is freed: the loader drops the instance.
+// Order: load -> plan (once per entry) -> pack -> create -> run. Nothing is freed: the loader drops the instance.
 // Ownership: all memory is the loader's; text pointers are NUL-terminated UTF-8 and live as long as the file's bytes.
 // Thread rule: one caller. In the build with threads, other instances over the same memory only call gfw_worker.
 #pragma once
@@ -43,9 +43,9 @@ struct NeedsRecord {
   double activations;      // largest of the entries, which share them
   double scratch;          // likewise
   double pool;             // for values without a bound; likewise
-  double setup;            // while create works: lies over the last three
+  double setup;            // while gfw_pack works: lies over the last three
   double save;             // while State is saved or restored: likewise
-  double total;            // what gfw_create wants
+  double total;            // of all, with the weights
 };
 
 struct NodeRecord {

@@ -171,6 +171,8 @@ export interface Entry {
 /** A program in a WebAssembly instance of its own. */
 export interface Session extends Entry {
   readonly info: SessionInfo;
+  /** A copy of the .gf, as it was loaded. */
+  file(): Uint8Array;
   /** An entry that was made ready (`entry`, `entries`). */
   entry(name: string): Entry;
   /** What entries write: trained weights, moments, caches. */
@@ -218,10 +220,38 @@ export interface Trainer {
   evaluate(batch: Inputs): Promise<Metrics>;
   /** The model itself. */
   predict(inputs: Inputs, options?: RunOptions): Promise<Outputs>;
+  /** The .gf as it was loaded; `ghostflow/convert` makes one with what was learned. */
+  file(): Uint8Array;
   state(): Uint8Array;
   load(state: Uint8Array | ArrayBuffer): void;
   resetState(): void;
   dispose(): void;
+}
+
+// ---- ghostflow/convert: models of other kinds become .gf, trained ones too ----
+
+export interface ConvertOptions {
+  /** Name of the entry point. Default 'main'. */
+  entry?: string;
+  /** As gf-convert -O0 to -O3. Default 2. */
+  optimize?: 0 | 1 | 2 | 3;
+  /** Full shapes of inputs. */
+  shapes?: Readonly<Record<string, readonly number[]>>;
+  /** Sizes of named dimensions: a number, or the lowest and the highest. What is not named is taken as 1, with a note. */
+  dims?: Readonly<Record<string, number | readonly [number, number]>>;
+  /** Texts to keep in the file, such as `labels` (one per line) or `license`. */
+  metadata?: Readonly<Record<string, string>>;
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+  /** A folder (ends with '/') that has gf-convert.wasm, or its URL. Default: beside this script. */
+  wasmPath?: string | URL;
+  wasmBinary?: ArrayBuffer | Uint8Array | WebAssembly.Module;
+}
+export interface Converted {
+  /** The .gf. */
+  readonly bytes: Uint8Array;
+  /** Remarks for people, such as a dimension that was taken as 1. */
+  readonly notes: readonly string[];
 }
 
 // ---- ghostflow/worker: the same, off the page's thread ----
@@ -247,6 +277,7 @@ export interface RemoteSession extends RemoteEntry {
   readonly info: SessionInfo;
   readonly stateInfo: Readonly<Record<string, TensorInfo>>;
   entry(name: string): RemoteEntry;
+  file(): Promise<Uint8Array>;
   state(): Promise<Uint8Array>;
   load(state: Uint8Array | ArrayBuffer): Promise<void>;
   resetState(): Promise<void>;
@@ -264,14 +295,12 @@ export interface RemoteTrainer {
   step(batch: Inputs, options?: RemoteRunOptions): Promise<Metrics>;
   evaluate(batch: Inputs, options?: RemoteRunOptions): Promise<Metrics>;
   predict(inputs: Inputs, options?: RemoteRunOptions): Promise<Outputs>;
+  file(): Promise<Uint8Array>;
   state(): Promise<Uint8Array>;
   load(state: Uint8Array | ArrayBuffer): Promise<void>;
   resetState(): Promise<void>;
   dispose(): void;
 }
-
-/** Options that a worker can be told: no functions but `onProgress`, and `signal`, which stay in the page. */
-export type RemoteOptions<T> = T;
 
 export interface GhostFlow {
   createSession(source: Source, options?: SessionOptions): Promise<Session>;

@@ -1,6 +1,6 @@
 // The bytes of a .gf from wherever it is, with progress and a cache.
 import { platform } from '#platform';
-import type { LoadOptions, Progress, Source } from './api.js';
+import type { LoadOptions, Source } from './api.js';
 import { GhostFlowError, fail, textOf } from './errors.js';
 
 const CACHE = 'ghostflow-1';
@@ -10,8 +10,10 @@ export async function readSource(source: Source, options: LoadOptions): Promise<
   if (typeof source === 'string' || source instanceof URL) return readUrl(source, options);
   if (source instanceof Uint8Array) return verified(source, options, 'the bytes');
   if (source instanceof ArrayBuffer) return verified(new Uint8Array(source), options, 'the bytes');
-  if (typeof source === 'object' && source !== null && 'arrayBuffer' in source && 'status' in source)
-    return verified(await readResponse(source, source.url || 'the response', options), options, source.url || 'the response');
+  if (source instanceof Response) {
+    const name = source.url || 'the response';
+    return verified(await readResponse(source, name, options), options, name);
+  }
   return fail('INVALID_ARGUMENT', 'a model is a URL, Response, ArrayBuffer or Uint8Array');
 }
 
@@ -39,7 +41,6 @@ async function readResponse(response: Response, name: string, options: LoadOptio
   if (response.bodyUsed) fail('INVALID_ARGUMENT', 'the body of this Response was read before');
   // the length counts bytes on the wire: it says nothing about a body that was compressed there
   const total = response.headers.get('content-encoding') ? 0 : Number(response.headers.get('content-length') ?? 0) || 0;
-  const report = (progress: Progress) => options.onProgress?.(progress);
   try {
     const reader = response.body?.getReader();
     if (reader === undefined) return new Uint8Array(await response.arrayBuffer());
@@ -58,7 +59,8 @@ async function readResponse(response: Response, name: string, options: LoadOptio
         bytes = grown;
       }
       bytes.set(value, loaded);
-      report({ loaded: (loaded += value.length), total: Math.max(total, total && loaded) });
+      loaded += value.length;
+      options.onProgress?.({ loaded, total: Math.max(total, total && loaded) });
     }
     if (total !== 0 && loaded < total) fail('FETCH_FAILED', `${name} ended after ${loaded} of ${total} bytes`);
     return bytes.length === loaded ? bytes : bytes.slice(0, loaded);

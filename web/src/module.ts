@@ -63,17 +63,23 @@ const SIMD = '\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7b\x03\x02\x01\0\x0a\x08\x0
 
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
-/** The module that fits `threads`; a failure is forgotten, so that the next call tries again. */
-export async function compile(threads: boolean, options: LoadOptions): Promise<WebAssembly.Module> {
-  if (typeof WebAssembly === 'undefined' || !WebAssembly.validate(Uint8Array.from(SIMD, (c) => c.charCodeAt(0)))) fail('NO_SIMD', 'WebAssembly with SIMD is missing here: Chrome 91, Firefox 89, Safari 16.4 and Node 18 have it');
-  const given = options.wasmBinary;
+/** The module that fits `threads`. */
+export function compile(threads: boolean, options: LoadOptions): Promise<WebAssembly.Module> {
+  return compileAt(threads ? 'gf-threads.wasm' : 'gf.wasm', () => platform.moduleUrl(threads), options);
+}
+
+/** A module by its file's name, which `usual` says where to find; a failure is forgotten, so that the next call tries again. */
+export async function compileAt(name: string, usual: () => URL, options: Pick<LoadOptions, 'wasmBinary' | 'wasmPath'>): Promise<WebAssembly.Module> {
+  if (typeof WebAssembly === 'undefined' || !WebAssembly.validate(Uint8Array.from(SIMD, (c) => c.charCodeAt(0))))
+    fail('NO_SIMD', 'WebAssembly SIMD is missing; Chrome 91, Firefox 89, Safari 16.4 and Node 18 have it');
+  const { wasmBinary, wasmPath } = options;
   try {
-    if (given instanceof WebAssembly.Module) return given;
-    if (given !== undefined) return await WebAssembly.compile(given as BufferSource);
+    if (wasmBinary instanceof WebAssembly.Module) return wasmBinary;
+    if (wasmBinary !== undefined) return await WebAssembly.compile(wasmBinary as BufferSource);
   } catch (e) {
     fail('WASM_FAILED', `wasmBinary does not compile: ${textOf(e)}`, e);
   }
-  const url = moduleUrl(threads, options);
+  const url = wasmPath === undefined ? usual().href : platform.absolute(String(wasmPath).endsWith('/') ? `${wasmPath}${name}` : wasmPath);
   let promise = compiled.get(url);
   if (promise === undefined) {
     promise = fetchModule(url);
@@ -81,12 +87,6 @@ export async function compile(threads: boolean, options: LoadOptions): Promise<W
     promise.catch(() => compiled.delete(url));
   }
   return promise;
-}
-
-function moduleUrl(threads: boolean, options: LoadOptions): string {
-  const path = options.wasmPath;
-  if (path === undefined) return platform.moduleUrl(threads).href;
-  return platform.absolute(String(path).endsWith('/') ? `${path}${threads ? 'gf-threads.wasm' : 'gf.wasm'}` : path);
 }
 
 async function fetchModule(url: string): Promise<WebAssembly.Module> {
@@ -103,14 +103,16 @@ async function fetchModule(url: string): Promise<WebAssembly.Module> {
 
 export const hasThreads = (module: WebAssembly.Module) => WebAssembly.Module.exports(module).some((e) => e.name === 'gfw_worker');
 export const pages = (bytes: number) => Math.ceil(bytes / PAGE);
+/** `f` of 0 to `count` - 1. */
+export const list = <T>(count: number, f: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => f(i));
 export const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
 
 /** `shared`: of exactly this size for good. */
-export function makeMemory(bytes: number, shared: boolean, most = bytes): WebAssembly.Memory {
+export function makeMemory(bytes: number, shared: boolean): WebAssembly.Memory {
   const initial = Math.max(MIN_PAGES, pages(bytes));
   if (initial > MAX_PAGES) tooLarge(bytes);
   try {
-    return new WebAssembly.Memory({ initial, maximum: shared ? Math.min(MAX_PAGES, Math.max(initial, pages(most))) : MAX_PAGES, shared });
+    return new WebAssembly.Memory({ initial, maximum: shared ? initial : MAX_PAGES, shared });
   } catch (e) {
     return fail('OUT_OF_MEMORY', `no memory of ${mebibytes(bytes)} was to be had`, e);
   }
@@ -128,7 +130,7 @@ export class Instance {
   #dead: GhostFlowError | undefined;
 
   private constructor(readonly module: WebAssembly.Module, readonly memory: WebAssembly.Memory, readonly sink: Sink, instance: WebAssembly.Instance) {
-    this.x = instance.exports as unknown as Exports;
+    this.x = Object.fromEntries(Object.entries(instance.exports).map(([name, of]) => [name, typeof of === 'function' ? this.#guarded(of) : of])) as unknown as Exports;
     this.#view = new DataView(memory.buffer);
   }
 
@@ -184,28 +186,24 @@ export class Instance {
     }
   }
 
-  /** The result of `f`, which calls exports. After a trap the instance can do nothing more. */
-  call<T>(f: (x: Exports) => T): T {
-    if (this.#dead !== undefined) throw this.#dead;
-    try {
-      return f(this.x);
-    } catch (e) {
-      if (e instanceof GhostFlowError) throw e;
-      this.#dead = new GhostFlowError('INTERNAL', `the module stopped: ${textOf(e)}; the session cannot go on. Please report this`, 99, -1, { cause: e });
-      throw this.#dead;
-    }
+  /** After a trap the instance can do nothing more. */
+  #guarded(f: Function) {
+    return (...args: unknown[]) => {
+      if (this.#dead !== undefined) throw this.#dead;
+      try {
+        return f(...args);
+      } catch (e) {
+        throw (this.#dead = new GhostFlowError('INTERNAL', `the module stopped: ${textOf(e)}; please report this`, 99, -1, { cause: e }));
+      }
+    };
   }
-  /** Likewise, where `f` gives a status; `where` comes before the text of an error. */
-  check(f: (x: Exports) => number, where = ''): void {
-    const status = this.call(f);
+  /** Throws what the runtime says where `status` is not 0; `where` comes before the text. */
+  check(status: number, where = ''): void {
     if (status !== 0) throw this.error(status, where);
   }
   error(status: number, where: string, node = (n: number) => `node ${n}`): GhostFlowError {
-    return this.call((x) => {
-      const record = x.gfw_error(), at = this.i32(record + 4);
-      const text = this.text(record + 8);
-      const message = `${where}${where && ': '}${at >= 0 ? `${node(at)}: ` : ''}${text}`;
-      return new GhostFlowError(codeOf(this.text(x.gfw_error_name(status))), message, status, at);
-    });
+    const record = this.x.gfw_error(), at = this.i32(record + 4), text = this.text(record + 8);
+    const message = `${where}${where && ': '}${at >= 0 ? `${node(at)}: ` : ''}${text}`;
+    return new GhostFlowError(codeOf(this.text(this.x.gfw_error_name(status))), message, status, at);
   }
 }

@@ -2,11 +2,13 @@
 // Layout: the module's own data and stack, stacks of workers, the file, what gfw_create lays out.
 import type { LoadOptions, MemoryInfo } from './api.js';
 import { fail } from './errors.js';
-import { Instance, PAGE, STACK, align, compile, hasThreads, makeMemory } from './module.js';
+import { Instance, PAGE, STACK, align, compile, hasThreads, list, makeMemory } from './module.js';
 import { Pool, canThread } from './threads.js';
 
 export interface Opened {
   readonly instance: Instance;
+  /** Where the file lies in the memory. */
+  readonly fileAt: number;
   /** undefined: one thread. */
   readonly pool: Pool | undefined;
   readonly threads: number;
@@ -52,28 +54,28 @@ function plan(instance: Instance, file: Uint8Array, options: LoadOptions, choose
   const at = baseOf(instance, threads), memory = align(at + file.length);
   room(memory);
   instance.u8(at, file.length).set(file);
-  instance.check((x) => x.gfw_load(at, file.length, options.verify ? 1 : 0));
-  const work = instance.call((x) => x.gfw_work_bytes());
+  instance.check(instance.x.gfw_load(at, file.length, options.verify ? 1 : 0));
+  const work = instance.x.gfw_work_bytes();
   room(memory + work);
-  const entries = instance.call((x) => Array.from({ length: x.gfw_entry_count() }, (_, e) => instance.text(x.gfw_entry_name(e))));
+  const entries = list(instance.x.gfw_entry_count(), (e) => instance.text(instance.x.gfw_entry_name(e)));
   const ready = choose(entries).map((name) => {
     const e = entries.indexOf(name);
     return e >= 0 ? e : fail('NOT_FOUND', `there is no entry '${name}'; there are: ${entries.join(', ')}`);
   });
   const pool = options.poolBytes ?? 2 ** 24;
-  for (const e of ready) instance.check((x) => x.gfw_plan(e, threads, options.strict ? 1 : 0, pool, memory, work), `entry '${entries[e]}'`);
+  for (const e of ready) instance.check(instance.x.gfw_plan(e, threads, options.strict ? 1 : 0, pool, memory, work), `entry '${entries[e]}'`);
   return { at, memory, total: memory + instance.f64(instance.x.gfw_needs() + 64), ready, entries };
 }
 
 function finish(instance: Instance, p: Plan, file: Uint8Array, pool: Pool | undefined, threads: number, threadsReason: string): Opened {
-  instance.check((x) => x.gfw_create(p.memory, p.total - p.memory));
+  instance.check(instance.x.gfw_create(p.memory, p.total - p.memory));
   const need = instance.x.gfw_needs(), part = (i: number) => instance.f64(need + 8 * i);
   const [weights, state, activations, scratch, poolBytes] = [part(0), part(1), part(3), part(4), part(5)];
   const memory = {
     total: instance.bytes, file: file.length, weights, state, activations, scratch, pool: poolBytes,
     runtime: instance.bytes - file.length - weights - state - activations - scratch - poolBytes,
   };
-  return { instance, pool, threads, threadsReason, memory, entries: p.entries, ready: p.ready };
+  return { instance, fileAt: p.at, pool, threads, threadsReason, memory, entries: p.entries, ready: p.ready };
 }
 
 async function alone(file: Uint8Array, options: LoadOptions, choose: Choose, reason: string): Promise<Opened> {

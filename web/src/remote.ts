@@ -30,7 +30,7 @@ export type Answer =
 let session: Session | undefined;
 let trainer: Trainer | undefined;
 
-const snapshots = (of: Infos): Infos => Object.fromEntries(Object.entries(of).map(([name, i]) => [name, { name, dtype: i.dtype, shape: i.shape, bounds: i.bounds, dynamic: i.dynamic, size: i.size }]));
+const snapshots = (of: Infos): Infos => Object.fromEntries(Object.entries(of).map(([name, { dtype, shape, bounds, dynamic, size }]) => [name, { name, dtype, shape, bounds, dynamic, size }]));
 const shapes = (of: Infos) => Object.fromEntries(Object.entries(of).map(([name, i]) => [name, i.shape]));
 const shapesOf = (e: Entry): EntryShapes => ({ inputs: shapes(e.inputInfo), outputs: shapes(e.outputInfo) });
 

@@ -5,7 +5,7 @@ import type {
 import { type TypeRow, typeRow, write } from './dtype.js';
 import { busyError, fail, noEntry } from './errors.js';
 import { readSource } from './fetch.js';
-import type { Instance } from './module.js';
+import { type Instance, list } from './module.js';
 import { type Choose, type Opened, open } from './program.js';
 
 const INPUT = 0, OUTPUT = 1, STATE = 2;
@@ -25,6 +25,10 @@ class Core {
   }
   get instance(): Instance {
     return this.#live.instance;
+  }
+  get file(): Uint8Array {
+    const { instance, fileAt, memory } = this.#live;
+    return instance.u8(fileAt, memory.file);
   }
   /** The same, between runs. */
   get idle(): Instance {
@@ -53,13 +57,13 @@ class Port implements TensorInfo {
 
   constructor(core: Core, entry: number, readonly session: number, readonly kind: number, readonly index: number) {
     const { instance } = core;
-    const at = instance.call((x) => x.gfw_port(entry, kind, index));
+    const at = instance.x.gfw_port(entry, kind, index);
     this.#core = core;
     this.name = instance.text(instance.u32(at));
     const dtype = instance.i32(at + 4);
     this.type = typeRow(dtype, instance.text(instance.x.gfw_dtype_name(dtype)));
     const rank = instance.i32(at + 8), dynamic = instance.i32(at + 12);
-    this.bounds = Array.from({ length: rank }, (_, d) => instance.f64(at + 32 + 8 * d));
+    this.bounds = list(rank, (d) => instance.f64(at + 32 + 8 * d));
     this.dynamic = this.bounds.map((_, d) => ((dynamic >> d) & 1) !== 0);
   }
   get dtype() {
@@ -72,13 +76,13 @@ class Port implements TensorInfo {
     const { instance } = this.#core;
     if (this.kind === STATE) return this.bounds;
     const at = this.#record();
-    return Array.from({ length: instance.i32(at + 8) }, (_, d) => instance.f64(at + 32 + 8 * d));
+    return list(instance.i32(at + 8), (d) => instance.f64(at + 32 + 8 * d));
   }
   get size(): number {
     return this.shape.reduce((a, b) => a * b, 1);
   }
   #record(): number {
-    return this.#core.instance.call((x) => x.gfw_tensor(this.session, this.kind, this.index));
+    return this.#core.instance.x.gfw_tensor(this.session, this.kind, this.index);
   }
   /** Of its elements. Text has none. */
   get array() {
@@ -88,7 +92,7 @@ class Port implements TensorInfo {
   get data(): TensorData {
     const { instance } = this.#core;
     let at: number, bytes: number;
-    if (this.kind === STATE) [at, bytes] = instance.call((x) => [x.gfw_state_data(this.index), x.gfw_state_bytes(this.index)]);
+    if (this.kind === STATE) [at, bytes] = [instance.x.gfw_state_data(this.index), instance.x.gfw_state_bytes(this.index)];
     else {
       const record = this.#record();
       [at, bytes] = [instance.u32(record + 16), instance.f64(record + 24)];
@@ -107,9 +111,8 @@ class Port implements TensorInfo {
 type ByName = ReadonlyMap<string, Port>;
 
 function ports(core: Core, entry: number, session: number, kind: number): ByName {
-  const count = core.instance.call((x) => x.gfw_port_count(entry, kind));
-  const list = Array.from({ length: Math.max(0, count) }, (_, i) => new Port(core, entry, session, kind, i));
-  return new Map(list.map((p) => [p.name, p]));
+  const count = core.instance.x.gfw_port_count(entry, kind);
+  return new Map(list(count, (i) => new Port(core, entry, session, kind, i)).map((p) => [p.name, p]));
 }
 function find(of: ByName, name: string, kind: number): Port {
   return of.get(name) ?? fail('NOT_FOUND', `there is no ${KIND[kind]} '${name}'; there ${of.size === 0 ? 'is none' : `are: ${[...of.keys()].join(', ')}`}`);
@@ -121,8 +124,7 @@ function record<T>(of: ByName, get: (port: Port) => T): Readonly<Record<string, 
   return Object.freeze(result);
 }
 
-const withShape = (v: InputValue): v is { data: TensorLike; shape: readonly number[] } =>
-  typeof v === 'object' && v !== null && !ArrayBuffer.isView(v) && !Array.isArray(v) && 'shape' in v && 'data' in v;
+const withShape = (v: InputValue): v is { data: TensorLike; shape: readonly number[] } => (v as { shape?: unknown } | undefined)?.shape !== undefined;
 
 export class EntryOf implements Entry {
   readonly inputs: Entry['inputs'];
@@ -154,7 +156,7 @@ export class EntryOf implements Entry {
     const set = (port: Port, dims: readonly number[]) => {
       const at = instance.x.gfw_dims();
       dims.forEach((v, d) => instance.view.setFloat64(at + 8 * d, v, true));
-      instance.check((x) => x.gfw_set_shape(this.session, port.index, dims.length), `entry '${this.name}'`);
+      instance.check(instance.x.gfw_set_shape(this.session, port.index, dims.length), `entry '${this.name}'`);
     };
     const todo = shapes.map(([name, dims]) => {
       const port = find(this.#in, name, INPUT);
@@ -164,11 +166,11 @@ export class EntryOf implements Entry {
     });
     try {
       for (const { port, dims } of todo) set(port, dims);
-      instance.check((x) => x.gfw_resolve(this.session), `entry '${this.name}'`);
+      instance.check(instance.x.gfw_resolve(this.session), `entry '${this.name}'`);
     } catch (e) {
       // all or none
       for (const { port, before } of todo) set(port, before);
-      instance.check((x) => x.gfw_resolve(this.session));
+      instance.check(instance.x.gfw_resolve(this.session));
       throw e;
     }
   }
@@ -204,7 +206,7 @@ export class EntryOf implements Entry {
 
   #go(): void {
     const { instance } = this.#core;
-    const status = instance.call((x) => x.gfw_run(this.session));
+    const status = instance.x.gfw_run(this.session);
     if (status !== 0) throw instance.error(status, `entry '${this.name}'`, (n) => {
       const node = this.#node(n);
       return `node ${n} (${node.op}${node.name && ` '${node.name}'`})`;
@@ -213,7 +215,7 @@ export class EntryOf implements Entry {
 
   #node(node: number) {
     const { instance } = this.#core;
-    const at = instance.call((x) => x.gfw_node(this.session, node));
+    const at = instance.x.gfw_node(this.session, node);
     const text = (i: number) => (at === 0 ? '' : instance.text(instance.u32(at + 4 * i)));
     return { op: text(0), kernel: text(1), refused: text(2), name: text(3) };
   }
@@ -222,7 +224,7 @@ export class EntryOf implements Entry {
     this.#core.idle;
     if (!Number.isInteger(runs) || runs < 1) fail('INVALID_ARGUMENT', `profile takes a number of runs, not ${runs}`);
     const { instance } = this.#core;
-    const count = instance.call((x) => x.gfw_node_count(this.session));
+    const count = instance.x.gfw_node_count(this.session);
     const calls = new Float64Array(count), times = new Float64Array(count);
     // inputs share memory with what a run computes: each run begins with the same
     const given = [...this.#in.values()].map((p) => ({ to: p.data, value: p.data.slice() }));
@@ -233,7 +235,7 @@ export class EntryOf implements Entry {
       times[node]! += nanoseconds;
     };
     try {
-      instance.check((x) => x.gfw_profile(this.session, 1));
+      instance.check(instance.x.gfw_profile(this.session, 1));
       for (let i = 0; i < runs; ++i) {
         for (const { to, value } of given) (to as Float32Array).set(value as Float32Array);
         const begin = performance.now();
@@ -242,10 +244,10 @@ export class EntryOf implements Entry {
       }
     } finally {
       instance.sink.nodeTime = undefined;
-      instance.check((x) => x.gfw_profile(this.session, 0));
+      instance.check(instance.x.gfw_profile(this.session, 0));
       for (const { to, value } of given) (to as Float32Array).set(value as Float32Array);
     }
-    const nodes = Array.from({ length: count }, (_, node): NodeProfile => ({ node, ...this.#node(node), calls: calls[node]! / runs, ms: times[node]! / runs / 1e6 }));
+    const nodes = list(count, (node): NodeProfile => ({ node, ...this.#node(node), calls: calls[node]! / runs, ms: times[node]! / runs / 1e6 }));
     return { runs, ms: ms / runs, nodes };
   }
 }
@@ -288,10 +290,14 @@ export class SessionOf extends EntryOf implements Session {
     return this.#entries.get(name) ?? noEntry(this.info.entries, name);
   }
 
+  file(): Uint8Array {
+    return this.#core.file.slice();
+  }
+
   /** `f` gets memory that is free between runs; what lies there (inputs, outputs) is put back afterwards. */
   #borrow<T>(size: number, f: (at: number, memory: Uint8Array) => T): T {
     const { instance } = this.#core;
-    const memory = instance.u8(instance.call((x) => x.gfw_transient()), size), before = memory.slice();
+    const memory = instance.u8(instance.x.gfw_transient(), size), before = memory.slice();
     try {
       return f(memory.byteOffset, memory);
     } finally {
@@ -300,9 +306,9 @@ export class SessionOf extends EntryOf implements Session {
   }
   state(): Uint8Array {
     const instance = this.#core.idle;
-    const size = instance.call((x) => x.gfw_state_save_bytes());
+    const size = instance.x.gfw_state_save_bytes();
     return this.#borrow(size, (at, memory) => {
-      instance.check((x) => x.gfw_state_save(at, size));
+      instance.check(instance.x.gfw_state_save(at, size));
       return memory.slice();
     });
   }
@@ -311,17 +317,17 @@ export class SessionOf extends EntryOf implements Session {
     const instance = this.#core.idle;
     if (!(state instanceof Uint8Array || state instanceof ArrayBuffer)) fail('INVALID_ARGUMENT', 'a saved State is a Uint8Array or an ArrayBuffer');
     const bytes = state instanceof Uint8Array ? state : new Uint8Array(state);
-    const size = instance.call((x) => x.gfw_state_save_bytes());
+    const size = instance.x.gfw_state_save_bytes();
     // another program's may be larger than the room that this one has
     if (size > 0 && bytes.length > size) fail('BAD_FILE', `State of this program takes ${size} bytes, not ${bytes.length}`);
     this.#borrow(bytes.length, (at, memory) => {
       memory.set(bytes);
-      instance.check((x) => x.gfw_state_restore(at, bytes.length));
+      instance.check(instance.x.gfw_state_restore(at, bytes.length));
     });
   }
 
   resetState(): void {
-    this.#core.idle.check((x) => x.gfw_state_reset());
+    this.#core.idle.check(this.#core.idle.x.gfw_state_reset());
   }
   readState(name: string): TensorData {
     this.#core.idle;
@@ -342,7 +348,7 @@ function metadataOf(instance: Instance): Record<string, string> {
   const at = instance.x.gfw_dims();  // 64 bytes, which every key in use fits
   for (const key of METADATA) {
     instance.u8(at, key.length + 1).set([...key, '\0'].map((c) => c.charCodeAt(0)));
-    const text = instance.call((x) => x.gfw_metadata(at));
+    const text = instance.x.gfw_metadata(at);
     if (text !== 0) found[key] = instance.decode(instance.u32(text), instance.u32(text + 4));
   }
   return found;

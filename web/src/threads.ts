@@ -68,7 +68,11 @@ export class Pool {
   }
 
   stop(): void {
-    this.instance.x.gfw_stop!();
+    try {
+      this.instance.x.gfw_stop!();
+    } catch {
+      // after a trap nothing can be called; the workers end all the same
+    }
     for (const peer of this.peers.splice(0)) peer.terminate();
   }
 }

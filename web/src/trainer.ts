@@ -66,6 +66,9 @@ class TrainerOf implements Trainer {
     return Object.fromEntries(Object.entries(outputs).map(([name, data]) => [name, data.length === 1 ? numberAt(data, info[name]!.dtype, 0) : data])) as Metrics;
   }
 
+  file() {
+    return this.session.file();
+  }
   state() {
     return this.session.state();
   }

@@ -106,8 +106,8 @@ async function make(kind: 'session' | 'trainer', source: Source, options: Sessio
 function buffersOf(inputs: Inputs): ArrayBuffer[] {
   const found = new Set<ArrayBuffer>();
   for (const value of Object.values(inputs)) {
-    const data = typeof value === 'object' && value !== null && 'data' in value ? value.data : value;
-    if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) found.add(data.buffer);
+    const buffer = ((value as any)?.data ?? value)?.buffer;
+    if (buffer instanceof ArrayBuffer) found.add(buffer);
   }
   return [...found];
 }
@@ -144,6 +144,7 @@ export async function createSession(source: Source, options: SessionOptions = {}
   const session: RemoteSession = {
     ...first!, info, stateInfo: infos(made.states),
     entry: (name) => (name === session.name ? session : others.find((e) => e.name === name)) ?? noEntry(info.entries, name),
+    file: () => line.call('file', []),
     state: () => line.call('state', []),
     load: (state) => line.call('load', [state]),
     resetState: () => line.call('resetState', []),
@@ -177,6 +178,7 @@ export async function createTrainer(source: Source, options: TrainerOptions = {}
     step: run('step'),
     evaluate: run('evaluate'),
     predict: run('predict'),
+    file: () => call('file'),
     state: () => call('state'),
     load: (state) => call('load', [state]),
     resetState: () => call('resetState'),

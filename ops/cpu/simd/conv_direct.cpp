@@ -102,6 +102,8 @@ void add_rows(const float* tile, int64_t stride, int64_t rows, int64_t count, fl
 // As many sums as registers hold beside the weights; smaller tiles for the end of a row.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON
 constexpr int kRowsHere = 12;
+#elif HWY_TARGET == HWY_WASM
+constexpr int kRowsHere = 4;  // V8 keeps more than 8 sums in memory
 #else
 constexpr int kRowsHere = 6;
 #endif

@@ -1,5 +1,7 @@
 // conv and conv_transpose of few channels in f32 for weights that change from run to run: of a net in training, or computed. One or two
 // spatial axes.
+#include <algorithm>
+
 #include "ops/cpu/simd/conv_direct.h"
 #include "ops/cpu/simd/wrap.h"
 #include "schema/ops/conv.h"
@@ -8,7 +10,7 @@
 namespace gf::simd {
 namespace {
 
-constexpr int64_t kFewChannels = 24, kMostRows = 16;
+constexpr int64_t kFewChannels = 24, kMostRows = 16, kPanel = 8;
 
 template <bool kTransposed>
 using AttrsOf = std::conditional_t<kTransposed, op::ConvTranspose::Attrs, op::Conv::Attrs>;
@@ -58,7 +60,7 @@ Error prepare_direct(const NodeView& node, KernelPlan& plan) {
   if (attrs.window().dilation(x.rank - 3) != 1) return plan.refuse("a dilated kernel");
   if (x.rank == 4 && w[2] > kMostRows) return plan.refuse("more than 16 rows of a kernel");
   if (w.count(2, w.rank) == 1) return plan.refuse("a kernel of one tap");
-  if (kTransposed ? y[y.rank - 1] >= direct_conv_lanes(node.isa) : x[x.rank - 1] >= kFewChannels)
+  if (kTransposed ? y[y.rank - 1] >= std::max<int64_t>(direct_conv_lanes(node.isa), kPanel) : x[x.rank - 1] >= kFewChannels)
     return plan.refuse("channels enough to fill vectors");
   if (x.count() == 0 || w.count() == 0 || y.count() == 0) return plan.refuse("nothing to do");
   const DirectConvPlan p = plan_of<kTransposed>(node);

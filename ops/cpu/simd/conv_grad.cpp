@@ -43,6 +43,13 @@ namespace {
 template <int kRows, int kVectors>
 using Sums = F32Vec[kRows][kVectors];
 
+// V8 keeps sums in memory where tiles of more than 8 or several pixels at once leave it few registers.
+#if HWY_TARGET == HWY_WASM
+constexpr bool kTwoChains = false;
+#else
+constexpr bool kTwoChains = true;
+#endif
+
 // Everything is unrolled, so that the sums stay in registers.
 template <int kRows, int kVectors>
 HWY_INLINE void add_pixel(const float* x, const float* g, size_t last, Sums<kRows, kVectors>& sums) {
@@ -63,7 +70,7 @@ HWY_INLINE void add_pixel(const float* x, const float* g, size_t last, Sums<kRow
 // Small tiles take several pixels at once: independent chains hide the latency of the sums.
 template <int kRows, int kVectors>
 void grad_tile(const GradTile& t) {
-  constexpr int kChains = kRows * kVectors >= 8 ? 1 : (kRows * kVectors >= 4 ? 2 : 4);
+  constexpr int kSums = kRows * kVectors, kChains = kSums >= 8 || (kSums >= 4 && !kTwoChains) ? 1 : kSums >= 4 || !kTwoChains ? 2 : 4;
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t x_step = t.x_step, g_step = t.g_step, pixels = t.pixels;
@@ -128,22 +135,25 @@ void grad_depthwise(const GradTile& t) {
 constexpr int kRowsHere = 4;
 #elif HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON
 constexpr int kRowsHere = 12;
+#elif HWY_TARGET == HWY_WASM
+constexpr int kRowsHere = 4;
 #else
 constexpr int kRowsHere = 6;
 #endif
+constexpr int kMaxVectors = HWY_TARGET == HWY_SCALAR ? 1 : 2;
 constexpr bool has_tile(int rows) {
-  if (kRowsHere == 4) return rows == 1 || rows == 4;
+  if (kRowsHere == 4) return rows == 1 || rows == 4 || (rows <= 4 && kMaxVectors == 2);
   return rows == 1 || rows == 2 || rows == 5 || rows == kRowsHere || (rows == 8 && kRowsHere == 12);
 }
 template <int kRows, int kVectors>
 constexpr auto tile_or_null() {
   using Function = void (*)(const GradTile&);
-  if constexpr (has_tile(kRows) && (kVectors == 1 || kRowsHere > 4)) return static_cast<Function>(grad_tile<kRows, kVectors>);
+  if constexpr (has_tile(kRows) && kVectors <= kMaxVectors) return static_cast<Function>(grad_tile<kRows, kVectors>);
   else return static_cast<Function>(nullptr);
 }
 template <int... kRows>
 constexpr ConvGradTable make_table(std::integer_sequence<int, kRows...>) {
-  return {static_cast<int>(hn::MaxLanes(F32Tag())), kRowsHere, kRowsHere == 4 ? 1 : 2, {{nullptr, nullptr}, {tile_or_null<kRows + 1, 1>(), tile_or_null<kRows + 1, 2>()}...},
+  return {static_cast<int>(hn::MaxLanes(F32Tag())), kRowsHere, kMaxVectors, {{nullptr, nullptr}, {tile_or_null<kRows + 1, 1>(), tile_or_null<kRows + 1, 2>()}...},
           grad_depthwise};
 }
 constexpr ConvGradTable kConvGradTable = make_table(std::make_integer_sequence<int, kMaxGradRows>());

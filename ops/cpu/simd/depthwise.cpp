@@ -34,9 +34,7 @@ struct Clamp {
   F32Vec low, high;
   bool active;
   HWY_INLINE F32Vec operator()(F32Vec x) const {
-    if (!active) return x;
-    x = hn::IfThenElse(hn::Lt(x, low), low, x);
-    return hn::IfThenElse(hn::Gt(x, high), high, x);
+    return active ? clip(x, low, high) : x;
   }
 };
 

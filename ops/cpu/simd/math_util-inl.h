@@ -35,9 +35,18 @@ using F32Vec = hn::Vec<F32Tag>;
 
 /// The first `n` (< lanes) floats at `p`; the other lanes are 0. Reads nothing beyond p[n-1].
 template <class D>
-HWY_INLINE hn::Vec<D> load_n(D d, const float* p, size_t n) {
+HWY_INLINE hn::Vec<D> load_n([[maybe_unused]] D d, const float* p, size_t n) {
 #if GF_SIMD_MASKED_MEMORY
   return hn::MaskedLoad(hn::FirstN(d, n), d, p);
+#elif HWY_TARGET == HWY_WASM
+  v128_t v = wasm_f32x4_const_splat(0);
+  if ((n & 2) != 0) {
+    v = wasm_v128_load64_zero(p);
+    if ((n & 1) != 0) v = wasm_v128_load32_lane(p + 2, v, 2);
+  } else if (n != 0) {
+    v = wasm_v128_load32_zero(p);
+  }
+  return hn::Vec<D>{v};
 #else
   HWY_ALIGN float buffer[hn::MaxLanes(d)] = {};
   for (size_t i = 0; i < n; ++i) buffer[i] = p[i];
@@ -57,9 +66,16 @@ HWY_INLINE hn::Vec<D> load_n_or(D d, const float* p, size_t n, hn::Vec<D> fill) 
 
 /// Writes the first `n` (< lanes) lanes to `p` and touches nothing beyond.
 template <class D>
-HWY_INLINE void store_n(D d, hn::Vec<D> v, float* p, size_t n) {
+HWY_INLINE void store_n([[maybe_unused]] D d, hn::Vec<D> v, float* p, size_t n) {
 #if GF_SIMD_MASKED_MEMORY
   hn::BlendedStore(v, hn::FirstN(d, n), d, p);
+#elif HWY_TARGET == HWY_WASM
+  if ((n & 2) != 0) {
+    wasm_v128_store64_lane(p, v.raw, 0);
+    if ((n & 1) != 0) wasm_v128_store32_lane(p + 2, v.raw, 2);
+  } else if (n != 0) {
+    wasm_v128_store32_lane(p, v.raw, 0);
+  }
 #else
   HWY_ALIGN float buffer[hn::MaxLanes(d)];
   hn::Store(v, d, buffer);
@@ -95,6 +111,9 @@ HWY_INLINE void for_vectors(int64_t cols, F&& f) {
 /// x kept within [low, high]; NaN stays NaN: both comparisons are false for it.
 template <class V>
 HWY_INLINE V clip(V x, V low, V high) {
+#if HWY_TARGET == HWY_WASM  // pmax(a, b) is a < b ? b : a, one instruction of x86
+  return V{wasm_f32x4_pmin(wasm_f32x4_pmax(x.raw, low.raw), high.raw)};
+#endif
   const V y = hn::IfThenElse(hn::Lt(x, low), low, x);
   return hn::IfThenElse(hn::Gt(y, high), high, y);
 }
@@ -104,6 +123,8 @@ template <class V>
 HWY_INLINE V max_nan(V a, V b) {
 #if GF_SIMD_MASKED_MEMORY
   return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));  // x86 gives b when either is NaN
+#elif HWY_TARGET == HWY_WASM
+  return hn::IfThenElse(hn::IsNaN(a), a, V{wasm_f32x4_pmax(b.raw, a.raw)});  // b when either is NaN
 #else
   return hn::IfThenElse(hn::IsNaN(a), a, hn::IfThenElse(hn::IsNaN(b), b, hn::Max(a, b)));
 #endif
@@ -112,6 +133,8 @@ template <class V>
 HWY_INLINE V min_nan(V a, V b) {
 #if GF_SIMD_MASKED_MEMORY
   return hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b));
+#elif HWY_TARGET == HWY_WASM
+  return hn::IfThenElse(hn::IsNaN(a), a, V{wasm_f32x4_pmin(b.raw, a.raw)});  // b when either is NaN
 #else
   return hn::IfThenElse(hn::IsNaN(a), a, hn::IfThenElse(hn::IsNaN(b), b, hn::Min(a, b)));
 #endif

@@ -110,22 +110,25 @@ void lp_window(const PoolWindow& w, float p, float* out) {
 template <class Load, class Store>
 HWY_INLINE void max_grad_vector(const PoolWindow& w, int64_t c, F32Vec dy, float* dx, bool alone, const Load& load, const Store& store) {
   const F32Tag d;
-  F32Vec best = hn::Set(d, -__builtin_inff()), at = hn::Zero(d);
-  float number = 0;
-  for (int64_t r = 0; r < w.rows; ++r) {
-    const float* p = w.first + r * w.row_step + c;
-    for (int64_t k = 0; k < w.cols; ++k, p += w.col_step, number += 1) {
+  const int64_t rows = w.rows, cols = w.cols, row_step = w.row_step, col_step = w.col_step;
+  const F32Vec one = hn::Set(d, 1.0f);
+  F32Vec best = hn::Set(d, -__builtin_inff()), at = hn::Zero(d), number = at;
+  const float* from = w.first + c;
+  for (int64_t r = 0; r < rows; ++r, from += row_step) {
+    const float* p = from;
+    for (int64_t k = 0; k < cols; ++k, p += col_step, number = hn::Add(number, one)) {
       const F32Vec x = load(p);
       const auto better = hn::Or(hn::Gt(x, best), hn::IsNaN(x));
-      best = hn::IfThenElse(hn::And(hn::IsNaN(best), hn::Not(hn::IsNaN(x))), best, hn::IfThenElse(better, x, best));
-      at = hn::IfThenElse(better, hn::Set(d, number), at);
+      best = hn::IfThenElse(better, x, best);  // a NaN stays: no number is greater
+      at = hn::IfThenElse(better, number, at);
     }
   }
-  number = 0;
-  for (int64_t r = 0; r < w.rows; ++r) {
-    float* p = dx + r * w.row_step + c;
-    for (int64_t k = 0; k < w.cols; ++k, p += w.col_step, number += 1) {
-      const F32Vec part = hn::IfThenElseZero(hn::Eq(at, hn::Set(d, number)), dy);
+  number = hn::Zero(d);
+  float* to = dx + c;
+  for (int64_t r = 0; r < rows; ++r, to += row_step) {
+    float* p = to;
+    for (int64_t k = 0; k < cols; ++k, p += col_step, number = hn::Add(number, one)) {
+      const F32Vec part = hn::IfThenElseZero(hn::Eq(at, number), dy);
       store(alone ? part : hn::Add(load(p), part), p);
     }
   }
@@ -230,8 +233,11 @@ void pool_row(const PoolTable& table, PoolKind kind, const PoolArgs& a, int64_t 
 void max_grad_image(const PoolTable& table, const PoolArgs& a, int64_t n, int64_t c, int64_t count, const float* dy, float* dx) {
   float* image = dx + n * a.in_h * a.in_w * a.channels;
   const bool alone = (a.kernel_h - 1) * a.dilation_h < a.stride_h && (a.kernel_w - 1) * a.dilation_w < a.stride_w;
-  if (count == a.channels) std::memset(image, 0, static_cast<size_t>(a.in_h * a.in_w * a.channels) * sizeof(float));
-  else
+  // windows side by side write every element
+  const bool covered = alone && a.kernel_h == a.stride_h && a.kernel_w == a.stride_w && a.pad_top == 0 && a.pad_left == 0 &&
+                       a.out_h * a.stride_h >= a.in_h && a.out_w * a.stride_w >= a.in_w;
+  if (!covered && count == a.channels) std::memset(image, 0, static_cast<size_t>(a.in_h * a.in_w * a.channels) * sizeof(float));
+  else if (!covered)
     for (int64_t p = 0; p < a.in_h * a.in_w; ++p) std::memset(image + p * a.channels + c, 0, static_cast<size_t>(count) * sizeof(float));
   for (int64_t oh = 0; oh < a.out_h; ++oh) {
     const int64_t top = oh * a.stride_h - a.pad_top;

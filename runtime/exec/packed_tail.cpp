@@ -1,0 +1,71 @@
+// What of a file is still read when its constants are packed. Alone in its file: few programs ask.
+#include <algorithm>
+
+#include "runtime/exec/core.h"
+
+namespace gf {
+namespace {
+
+template <class V>
+uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
+
+struct Extent {
+  const Program& program;
+  uint64_t end = 0;
+  void add(uint32_t constant) {
+    const auto* at = static_cast<const std::byte*>(program.constant_data(constant));
+    end = std::max(end, static_cast<uint64_t>(at - program.bytes().data()) + program.raw().constants()->Get(constant)->bytes());
+  }
+};
+
+// Constants that nodes read where they are: not packed by the node, and not widened into the weights by create.
+void add_read_by_nodes(SessionCore& core, Extent& extent) {
+  for (const NodeRecord& n : core.nodes) {
+    uint32_t packed = 0;
+    for (int p = 0; p < n.plan.pack_count; ++p)
+      if (n.plan.packs[p].input >= 0) packed |= 1U << n.plan.packs[p].input;
+    for (int32_t k = 0; k < n.in_count; ++k) {
+      const TensorRecord* t = n.input(k);
+      if (t == nullptr || t->kind != format::kConstant || t->view.data == nullptr || t->capacity == 0) continue;
+      if (k >= 32 || ((packed >> k) & 1U) == 0) extent.add(t->index);
+    }
+  }
+}
+
+// Constants that leave a graph as they are.
+void add_outputs(const fb::Entry& entry, Extent& extent) {
+  for (const fb::Graph* g : *entry.graphs())
+    for (uint32_t i = 0; i < size_of(g->outputs()); ++i) {
+      const int32_t tensor = g->outputs()->Get(i);
+      if (tensor < 0) continue;
+      const fb::Tensor& t = *entry.tensors()->Get(static_cast<uint32_t>(tensor));
+      if (t.kind() == format::kConstant) extent.add(t.index());
+    }
+}
+
+// In front of all constants stands the header, which is always read.
+uint64_t header_end(const Program& program) {
+  uint64_t end = program.bytes().size();
+  for (uint32_t i = 0; i < size_of(program.raw().segments()); ++i) end = std::min(end, program.raw().segments()->Get(i)->offset());
+  return end;
+}
+
+}  // namespace
+
+Error packed_tail(const Program& program, const Tables& tables, const SessionOptions& options, std::span<std::byte> work,
+                  uint64_t& begin, ErrorDetail* detail) {
+  Extent extent{program, header_end(program)};
+  for (int e = 0; e < program.entry_count(); ++e) {
+    Bump memory(work);
+    SessionCore* core = nullptr;
+    GF_TRY(plan_only(program, e, tables, options, memory, core, detail));
+    add_read_by_nodes(*core, extent);
+    add_outputs(*program.raw().entries()->Get(static_cast<uint32_t>(e)), extent);
+  }
+  for (uint32_t i = 0; i < size_of(program.raw().states()); ++i)
+    if (const int32_t initial = program.raw().states()->Get(i)->initial(); initial >= 0) extent.add(static_cast<uint32_t>(initial));
+  begin = std::min<uint64_t>(extent.end, program.bytes().size());
+  return Error::Ok;
+}
+
+}  // namespace gf
