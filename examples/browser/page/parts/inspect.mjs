@@ -1,21 +1,11 @@
-// Any .gf: what it holds, the memory that it needs, how long it takes and where. An .onnx is converted first, where the server
-// has the converter (./convert.mjs: `toGf(bytes, { name }) -> Promise<Uint8Array>`).
+// Any .gf: what it holds, the memory that it needs, how long it takes and where. An .onnx is converted first
+// (convert.mjs).
 import { createSession } from 'ghostflow/worker';
-import { button, bytes, count, dropZone, h, median, messages, stats, time, told } from '../lib/dom.mjs';
+import { button, bytes, count, dropZone, explain, h, median, messages, stats, time, told } from '../lib/dom.mjs';
 import { describe, isModel } from '../lib/model-file.mjs';
 
 const EXAMPLES = [['squeezenet.gf', 'classify', 'SqueezeNet'], ['digits.gf', 'digits', 'Digits'], ['voice.gf', 'voice', 'Voice detector'], ['lenet.gf', 'mnist', 'LeNet, to train']];
 const PARTS = [['weights', 'accent'], ['state', 'second'], ['activations', 'blue'], ['scratch', 'gold'], ['file', 'pink'], ['pool', 'warn'], ['runtime', 'muted']];
-
-async function converted(data, name) {
-  let converter;
-  try {
-    converter = await import('../convert.mjs');
-  } catch {
-    throw new Error(`“${name}” is an ONNX model, and this page has no converter yet. Convert it with: gf-convert ${name} -o ${name.replace(/\.onnx$/i, '')}.gf, then drop the .gf.`);
-  }
-  return converter.toGf(data, { name });
-}
 
 /** Inputs that any entry runs with: small numbers for floats, zeros for the rest. */
 function inputsFor(info) {
@@ -43,10 +33,16 @@ export async function mount(root, { assets }) {
     session = undefined;
     message.clear();
     result.replaceChildren();
+    let notes = [];
     delete root.dataset.done;
     try {
       if (/\.onnx$/i.test(name)) {
-        data = await converted(data, name);
+        message.say(`Converting “${name}” …`);
+        const { toGf } = await import('../convert.mjs'), made = await toGf(data, { name });
+        if (mine !== turn) return;
+        data = made.bytes;
+        notes = made.notes;
+        message.clear();
         name = name.replace(/\.onnx$/i, '.gf');
       }
       if (!isModel(data)) throw new Error(`“${name}” is not a .gf file: it does not begin as one.`);
@@ -56,9 +52,12 @@ export async function mount(root, { assets }) {
       if (mine !== turn) return opened.dispose();
       session = opened;
       result.append(summary(name, data, about), memoryPlan(session.info), benchmark(session, names));
+      if (notes.length > 0) message.say(notes.join('; '));
       root.dataset.done = name;
     } catch (e) {
-      message.fail(e);
+      if (mine !== turn) return;
+      const text = explain(e);
+      message.say(text.includes(name) ? text : `“${name}”: ${text}`, 'error');
     }
   }
   return { hide: () => undefined };

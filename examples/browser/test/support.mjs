@@ -1,0 +1,85 @@
+// A server and a browser for the tests of the demo; what is missing makes them skip with a line that says so.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('../../../', import.meta.url));
+export const bin = process.env.GF_BIN_DIR ?? join(root, 'build/release/bin');
+export const data = process.env.GF_TEST_DATA ?? join(root, '../shared/data');
+const executable = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((f) => existsSync(f));
+
+function driver() {
+  try {
+    return createRequire(import.meta.url)('playwright-core').chromium;
+  } catch {
+    return undefined;
+  }
+}
+const chromium = driver();
+
+/** Why nothing here can run; false: it can. */
+export const cannot = executable === undefined ? 'chromium is not installed' : chromium === undefined ? 'playwright-core is not installed: npm ci in examples/browser/test'
+  : !existsSync(join(root, 'web/dist/worker.js')) ? 'the package is not built: npm run build in web' : !existsSync(join(bin, 'gf-convert')) ? `no gf-convert in ${bin}` : false;
+export const needs = (...files) => cannot || files.map((f) => (existsSync(join(data, f)) ? false : `test data ${f} is not there`)).find(Boolean) || false;
+
+/** The microphone of such a browser plays `sound`, over and over; without it, pages are refused the microphone. */
+export function launch(sound) {
+  const microphone = sound === undefined ? [] : ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', `--use-file-for-fake-audio-capture=${sound}`];
+  return chromium.launch({
+    executablePath: executable,
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...microphone],
+  });
+}
+
+export const DESKTOP = { viewport: { width: 1280, height: 900 } };
+export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, colorScheme: 'dark' };
+
+/** A page that fails the test when a script of it does. `errors` are what it reported. */
+export async function openPage(browser, options = DESKTOP) {
+  const context = await browser.newContext(options), page = await context.newPage(), errors = [];
+  page.setDefaultTimeout(90000);
+  page.on('pageerror', (e) => errors.push(String(e)));
+  page.on('console', (m) => m.type() === 'error' && errors.push(m.text()));
+  return { page, errors, close: () => context.close() };
+}
+
+export async function goTo(page, url, part) {
+  await page.goto(`${url}#${part}`);
+  await page.waitForFunction((id) => ['ready', 'failed'].includes(document.getElementById(id)?.dataset.state), part);
+}
+
+/** Screenshots go to the folder GF_SHOTS, if it is set: of a phone, and of a desktop. */
+export async function shoot(page, name) {
+  const folder = process.env.GF_SHOTS;
+  if (!folder) return;
+  mkdirSync(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+}
+
+/** The tile with this name, as text. */
+export const tile = (page, part, name) => page.locator(`#${part} .stats > div`, { has: page.locator(`dt:text-is("${name}")`) }).first().locator('dd').innerText();
+
+/** Draws lines, in parts of the pad's size from its upper left corner. */
+export async function draw(page, ...lines) {
+  await page.locator('.pad').evaluate((pad) => pad.scrollIntoView({ block: 'center' }));
+  const box = await page.locator('.pad').boundingBox();
+  for (const [first, ...rest] of lines) {
+    await page.mouse.move(box.x + first[0] * box.width, box.y + first[1] * box.height);
+    await page.mouse.down();
+    for (const [x, y] of rest) await page.mouse.move(box.x + x * box.width, box.y + y * box.height, { steps: 4 });
+    await page.mouse.up();
+  }
+}
+
+/** Floats as a .npy file, for gf-run. */
+export function writeNpy(path, values, shape) {
+  const header = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(', ')},), }`, padded = header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11) + '\n';
+  const head = Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, padded.length & 255, padded.length >> 8]);
+  writeFileSync(path, Buffer.concat([head, Buffer.from(padded), Buffer.from(Float32Array.from(values).buffer)]));
+}
+/** Floats of a .npy file of ours. */
+export function readNpy(path) {
+  const bytes = readFileSync(path), at = 10 + bytes.readUInt16LE(8);
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + bytes.length));
+}
