@@ -95,7 +95,7 @@ HWY_INLINE void valid_columns(const DepthwiseArgs& a, int64_t ow, int64_t& k0, i
 template <int kKernelW, bool kPartial>
 HWY_INLINE void row_of_channels(const DepthwiseArgs& a, const RowTaps& taps, int64_t inner0, int64_t inner1, int64_t c,
                                 size_t partial, const Clamp& clamp, float* out_row) {
-  constexpr int kPixels = 8;
+  constexpr int kPixels = HWY_TARGET == HWY_WASM ? 4 : 8;  // V8 keeps more sums in memory
   for (int64_t ow = 0; ow < a.out_w;) {
     float* out = out_row + ow * a.channels + c;
     if (ow >= inner0 && ow + kPixels <= inner1) {

@@ -62,7 +62,7 @@ HWY_INLINE V at_most(V hi, V x) { return V{wasm_f32x4_pmin(x.raw, hi.raw)}; }
 HWY_INLINE V at_least(V lo, V x) { return hn::IfThenElse(hn::Lt(x, lo), lo, x); }
 HWY_INLINE V at_most(V hi, V x) { return hn::IfThenElse(hn::Gt(x, hi), hi, x); }
 #endif
-HWY_INLINE void transpose4x4(const float* src, int64_t ld_src, float* dst, int64_t ld_dst) {
+[[maybe_unused]] HWY_INLINE void transpose4x4(const float* src, int64_t ld_src, float* dst, int64_t ld_dst) {
   const hn::FixedTag<float, 4> d4;
   const hn::RepartitionToWide<decltype(d4)> d2;
   const auto r0 = hn::LoadU(d4, src), r1 = hn::LoadU(d4, src + ld_src);
@@ -332,6 +332,32 @@ void transpose(const float* src, int64_t ld_src, int64_t rows, int64_t cols, flo
       for (int64_t i = 0; i < rows; ++i) dst[i * ld_dst + j] = src[j * ld_src + i];
     return;
   }
+#if HWY_TARGET == HWY_WASM
+  // Weights are packed once, in code that V8 has not optimised yet: few and simple steps, pointers of 32 bits, no shuffles (hundreds
+  // of cycles for a block of 4x4 there).
+  const auto from_step = static_cast<ptrdiff_t>(ld_src), to_step = static_cast<ptrdiff_t>(ld_dst);
+  const auto all_rows = static_cast<ptrdiff_t>(rows), all_cols = static_cast<ptrdiff_t>(cols);
+  for (ptrdiff_t jj = 0; jj < all_cols; jj += 4) {
+    const ptrdiff_t j = jj + 4 <= all_cols ? jj : all_cols - 4;
+    const float* from = src + j * from_step;
+    float* to = dst + j;
+    for (ptrdiff_t left = all_rows;;) {
+      const float *a = from, *b = a + from_step, *c = b + from_step, *d = c + from_step;
+      for (int i = 0; i < 4; ++i) {
+        v128_t v = wasm_v128_load32_zero(a + i);
+        v = wasm_v128_load32_lane(b + i, v, 1);
+        v = wasm_v128_load32_lane(c + i, v, 2);
+        v = wasm_v128_load32_lane(d + i, v, 3);
+        wasm_v128_store(to + i * to_step, v);
+      }
+      left -= 4;
+      if (left <= 0) break;
+      const ptrdiff_t step = left < 4 ? left : 4;
+      from += step;
+      to += step * to_step;
+    }
+  }
+#else
   const auto all = [&](auto block, int64_t size) HWY_ATTR {
     for (int64_t jj = 0; jj < cols; jj += size) {
       const int64_t j = jj + size <= cols ? jj : cols - size;
@@ -346,6 +372,7 @@ void transpose(const float* src, int64_t ld_src, int64_t rows, int64_t cols, flo
     return all([](const float* s, int64_t ls, float* d, int64_t ld) HWY_ATTR { transpose8x8(s, ls, d, ld); }, 8);
 #endif
   all([](const float* s, int64_t ls, float* d, int64_t ld) HWY_ATTR { transpose4x4(s, ls, d, ld); }, 4);
+#endif
 }
 
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL

@@ -42,6 +42,11 @@ void pack_panel(const GemmKernels& kernels, const PackSource& b, int64_t k, int6
     kernels.copy_rows(source, b.row_stride, k, columns, out, width);
   } else if (is_f32 && b.row_stride == 1) {
     kernels.transpose(source, b.col_stride, k, columns, out, width);
+  } else if (is_f32) {
+    for (int64_t row = 0; row < k; ++row) {
+      const float* from = source + row * b.row_stride;
+      for (int64_t col = 0; col < columns; ++col, from += b.col_stride) out[row * width + col] = *from;
+    }
   } else {
     for (int64_t row = 0; row < k; ++row)
       for (int64_t col = 0; col < columns; ++col)
