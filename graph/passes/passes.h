@@ -33,6 +33,7 @@ int recompute_for_memory(ir::Model& model, const PassOptions& options);  // reco
 int keep_in_half(ir::Model& model, const PassOptions& options);  // kept_in_half.cpp: what waits for the backward part waits in bfloat16
 int add_rows_in_place(ir::Model& model, const PassOptions& options);  // row_updates.cpp: gradients of tables that need not be as large as those
 int place_state_writes(ir::Model& model, const PassOptions& options);  // state_writes.cpp: updates as early as is right
+int integer_products(ir::Model& model, const PassOptions& options);   // integer_products.cpp: dequantised numbers multiplied as integers
 int fuse_pointwise(ir::Model& model, const PassOptions& options);     // pointwise_chains.cpp
 int fuse_epilogues(ir::Model& model, const PassOptions& options);     // epilogue.cpp: residual add, activation
 

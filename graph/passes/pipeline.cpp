@@ -39,6 +39,7 @@ constexpr Pass kPasses[] = {
     {"fold_weights", 2, fold_weights},
     {"split_products", 2, split_products},
     {"shared_transposes", 2, share_transposed},
+    {"integer_products", 2, integer_products},
     {"row_updates", 2, add_rows_in_place},
     {"norm_activations", 2, fuse_norm_activations},
     {"epilogues", 2, fuse_epilogues},

@@ -19,6 +19,9 @@ struct PassOptions {
   /// What results are kept in from the forward part of a train step to its backward part: F32, or BF16 for about half the memory of
   /// activations and results that are rounded to 8 bits of mantissa (parameters, moments, statistics and gradients are not).
   DType kept = DType::F32;
+  /// Products of dequantised numbers by constant int8 weights become products of integers with exact sums: results differ by the rounding of
+  /// float sums from what the graph says. Weights must still be dequantised by a node: an evaluator that folds those leaves nothing to do.
+  bool integer_products = false;
   std::vector<std::string>* notes = nullptr;  ///< receives remarks of the pass that runs; run_passes sets it
 };
 

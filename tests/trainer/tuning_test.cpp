@@ -6,8 +6,10 @@
 #include "facade/convert.h"
 #include "facade/import_resized.h"
 #include "schema/ops/batch_norm.h"
+#include "schema/ops/conv_integer.h"
 #include "schema/ops/dequantize_linear.h"
 #include "schema/ops/matmul.h"
+#include "schema/ops/matmul_integer.h"
 #include "schema/ops/quantize_linear.h"
 #include "tests/support/test_data.h"
 #include "tests/trainer/golden_json.h"
@@ -191,7 +193,13 @@ TEST(FakeQuantize, DigitsTrainAndTheFileSaysTheSame) {
   ASSERT_EQ(fast.entries.size(), 1U);
   EXPECT_TRUE(fast.states.empty());
   EXPECT_EQ(count<op::QuantizeLinear>(fast), 3);    // what goes into each layer
-  EXPECT_EQ(count<op::DequantizeLinear>(fast), 6);  // and the weights, which are int8 in the file
+  EXPECT_EQ(count<op::DequantizeLinear>(fast), 0);
+  EXPECT_EQ(count<op::ConvInteger>(fast), 2);
+  EXPECT_EQ(count<op::MatMulInteger>(fast), 1);
+  ir::Model widened = trained(graph, model);        // as ONNX says it: weights are int8 in the file
+  make_inference_model(widened, {.entries = {}, .last_weights = false, .int8_weights = true, .integer_products = false, .passes = passes()});
+  EXPECT_EQ(count<op::QuantizeLinear>(widened), 3);
+  EXPECT_EQ(count<op::DequantizeLinear>(widened), 6);
   ir::Model wide = trained(graph, model);
   make_inference_model(wide, {.entries = {}, .last_weights = false, .int8_weights = false, .passes = passes()});
   EXPECT_EQ(count<op::DequantizeLinear>(wide), 3);
@@ -201,9 +209,11 @@ TEST(FakeQuantize, DigitsTrainAndTheFileSaysTheSame) {
   Model a = opened(plain), b = opened(fast);
   EXPECT_EQ(probabilities(a, 0), want);
   EXPECT_LT(worst(probabilities(b, 0), want), 1e-5F);
+  Model w = opened(widened);
+  EXPECT_LT(worst(probabilities(w, 0), want), 1e-5F);
   // and as ONNX with QuantizeLinear
   TempFolder folder;
-  const std::vector<std::byte> onnx = export_onnx(fast, {});
+  const std::vector<std::byte> onnx = export_onnx(widened, {});
   folder.write("q.onnx", std::string(reinterpret_cast<const char*>(onnx.data()), onnx.size()));
   ir::Model again = import(folder.path("q.onnx").string(), {});
   EXPECT_EQ(count<op::QuantizeLinear>(again), 3);

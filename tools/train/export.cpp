@@ -105,6 +105,7 @@ class Export {
     options.entries = a_.entries;
     options.last_weights = a_.last_weights;
     options.int8_weights = a_.storage == "int8";
+    options.integer_products = kind_ == Kind::Gf;
     options.passes.level = a_.optimize;
     options.passes.evaluator = make_evaluator(default_tables(false));
     const bool trains = graph.find("train_step") != nullptr;
@@ -180,7 +181,7 @@ Command add_export(CLI::App& app, Common& common) {
   c.add_option("--step", a->step, "Of a folder: the checkpoint of this step")->check(CLI::NonNegativeNumber);
   c.add_option("--entry", a->entries, "Only these entries (default: all that are not for training)")->delimiter(',');
   c.add_flag("--last-weights", a->last_weights, "Of a training that kept averages (--ema): the weights of the last step instead");
-  c.add_option("--storage", a->storage, "Weights that were trained with --qat: int8, a quarter of the bytes, widened in each run, or their values as f32")
+  c.add_option("--storage", a->storage, "Weights that were trained with --qat: int8, a quarter of the bytes, a .gf computes with them in integers; or their values as f32")
     ->check(CLI::IsMember({"int8", "f32"}))
     ->capture_default_str();
   c.add_option("-O", a->optimize, "As gf-convert -O; 0: the values of evaluation bit for bit")->check(CLI::Range(0, 3))->capture_default_str();

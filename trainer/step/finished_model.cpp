@@ -50,6 +50,7 @@ class Inference {
     ir::check(model_);
     PassOptions passes = options_.passes;
     passes.exact = false;
+    passes.integer_products = options_.int8_weights && options_.integer_products;
     if (options_.int8_weights && passes.evaluator) passes.evaluator = keeping_int8(passes.evaluator);
     run_passes(model_, passes);
   }

@@ -18,9 +18,11 @@ void take_state(ir::Model& model, const Snapshot& snapshot);
 struct InferenceOptions {
   std::vector<std::string> entries;   ///< empty: all but those that train, and "evaluate"
   bool last_weights = false;          ///< where averages were kept, which entries read: the weights of the last step in their place
-  /// What was trained as int8 (FakeQuantizeOptions) stays int8 in the file, a quarter of the bytes, and is widened in each run; else its
-  /// values become float constants, which kernels arrange beforehand. The numbers are the same.
+  /// What was trained as int8 (FakeQuantizeOptions) stays int8 in the file, a quarter of the bytes, and matrix products and convolutions without groups
+  /// compute in integers (PassOptions::integer_products, from level 2 on; other layers widen their weights in each run); else its values become float
+  /// constants. The numbers are the same but for the rounding of sums.
   bool int8_weights = true;
+  bool integer_products = true;       ///< false: weights stay int8, products are of floats (for ONNX files, which say quantised nets so)
   PassOptions passes;                 ///< `exact` is not set: batch norms are folded into weights, activations into products
 };
 
