@@ -46,7 +46,7 @@ export interface TensorInfo {
 export interface MemoryInfo {
   /** Of the whole WebAssembly memory; it does not grow after the session is made. */
   readonly total: number;
-  /** The .gf file, which lies in it. */
+  /** Of the .gf file: what of it is still read. */
   readonly file: number;
   readonly weights: number;
   readonly state: number;
@@ -109,6 +109,8 @@ export interface LoadOptions {
   verify?: boolean;
   /** Refuse portable reference kernels. Default false. */
   strict?: boolean;
+  /** Keep the whole file for `file()`. Default: true for trainers, false for sessions, which give up weights that were packed. */
+  keepFile?: boolean;
   /** Bytes for values whose size has no bound in the file; used only by entries that have such values. Default 16 MiB. */
   poolBytes?: number;
 }
@@ -171,7 +173,7 @@ export interface Entry {
 /** A program in a WebAssembly instance of its own. */
 export interface Session extends Entry {
   readonly info: SessionInfo;
-  /** A copy of the .gf, as it was loaded. */
+  /** A copy of the .gf, as it was loaded. Sessions need the option `keepFile`. */
   file(): Uint8Array;
   /** An entry that was made ready (`entry`, `entries`). */
   entry(name: string): Entry;

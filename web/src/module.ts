@@ -7,8 +7,8 @@ import { get } from './fetch.js';
 import { type Sink, imports } from './imports.js';
 
 export const PAGE = 65536;
-/** What the module declares for itself (INITIAL_MEMORY in web/CMakeLists.txt): no memory may be smaller. */
-const MIN_PAGES = 4;
+/** At least what the module declares for itself, its stack and data: no memory may be smaller. */
+const MIN_PAGES = 6;
 /** And no larger: 2 GiB. */
 const MAX_PAGES = 32768;
 const ABI = 1;
@@ -32,6 +32,9 @@ export interface Exports {
   gfw_work_bytes(): number;
   gfw_plan(entry: number, threads: number, strict: number, poolBytes: number, work: number, size: number): number;
   gfw_needs(): number;
+  gfw_pack(memory: number, size: number, setup: number, setupSize: number): number;
+  gfw_packed_tail(work: number, size: number): number;
+  gfw_weights_moved(memory: number): number;
   gfw_create(memory: number, size: number): number;
   gfw_tensor(session: number, kind: number, index: number): number;
   gfw_set_shape(session: number, input: number, rank: number): number;
@@ -134,12 +137,13 @@ export class Instance {
     this.#view = new DataView(memory.buffer);
   }
 
-  static async make(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Instance> {
+  /** `copied`: the memory will be that of another instance. */
+  static async make(module: WebAssembly.Module, memory: WebAssembly.Memory, copied = false): Promise<Instance> {
     try {
       const sink: Sink = {};
       const made = new Instance(module, memory, sink, await WebAssembly.instantiate(module, imports(module, memory, sink)));
       if (made.x.gfw_abi?.() !== ABI) fail('WASM_FAILED', 'gf.wasm and this script are of different versions');
-      made.x.__wasm_call_ctors?.();
+      if (!copied) made.x.__wasm_call_ctors?.();
       return made;
     } catch (e) {
       if (e instanceof GhostFlowError) throw e;

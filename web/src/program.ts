@@ -1,7 +1,8 @@
-// A file becomes a program in memory: first in as little memory as loading and planning take, then in what the plan says.
-// Layout: the module's own data and stack, stacks of workers, the file, what gfw_create lays out.
+// A file becomes a program in memory: loaded, planned and packed in as little as that takes, then moved where that saves some.
+// Layout: the module's own data and stack, stacks of workers, the file (as much of it as is read later), packed weights, what
+// gfw_create lays out.
 import type { LoadOptions, MemoryInfo } from './api.js';
-import { fail } from './errors.js';
+import { fail, noEntry } from './errors.js';
 import { Instance, PAGE, STACK, align, compile, hasThreads, list, makeMemory } from './module.js';
 import { Pool, canThread } from './threads.js';
 
@@ -9,6 +10,8 @@ export interface Opened {
   readonly instance: Instance;
   /** Where the file lies in the memory. */
   readonly fileAt: number;
+  /** All of it. */
+  readonly whole: boolean;
   /** undefined: one thread. */
   readonly pool: Pool | undefined;
   readonly threads: number;
@@ -35,47 +38,67 @@ export async function open(file: Uint8Array, options: LoadOptions, choose: Choos
   return alone(file, options, choose, reason);
 }
 
-/** Bytes in front of the file. */
+/** Where the file lies: behind the module's data and the stacks of workers. */
 function baseOf(instance: Instance, threads: number): number {
   const tls = Number(instance.x.__tls_size?.value ?? 0);
   return align(Number(instance.x.__heap_base.value)) + (threads - 1) * (STACK + align(tls));
 }
 
 interface Plan {
-  readonly at: number;       // of the file
-  readonly memory: number;   // for gfw_create
+  readonly base: number;
+  /** Bytes of the file that are still read once weights are packed. */
+  readonly kept: number;
+  /** Where the packed weights lie, and how many bytes they are. */
+  readonly at: number;
+  readonly weights: number;
+  /** Weights and all that gfw_create lays out. */
   readonly total: number;
   readonly ready: readonly number[];
   readonly entries: readonly string[];
 }
 
-/** Puts the file in and plans; `room` makes the memory as large as it is told, or gives up. */
+/** Loads, plans and packs; `room` makes the memory as large as it is told, or gives up. */
 function plan(instance: Instance, file: Uint8Array, options: LoadOptions, choose: Choose, threads: number, room: (bytes: number) => void): Plan {
-  const at = baseOf(instance, threads), memory = align(at + file.length);
-  room(memory);
-  instance.u8(at, file.length).set(file);
-  instance.check(instance.x.gfw_load(at, file.length, options.verify ? 1 : 0));
-  const work = instance.x.gfw_work_bytes();
-  room(memory + work);
-  const entries = list(instance.x.gfw_entry_count(), (e) => instance.text(instance.x.gfw_entry_name(e)));
+  const { x } = instance, base = baseOf(instance, threads), at = align(base + file.length);
+  room(at);
+  instance.u8(base, file.length).set(file);
+  instance.check(x.gfw_load(base, file.length, options.verify ? 1 : 0));
+  const work = x.gfw_work_bytes();
+  room(at + work);
+  const entries = list(x.gfw_entry_count(), (e) => instance.text(x.gfw_entry_name(e)));
   const ready = choose(entries).map((name) => {
     const e = entries.indexOf(name);
-    return e >= 0 ? e : fail('NOT_FOUND', `there is no entry '${name}'; there are: ${entries.join(', ')}`);
+    return e >= 0 ? e : noEntry(entries, name);
   });
   const pool = options.poolBytes ?? 2 ** 24;
-  for (const e of ready) instance.check(instance.x.gfw_plan(e, threads, options.strict ? 1 : 0, pool, memory, work), `entry '${entries[e]}'`);
-  return { at, memory, total: memory + instance.f64(instance.x.gfw_needs() + 64), ready, entries };
+  for (const e of ready) instance.check(x.gfw_plan(e, threads, options.strict ? 1 : 0, pool, at, work), `entry '${entries[e]}'`);
+  const weights = need(instance, WEIGHTS), total = need(instance, TOTAL), free = at + weights;
+  room(at + total);
+  instance.check(x.gfw_pack(at, weights, free, need(instance, SETUP)));
+  const kept = options.keepFile ? 0 : x.gfw_packed_tail(free, work);
+  return { base, kept: kept > 0 && kept < file.length ? kept : file.length, at, weights, total, ready, entries };
 }
 
-function finish(instance: Instance, p: Plan, file: Uint8Array, pool: Pool | undefined, threads: number, threadsReason: string): Opened {
-  instance.check(instance.x.gfw_create(p.memory, p.total - p.memory));
-  const need = instance.x.gfw_needs(), part = (i: number) => instance.f64(need + 8 * i);
-  const [weights, state, activations, scratch, poolBytes] = [part(0), part(1), part(3), part(4), part(5)];
-  const memory = {
-    total: instance.bytes, file: file.length, weights, state, activations, scratch, pool: poolBytes,
-    runtime: instance.bytes - file.length - weights - state - activations - scratch - poolBytes,
-  };
-  return { instance, fileAt: p.at, pool, threads, threadsReason, memory, entries: p.entries, ready: p.ready };
+/** Numbers of NeedsRecord (web/module/exports.h). */
+const WEIGHTS = 0, STATE = 1, ACTIVATIONS = 3, SCRATCH = 4, POOL = 5, SETUP = 6, TOTAL = 8;
+const need = (instance: Instance, what: number) => instance.f64(instance.x.gfw_needs() + 8 * what);
+
+/** The program in a memory of exactly its size, without what of the file nobody reads any more. */
+async function move(from: Instance, p: Plan, shared: boolean): Promise<Instance> {
+  const at = align(p.base + p.kept);
+  const to = await Instance.make(from.module, makeMemory(at + p.total, shared), true);
+  to.u8(0, p.base + p.kept).set(from.u8(0, p.base + p.kept));
+  to.u8(at, p.weights).set(from.u8(p.at, p.weights));
+  to.check(to.x.gfw_weights_moved(at));
+  return to;
+}
+
+function finish(instance: Instance, options: LoadOptions, p: Plan, at: number, file: number, pool: Pool | undefined, threads: number, threadsReason: string): Opened {
+  instance.check(instance.x.gfw_create(at + p.weights, p.total - p.weights));
+  const [state, activations, scratch, inPool] = [STATE, ACTIVATIONS, SCRATCH, POOL].map((what) => need(instance, what)) as [number, number, number, number];
+  const { weights } = p, total = instance.bytes;
+  const memory = { total, file, weights, state, activations, scratch, pool: inPool, runtime: total - file - weights - state - activations - scratch - inPool };
+  return { instance, fileAt: p.base, whole: options.keepFile === true, pool, threads, threadsReason, memory, entries: p.entries, ready: p.ready };
 }
 
 async function alone(file: Uint8Array, options: LoadOptions, choose: Choose, reason: string): Promise<Opened> {
@@ -83,38 +106,33 @@ async function alone(file: Uint8Array, options: LoadOptions, choose: Choose, rea
   if (hasThreads(module)) fail('INVALID_ARGUMENT', `wasmBinary is the module with threads, but ${reason || 'one was asked for'}`);
   const instance = await Instance.make(module, makeMemory(0, false));
   const p = plan(instance, file, options, choose, 1, (bytes) => instance.grow(bytes));
-  instance.grow(p.total);
-  return finish(instance, p, file, undefined, 1, reason);
+  // a second memory only where it saves some
+  if (file.length - p.kept < PAGE) return finish(instance, options, p, p.at, file.length, undefined, 1, reason);
+  return finish(await move(instance, p, false), options, p, align(p.base + p.kept), p.kept, undefined, 1, reason);
 }
 
-class Short extends Error {
-  constructor(readonly bytes: number) {
-    super();
-  }
-}
-
-/** Shared memory has its size for good: every attempt tells how much the next one needs, and the last is exact. A string: why not. */
+/** Shared memory has its size for good: planning takes place in one that is large enough, then all moves. A string: why not. */
 async function inThreads(module: WebAssembly.Module, file: Uint8Array, options: LoadOptions, choose: Choose, threads: number): Promise<Opened | string> {
-  for (let bytes = file.length + PAGE * 16; ;) {
-    const memory = makeMemory(bytes, true);
-    const instance = await Instance.make(module, memory);
+  for (let bytes = 3 * file.length + 64 * PAGE; ;) {
+    const trial = await Instance.make(module, makeMemory(bytes, true));
+    let p: Plan;
     try {
-      const room = (needed: number) => {
-        if (needed > memory.buffer.byteLength) throw new Short(needed);
-      };
-      const p = plan(instance, file, options, choose, threads, room);
-      if (Math.ceil(p.total / PAGE) * PAGE !== memory.buffer.byteLength && bytes !== p.total) throw new Short(p.total);
-      const pool = await Pool.start(instance, threads);
-      if (typeof pool === 'string') return pool;
-      try {
-        return finish(instance, p, file, pool, threads, '');
-      } catch (e) {
-        pool.stop();
-        throw e;
-      }
+      p = plan(trial, file, options, choose, threads, (needed) => {
+        if (needed > trial.bytes) throw needed;
+      });
     } catch (e) {
-      if (!(e instanceof Short)) throw e;
-      bytes = e.bytes;
+      if (typeof e !== 'number') throw e;
+      bytes = e;  // thrown by room
+      continue;
+    }
+    const instance = await move(trial, p, true);
+    const pool = await Pool.start(instance, threads);
+    if (typeof pool === 'string') return pool;
+    try {
+      return finish(instance, options, p, align(p.base + p.kept), p.kept, pool, threads, '');
+    } catch (e) {
+      pool.stop();
+      throw e;
     }
   }
 }

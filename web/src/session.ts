@@ -27,8 +27,8 @@ class Core {
     return this.#live.instance;
   }
   get file(): Uint8Array {
-    const { instance, fileAt, memory } = this.#live;
-    return instance.u8(fileAt, memory.file);
+    const { instance, fileAt, memory, whole } = this.#live;
+    return whole ? instance.u8(fileAt, memory.file) : fail('UNSUPPORTED', "the file was not kept: make the session with 'keepFile'");
   }
   /** The same, between runs. */
   get idle(): Instance {

@@ -35,7 +35,7 @@ export async function canThread(wanted: 'auto' | number, options: LoadOptions): 
   }
 }
 
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 10000;
 
 export class Pool {
   private constructor(readonly instance: Instance, readonly peers: Peer[]) {}

@@ -88,7 +88,7 @@ class TrainerOf implements Trainer {
 export async function createTrainer(source: Source, options: TrainerOptions = {}): Promise<Trainer> {
   const step = options.trainStep ?? 'train_step';
   let evaluate: string | undefined, predict: string | undefined;
-  const session = await SessionOf.create(source, options, (entries) => {
+  const session = await SessionOf.create(source, { keepFile: true, ...options }, (entries) => {
     // a name that the caller gives must be there, one that is only usual need not
     evaluate = options.evaluate ?? (entries.includes('evaluate') ? 'evaluate' : undefined);
     predict = options.predict ?? (entries.includes('main') ? 'main' : undefined);
