@@ -25,7 +25,8 @@ tellMode();
 
 const shown = new Map();
 for (const part of PARTS) {
-  const body = h('div', { class: 'part-body' }), message = messages();
+  // until it is ready nothing in it can be clicked; after a failure neither
+  const body = h('div', { class: 'part-body', inert: true }), message = messages();
   const section = h('section', { id: part.id, class: 'part', role: 'tabpanel', hidden: true, 'aria-labelledby': `tab-${part.id}`, tabIndex: -1 },
     h('div', { class: 'part-head' }, h('h2', {}, part.title), h('p', {}, part.text)), message.root, body);
   const tab = h('button', { type: 'button', role: 'tab', id: `tab-${part.id}`, 'aria-controls': part.id, onclick: () => (location.hash = part.id) }, icon(part.icon), h('span', {}, part.tab));
@@ -56,6 +57,7 @@ async function show() {
   part.section.dataset.state ??= 'loading';
   part.mounted ??= import(`./parts/${id}.mjs`).then((m) => m.mount(part.body, { assets })).then((m) => {
     part.section.dataset.state = 'ready';
+    part.body.inert = false;
     return m;
   }, (e) => {
     part.section.dataset.state = 'failed';

@@ -38,7 +38,7 @@ export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, ha
 /** A page that fails the test when a script of it does. `errors` are what it reported. */
 export async function openPage(browser, options = DESKTOP) {
   const context = await browser.newContext(options), page = await context.newPage(), errors = [];
-  page.setDefaultTimeout(90000);
+  page.setDefaultTimeout(40000);
   page.on('pageerror', (e) => errors.push(String(e)));
   page.on('console', (m) => m.type() === 'error' && errors.push(m.text()));
   return { page, errors, close: () => context.close() };
@@ -47,6 +47,7 @@ export async function openPage(browser, options = DESKTOP) {
 export async function goTo(page, url, part) {
   await page.goto(`${url}#${part}`);
   await page.waitForFunction((id) => ['ready', 'failed'].includes(document.getElementById(id)?.dataset.state), part);
+  if (await page.locator(`#${part}`).getAttribute('data-state') === 'failed') throw new Error(`${part}: ${await page.locator(`#${part} > .messages`).innerText()}`);
 }
 
 /** Screenshots go to the folder GF_SHOTS, if it is set: of a phone, and of a desktop. */

@@ -1,11 +1,11 @@
 // Draw: digits are recognised while they are drawn. Symbols of one's own are learned in the page: the net's last layer has spare
 // classes, and is trained on the person's drawings beside some digits, so that it keeps those.
 import { createSession, createTrainer } from 'ghostflow/worker';
+import { exportModel } from 'ghostflow/convert';
 import { absent, button, bytes, download, frame, h, median, messages, percent, stats, time, timeOf, told } from '../lib/dom.mjs';
 import { confusion, lineChart } from '../lib/chart.mjs';
 import { forget, load, save } from '../lib/store.mjs';
 import { SIDE, drawingPad, thumbnail, varied } from '../lib/strokes.mjs';
-import { trainedFile } from '../lib/trained.mjs';
 
 const DIGITS = 10, BATCH = 32, AREA = SIDE * SIDE, STEPS = 80, ENOUGH = 3, KEPT = 'symbols-1';
 
@@ -222,7 +222,7 @@ async function teaching({ assets, reader, pad, padButtons, wipe, bar, look, tile
   async function getFile() {
     get.disabled = true;
     try {
-      const file = await trainedFile('/assets/symbols.gf', await reader.trainer.state());
+      const file = await exportModel(reader.trainer);
       download('my-symbols.gf', file);
       message.say(`my-symbols.gf, ${bytes(file.length)}: your weights are its values. gf-run runs it, gf-train goes on from it. Classes ${DIGITS} and up: ${reader.names.slice(DIGITS).join(' ')}`);
     } catch (e) {

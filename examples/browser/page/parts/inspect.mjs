@@ -46,10 +46,15 @@ export async function mount(root, { assets }) {
         name = name.replace(/\.onnx$/i, '.gf');
       }
       if (!isModel(data)) throw new Error(`“${name}” is not a .gf file: it does not begin as one.`);
-      const about = describe(data), names = about.entries.map((e) => e.name);
-      const first = names.includes('main') ? 'main' : names[0];
-      const opened = await createSession(data, { entry: first, entries: names.filter((n) => n !== first), verify: true });
+      let opened = await createSession(data, { verify: true });
+      const names = opened.info.entries;
+      if (names.length > 1) {
+        const entry = opened.name;
+        opened.dispose();
+        opened = await createSession(data, { entry, entries: names.filter((n) => n !== entry) });
+      }
       if (mine !== turn) return opened.dispose();
+      const about = describe(data);
       session = opened;
       result.append(summary(name, data, about), memoryPlan(session.info), benchmark(session, names));
       if (notes.length > 0) message.say(notes.join('; '));
@@ -68,7 +73,7 @@ const port = (p) => h('div', {}, `${p.name} `, h('span', {}, `${p.dtype} ${p.sha
 function summary(name, data, about) {
   const meta = Object.entries(about.metadata).map(([k, v]) => [k, v.includes('\n') ? `${count(v.trimEnd().split('\n').length)} lines` : v]);
   const facts = [['file', bytes(data.length)], ['format', `${about.version}${about.producer ? `, by ${about.producer}` : ''}`], ['constants', `${count(about.constants)}, ${bytes(about.constantBytes)}`],
-    ...(about.states.length > 0 ? [['state', `${about.states.length}: ${about.states.slice(0, 4).map((s) => s.name).join(', ')}${about.states.length > 4 ? ' …' : ''}`]] : []), ...meta];
+    ...(about.states.length > 0 ? [['state', `${about.states.length}: ${about.states.slice(0, 4).join(', ')}${about.states.length > 4 ? ' …' : ''}`]] : []), ...meta];
   return h('div', { class: 'card' }, h('h3', {}, name), h('dl', { class: 'facts' }, facts.flatMap(([k, v]) => [h('dt', {}, k), h('dd', {}, v)])),
     about.entries.map((e, i) => h('details', { class: 'entry', open: i === 0 }, h('summary', {}, `${e.name} · ${count(e.nodes)} ops`),
       h('div', { class: 'ports' }, h('span', {}, 'takes'), e.inputs.map(port)), h('div', { class: 'ports' }, h('span', {}, 'gives'), e.outputs.map(port)),

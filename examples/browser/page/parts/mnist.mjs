@@ -1,10 +1,10 @@
 // MNIST from scratch: a LeNet is trained batch by batch in a worker, and tested on digits that it never trains on.
 import { createTrainer } from 'ghostflow/worker';
+import { exportModel } from 'ghostflow/convert';
 import { absent, button, bytes, count, download, h, median, messages, percent, stats, time, told } from '../lib/dom.mjs';
 import { lineChart } from '../lib/chart.mjs';
 import { mnist } from '../lib/idx.mjs';
 import { SIDE, thumbnail } from '../lib/strokes.mjs';
-import { trainedFile } from '../lib/trained.mjs';
 
 const BATCH = 64, AREA = SIDE * SIDE, TEST_BATCHES = 16, TEST_EVERY = 50, RATES = [0.0005, 0.001, 0.002, 0.004];
 
@@ -134,7 +134,7 @@ export async function mount(root, { assets }) {
   }
   async function getFile() {
     try {
-      const file = await trainedFile('/assets/lenet.gf', await trainer.state());
+      const file = await exportModel(trainer);
       download('my-lenet.gf', file);
       message.say(`my-lenet.gf, ${bytes(file.length)}: what was learned here is its values. gf-run runs it, gf-train goes on from it.`);
     } catch (e) {
