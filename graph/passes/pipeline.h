@@ -19,6 +19,9 @@ struct PassOptions {
   /// What results are kept in from the forward part of a train step to its backward part: F32, or BF16 for about half the memory of
   /// activations and results that are rounded to 8 bits of mantissa (parameters, moments, statistics and gradients are not).
   DType kept = DType::F32;
+  /// What products and convolutions of a train step, forward and backward, are computed from: F32, or BF16 for operands rounded to bfloat16
+  /// with sums in float32 (schema/precision.h). Parameters, results and everything else stay in float32.
+  DType products = DType::F32;
   std::vector<std::string>* notes = nullptr;  ///< receives remarks of the pass that runs; run_passes sets it
 };
 
