@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime/include/ghostflow/tables.h"
+
 namespace gf::cli {
 
 TrainStepOptions StepArgs::options() const {
@@ -16,8 +18,9 @@ void StepArgs::set(PassOptions& passes) const {
   passes.products = precision == "bf16" ? DType::BF16 : DType::F32;
 }
 
-std::string StepArgs::precision_note(Isa isa) const {
+std::string StepArgs::precision_note(const Common& common) const {
   if (precision != "bf16") return {};
+  const Isa most = model_options(common).isa.value_or(machine_isa()), isa = isa_allows(machine_isa(), most) ? most : machine_isa();
   if (isa_multiplies_bf16(isa)) return fmt::format("products are computed from bfloat16 operands, by this processor's instructions ({})", isa_name(isa));
   return fmt::format("warning: this processor ({}) has no products of bfloat16: they are computed from rounded operands as float32, which is slower than --precision f32",
                      isa_name(isa));

@@ -17,8 +17,8 @@ struct StepArgs {
   /// Options and passes by the flags.
   TrainStepOptions options() const;
   void set(PassOptions& passes) const;
-  /// What products are computed from, and what this machine makes of that; empty for f32. `isa`: the level that sessions may use.
-  std::string precision_note(Isa isa) const;
+  /// What products are computed from, and what this machine makes of that; empty for f32.
+  std::string precision_note(const Common& common) const;
 };
 
 void add_step_options(CLI::App& command, StepArgs& args);
