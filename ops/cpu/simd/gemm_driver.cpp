@@ -139,34 +139,33 @@ bool next_fill(const Block& block, const Chunk& chunk, const Chunk& next, int64_
   return !(next == chunk);
 }
 
-/// Part of A that is copied next: `rows` rows of kc values from `from`; nullptr: nothing is known of it. `step`: values in memory from one
-/// element of a row to the next.
+/// Part of A that is copied next: `rows` rows of kc elements of `values` from `from`; nullptr: nothing is known of it.
 struct NextA {
   const float* from = nullptr;
-  int64_t rows = 0, kc = 0, row_stride = 0, step = 0;
-  bool by_rows = true;
+  int64_t rows = 0, kc = 0, values = 1, row_stride = 0, col_stride = 0;
 };
 NextA next_of_a(const Block& block, const Chunk& chunk, const Chunk& next, int64_t tile, int64_t k_block) {
   if (block.a_view.data == nullptr || !next_fill(block, chunk, next, tile, k_block)) return {};
   const ViewOfA& a = block.a_view;
   const Tile to = tile_at(block, tile);
-  const int64_t k = k_start(block, k_block), values = block.problem->values, step = values * a.col_stride;
-  return {a.data + to.row * a.row_stride + k * step, to.rows, (k_start(block, k_block + 1) - k) * values, a.row_stride, step, a.col_stride == 1};
+  const int64_t k = k_start(block, k_block), values = block.problem->values;
+  return {a.data + to.row * a.row_stride + k * values * a.col_stride, to.rows, k_start(block, k_block + 1) - k, values, a.row_stride, a.col_stride};
 }
 
 /// Prefetches the share of call `call` of `calls` of what is copied next, while B stays in cache.
 void look_ahead_a(const NextA& a, int64_t call, int64_t calls, TileArgs& t) {
-  if (!a.by_rows) {  // a piece of a row of memory per k, of two cache lines at most
-    if (call > 1) return;
-    t.ahead = a.from + (call == 0 ? 0 : a.rows - 1);
-    t.ahead_step = a.step;
-  } else if (a.row_stride == a.kc) {  // one piece of memory
-    const int64_t share = a.rows * a.kc / calls;
+  const int64_t kc = a.kc * a.values;
+  if (a.col_stride != 1) {  // a piece of a row of memory per value of k, of two cache lines at most
+    if (call >= 2 * a.values) return;
+    t.ahead = a.from + (call < a.values ? 0 : a.rows - 1) + call % a.values * a.col_stride;
+    t.ahead_step = a.values * a.col_stride;
+  } else if (a.row_stride == kc) {  // one piece of memory
+    const int64_t share = a.rows * kc / calls;
     t.ahead = a.from + call * share;
     t.ahead_step = div_up(share, t.kc);
   } else {  // one row per call
     t.ahead = a.from + (calls < a.rows ? call * a.rows / calls : std::min(call, a.rows - 1)) * a.row_stride;
-    t.ahead_step = div_up(a.kc, t.kc);
+    t.ahead_step = div_up(kc, t.kc);
   }
 }
 
