@@ -8,6 +8,8 @@
 #include "tests/simd/rounded_support.h"
 #include "tests/trainer/step_nets.h"
 #include "trainer/nn/layers.h"
+#include "trainer/tensor/functions_maths.h"
+#include "trainer/tensor/trainable.h"
 
 namespace gf::test {
 namespace {
@@ -144,6 +146,28 @@ TEST(MixedPrecision, OfFloat32Alone) {
   Net n;
   const auto a = n.input("a", {2, 3}, DType::F64), b = n.input("b", {3, 2}, DType::F64);
   EXPECT_THROW((void)n.b.add<op::MatMul>({a, b}, {.precision = Precision::BF16}), Exception);
+}
+
+// Lazy tensors: another type is another program, and the first one comes back.
+TEST(MixedPrecision, OfLazySteps) {
+  const auto loss_after_a_step = [](DType products) {
+    compute_products_in(products);
+    nn::manual_seed(3);
+    nn::Linear layer(40, 30);
+    Trainable rule(layer.parameters(), momentum(0.1));
+    const Tensor x = Tensor::from(random_vector<float>(200, 1, -1, 1), {5, 40});
+    const Tensor loss = mean(square(layer(x)));
+    loss.backward();
+    rule.step();
+    const double after = mean(square(layer(x))).item();
+    compute_products_in(DType::F32);
+    return after;
+  };
+  const double wide = loss_after_a_step(DType::F32), narrow = loss_after_a_step(DType::BF16);
+  EXPECT_NE(wide, narrow);
+  EXPECT_NEAR(wide, narrow, 0.01 * wide);
+  EXPECT_EQ(wide, loss_after_a_step(DType::F32));
+  EXPECT_THROW(compute_products_in(DType::F16), Exception);
 }
 
 struct Losses {

@@ -22,7 +22,7 @@ std::string StepArgs::precision_note(const Common& common) const {
   if (precision != "bf16") return {};
   const Isa most = model_options(common).isa.value_or(machine_isa()), isa = isa_allows(machine_isa(), most) ? most : machine_isa();
   if (isa_multiplies_bf16(isa)) return fmt::format("products are computed from bfloat16 operands, by this processor's instructions ({})", isa_name(isa));
-  return fmt::format("warning: this processor ({}) has no products of bfloat16: they are computed from rounded operands as float32, which is slower than --precision f32",
+  return fmt::format("warning: this processor ({}) has no products of bfloat16: they are computed from rounded operands as float32, no faster than with --precision f32",
                      isa_name(isa));
 }
 
