@@ -18,19 +18,21 @@ struct ConvAttrs {
   Activation activation = Activation::None;
   float activation_a = 0;
   float activation_b = 0;
+  Precision precision = Precision::Full;
 
   WindowAttrs window() const { return {strides, dilations, pads, auto_pad, false}; }
 };
 
 /// Number of a `groups` attribute, counted from `number`, and of the attributes behind it.
 template <class Attrs>
-consteval std::array<AttrField, 5> conv_tail_fields(uint16_t number) {
+consteval std::array<AttrField, 6> conv_tail_fields(uint16_t number) {
   const auto at = [number](int k) { return static_cast<uint16_t>(number + k); };
   return {field<&Attrs::groups, Attrs>(at(0), "groups", 1, int64_t{1} << 30),
           field<&Attrs::auto_pad, Attrs>(at(1), "auto_pad", 0, 2),
           field<&Attrs::activation, Attrs>(at(2), "activation", 0, kLastActivation),
           field<&Attrs::activation_a, Attrs>(at(3), "activation_a"),
-          field<&Attrs::activation_b, Attrs>(at(4), "activation_b")};
+          field<&Attrs::activation_b, Attrs>(at(4), "activation_b"),
+          field<&Attrs::precision, Attrs>(at(5), "precision", 0, kLastPrecision)};
 }
 
 /// expand() of a convolution: residual and activation leave; the bias stays, it is part of the base op.

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "schema/op.h"
+#include "schema/precision.h"
 
 namespace gf {
 

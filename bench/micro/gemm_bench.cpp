@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ops/cpu/simd/gemm.h"
+#include "ops/cpu/simd/gemm_rounded.h"
 #include "ops/cpu/simd/isa_dispatch.h"
 #if __has_include("ops/cpu/simd/conv.h")
 #include "ops/cpu/simd/conv.h"
@@ -293,6 +294,9 @@ int main(int argc, char** argv) {
     Memory scratch = make(simd::gemm_scratch_bytes(isa, g, threads));
     const double t = time_of([&] { simd::gemm(isa, g, scratch.get(), pool.get()); });
     report(s.name, threads, 2.0 * static_cast<double>(s.m * s.n * s.k), t, 0);
+    Memory more = make(simd::gemm_rounded_scratch_bytes(isa, g, threads));
+    const double t16 = time_of([&] { simd::gemm_rounded(isa, g, more.get(), pool.get()); });
+    report("  from bfloat16 operands", threads, 2.0 * static_cast<double>(s.m * s.n * s.k), t16, 0);
   }
 #ifdef GF_BENCH_CONV
   double total = 0, total_other = 0, flops_all = 0;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """All tasks of bench/train, GhostFlow and its rivals taking turns: PyTorch eager, torch.compile, JAX.
 python run.py --build DIR [--turns N] [--cpus 0,1] [--rivals torch,compile,jax] [TASK[.bf16]...]
-TASK.bf16: activations kept in bfloat16, beside torch.autocast (no JAX)."""
+TASK.bf16: products from bfloat16 operands, TASK.bf16kept: and activations kept in bfloat16, both beside torch.autocast; TASK.kept: activations
+alone (none of the three beside JAX). Tasks of one net that are given together take turns."""
 import argparse
 import json
 import pathlib
@@ -29,27 +30,31 @@ def main():
     parser.add_argument("tasks", nargs="*", default=list(STEPS))
     options = parser.parse_args()
     cpus, rivals = options.cpus.split(","), options.rivals.split(",")
-    print(f"{'task':10} {'threads':7} {'who':8} {'ms':>9} {'ratio':>6} {'MB':>6} {'first step less median, ms':>27}")
+    print(f"{'task':14} {'threads':7} {'who':8} {'ms':>9} {'ratio':>6} {'MB':>6} {'first step less median, ms':>27}")
+    nets = {}
     for task in options.tasks:
+        nets.setdefault(task.partition(".")[0], []).append(task)
+    for net, tasks in nets.items():
         for threads in (1, 2):
             pin = ["taskset", "-c", ",".join(cpus[:threads])]
-            counts = [task, str(threads), str(STEPS[task.removesuffix(".bf16")])]
-            commands = {"ours": [*pin, options.build / "bin" / "train_bench", *counts, *(["", str(BUDGETS[task])] if task in BUDGETS else [])]}
-            for rival in [r for r in rivals if not (r == "jax" and task.endswith(".bf16"))]:
-                program, *words = RIVALS[rival]
-                commands[rival] = [*pin, sys.executable, HERE / program, *counts, *words]
-            rows = {who: [] for who in commands}
+            commands = {}
+            for task in tasks:
+                counts = [task, str(threads), str(STEPS[net])]
+                commands[task, "ours"] = [*pin, options.build / "bin" / "train_bench", *counts, *(["", str(BUDGETS[net])] if net in BUDGETS else [])]
+                for rival in [r for r in rivals if not (r == "jax" and "." in task)]:
+                    program, *words = RIVALS[rival]
+                    commands[task, rival] = [*pin, sys.executable, HERE / program, *counts, *words]
+            rows = {row: [] for row in commands}
             for _ in range(options.turns):
-                for who, command in commands.items():
+                for row, command in commands.items():
                     done = subprocess.run(command, capture_output=True, text=True)
                     if done.returncode != 0:
-                        sys.exit(f"{who}, {task}: exit status {done.returncode}\n{done.stderr}")
-                    rows[who].append(json.loads(done.stdout.splitlines()[-1]))
-            ours = medians(rows["ours"])
-            for who, runs in rows.items():
-                m = medians(runs)
+                        sys.exit(f"{row[1]}, {row[0]}: exit status {done.returncode}\n{done.stderr}")
+                    rows[row].append(json.loads(done.stdout.splitlines()[-1]))
+            for (task, who), runs in rows.items():
+                m, ours = medians(runs), medians(rows[task, "ours"])
                 compiling = m["first_ms"] - m["ms"] + m.get("compile_ms", 0)
-                print(f"{task:10} {threads:7} {who:8} {m['ms']:9.2f} {m['ms'] / ours['ms']:6.2f} {m['mb']:6.0f} {compiling:27.0f}", flush=True)
+                print(f"{task:14} {threads:7} {who:8} {m['ms']:9.2f} {m['ms'] / ours['ms']:6.2f} {m['mb']:6.0f} {compiling:27.0f}", flush=True)
 
 
 if __name__ == "__main__":

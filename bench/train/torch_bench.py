@@ -1,4 +1,4 @@
-"""One task in PyTorch, eager or compiled: python torch_bench.py TASK[.bf16] THREADS STEPS [compile]; .bf16: autocast; one line of JSON as train_bench prints it."""
+"""One task in PyTorch, eager or compiled: python torch_bench.py TASK[.bf16|.bf16kept] THREADS STEPS [compile]; those: autocast; one line of JSON as train_bench prints it."""
 import json
 import resource
 import statistics
@@ -23,7 +23,7 @@ times = []
 for _ in range(steps):
     start = time.perf_counter()
     optimizer.zero_grad()
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow == "bf16"):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow.startswith("bf16")):
         loss = F.cross_entropy(net(x), t)
     loss.backward()
     optimizer.step()

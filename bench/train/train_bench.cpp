@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <random>
@@ -145,13 +144,17 @@ Net make(const std::string& task) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "usage: train_bench TASK[.bf16] THREADS STEPS [FILE [MB]]\n");
+    std::fprintf(stderr, "usage: train_bench TASK[.bf16|.kept|.bf16kept] THREADS STEPS [FILE [MB]]\n");
     return 2;
   }
   const double base = peak_mb();
   std::string task = argv[1];
-  const bool bf16 = task.ends_with(".bf16");
-  if (bf16) task.resize(task.size() - std::strlen(".bf16"));
+  const std::string words = task.substr(std::min(task.find('.'), task.size()));
+  task.resize(task.size() - words.size());
+  if (!words.empty() && words != ".bf16" && words != ".kept" && words != ".bf16kept") {
+    std::fprintf(stderr, "no variant '%s' of a task\n", words.c_str());
+    return 2;
+  }
   Net net = make(task);
   const int steps = std::atoi(argv[3]);
   const auto compile_start = Clock::now();
@@ -161,7 +164,8 @@ int main(int argc, char** argv) {
   add_train_step(graph, *graph.entries[0], graph.entries[0]->body.outputs[0], {{names, net.rule}});
   PassOptions passes;
   passes.exact = true;
-  if (bf16) passes.kept = DType::BF16;
+  if (words == ".bf16" || words == ".bf16kept") passes.products = DType::BF16;
+  if (words == ".kept" || words == ".bf16kept") passes.kept = DType::BF16;
   passes.evaluator = make_evaluator(default_tables(false));
   if (argc > 5) {
     const FitReport fit = fit_memory(graph, "main", static_cast<uint64_t>(std::atof(argv[5]) * 1e6), passes);

@@ -31,6 +31,7 @@ int remake_normalised(ir::Model& model, const PassOptions& options);      // bat
 int pack_masks(ir::Model& model, const PassOptions& options);            // mask_bits.cpp: what waits for the backward part, as bits
 int recompute_for_memory(ir::Model& model, const PassOptions& options);  // recompute.cpp: results made twice, for a memory budget
 int keep_in_half(ir::Model& model, const PassOptions& options);  // kept_in_half.cpp: what waits for the backward part waits in bfloat16
+int round_operands(ir::Model& model, const PassOptions& options);  // product_precision.cpp: products of train steps from bfloat16 operands
 int add_rows_in_place(ir::Model& model, const PassOptions& options);  // row_updates.cpp: gradients of tables that need not be as large as those
 int place_state_writes(ir::Model& model, const PassOptions& options);  // state_writes.cpp: updates as early as is right
 int integer_products(ir::Model& model, const PassOptions& options);   // integer_products.cpp: dequantised numbers multiplied as integers

@@ -49,6 +49,7 @@ constexpr Pass kPasses[] = {
     {"order", 2, order_for_memory},
     {"normalised_again", 2, remake_normalised},
     {"state_writes", 2, place_state_writes},
+    {"product_precision", 1, round_operands},
     {"kept_in_half", 1, keep_in_half},
     {"mask_bits", 2, pack_masks},
     {"recompute", 1, recompute_for_memory},

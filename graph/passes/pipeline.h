@@ -22,6 +22,9 @@ struct PassOptions {
   /// Products of dequantised numbers by constant int8 weights become products of integers with exact sums: results differ by the rounding of
   /// float sums from what the graph says. Weights must still be dequantised by a node: an evaluator that folds those leaves nothing to do.
   bool integer_products = false;
+  /// What products and convolutions of a train step, forward and backward, are computed from: F32, or BF16 for operands rounded to bfloat16
+  /// with sums in float32 (schema/precision.h). Parameters, results and everything else stay in float32.
+  DType products = DType::F32;
   std::vector<std::string>* notes = nullptr;  ///< receives remarks of the pass that runs; run_passes sets it
 };
 

@@ -37,14 +37,14 @@ struct Geometry {
 
 // patch[c * taps + t] = what tap t of the window at output pixel p sees of channel first_channel + c.
 template <class C>
-void gather(const Geometry& g, const TensorView& x, int64_t image, int64_t p, int64_t first_channel, C* patch) {
+void gather(Precision precision, const Geometry& g, const TensorView& x, int64_t image, int64_t p, int64_t first_channel, C* patch) {
   C run[kChunk];
   for (int64_t t = 0; t < g.walk.taps; ++t) {
     const int64_t pixel = g.walk.input_pixel(p, t);
     for (int64_t from = 0; from < g.group_channels; from += kChunk) {
       const int64_t count = g.group_channels - from < kChunk ? g.group_channels - from : kChunk;
       if (pixel >= 0)
-        load(x.dtype, x.data, (image * g.walk.in_pixels + pixel) * g.channels + first_channel + from, 1, count, run);
+        load_operand(precision, x, (image * g.walk.in_pixels + pixel) * g.channels + first_channel + from, 1, count, run);
       for (int64_t k = 0; k < count; ++k) patch[(from + k) * g.walk.taps + t] = pixel >= 0 ? run[k] : C(0);
     }
   }
@@ -52,12 +52,12 @@ void gather(const Geometry& g, const TensorView& x, int64_t image, int64_t p, in
 
 // sums[j] = weights of channel m times patch j.
 template <class C>
-void dot(const TensorView& w, int64_t m, int64_t size, const C* patches, int64_t pixels, double* sums) {
+void dot(Precision precision, const TensorView& w, int64_t m, int64_t size, const C* patches, int64_t pixels, double* sums) {
   C weights[kChunk];
   for (int64_t j = 0; j < pixels; ++j) sums[j] = 0;
   for (int64_t from = 0; from < size; from += kChunk) {
     const int64_t count = size - from < kChunk ? size - from : kChunk;
-    load(w.dtype, w.data, m * size + from, 1, count, weights);
+    load_operand(precision, w, m * size + from, 1, count, weights);
     for (int64_t j = 0; j < pixels; ++j) {
       const C* patch = patches + j * size + from;
       double sum = sums[j];
@@ -82,12 +82,12 @@ Error convolve(RunContext& c) {
     C* patches = c.scratch_of<C>(worker);
     double sums[kPixels][kFeatures], column[kPixels];
     for (int64_t group = 0; group < attrs.groups; ++group) {
-      for (int64_t j = 0; j < pixels; ++j) gather(g, x, image, first + j, group * g.group_channels, patches + j * size);
+      for (int64_t j = 0; j < pixels; ++j) gather(attrs.precision, g, x, image, first + j, group * g.group_channels, patches + j * size);
       for (int64_t from = 0; from < g.group_features; from += kFeatures) {
         const int64_t count = g.group_features - from < kFeatures ? g.group_features - from : kFeatures;
         const int64_t feature = group * g.group_features + from;
         for (int64_t k = 0; k < count; ++k) {
-          dot(w, feature + k, size, patches, pixels, column);
+          dot(attrs.precision, w, feature + k, size, patches, pixels, column);
           for (int64_t j = 0; j < pixels; ++j) sums[j][k] = column[j];
         }
         for (int64_t j = 0; j < pixels; ++j)

@@ -34,9 +34,10 @@ Error convolve(RunContext& c) {
           const int64_t pixel = walk.source_pixel(p, t);
           if (pixel < 0) continue;
           for (int64_t i = group * group_channels; i < (group + 1) * group_channels; ++i) {
-            const auto value = static_cast<double>(load_one<C>(x, (image * walk.in_pixels + pixel) * channels + i));
-            load(w.dtype, w.data, (i * group_features + from) * walk.taps + t, walk.taps, count, weights);
-            for (int64_t k = 0; k < count; ++k) sums[k] += value * static_cast<double>(weights[k]);
+            C value{};
+            load_operand(attrs.precision, x, (image * walk.in_pixels + pixel) * channels + i, 0, 1, &value);
+            load_operand(attrs.precision, w, (i * group_features + from) * walk.taps + t, walk.taps, count, weights);
+            for (int64_t k = 0; k < count; ++k) sums[k] += static_cast<double>(value) * static_cast<double>(weights[k]);
           }
         }
         const int64_t feature = group * group_features + from;

@@ -35,8 +35,8 @@ Error sum_products(RunContext& c) {
         const int64_t pixel = walk.input_pixel(at % walk.pixels, t);
         if (pixel < 0) continue;
         const int64_t source = at / walk.pixels * walk.in_pixels + pixel;
-        load(x.dtype, x.data, source * channels + group * group_channels + c0, 1, c_count, seen);
-        load(g.dtype, g.data, at * features + m0, 1, m_count, gradients);
+        load_operand(attrs.precision, x, source * channels + group * group_channels + c0, 1, c_count, seen);
+        load_operand(attrs.precision, g, at * features + m0, 1, m_count, gradients);
         for (int64_t m = 0; m < m_count; ++m)
           for (int64_t k = 0; k < c_count; ++k) sums[m][k] += static_cast<double>(gradients[m]) * static_cast<double>(seen[k]);
       }

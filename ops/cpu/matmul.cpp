@@ -49,7 +49,7 @@ Shape broadcast_shape(const Shape& a, const Shape& b) {
 
 // Sums of rows [row, row + rows) times columns [column, column + columns) of one product.
 template <class C, class S>
-void tile(const TensorView& a, const Side& left, int64_t a_first, const TensorView& b, const Side& right,
+void tile(Precision precision, const TensorView& a, const Side& left, int64_t a_first, const TensorView& b, const Side& right,
           int64_t b_first, int64_t row, int64_t rows, int64_t column, int64_t columns, S (&sums)[kRows][kColumns]) {
   C av[kRows][kDepth], bv[kColumns];
   for (int64_t r = 0; r < rows; ++r)
@@ -57,11 +57,9 @@ void tile(const TensorView& a, const Side& left, int64_t a_first, const TensorVi
   for (int64_t from = 0; from < left.cols; from += kDepth) {
     const int64_t depth = left.cols - from < kDepth ? left.cols - from : kDepth;
     for (int64_t r = 0; r < rows; ++r)
-      load(a.dtype, a.data, a_first + (row + r) * left.row_stride + from * left.col_stride, left.col_stride, depth,
-           av[r]);
+      load_operand(precision, a, a_first + (row + r) * left.row_stride + from * left.col_stride, left.col_stride, depth, av[r]);
     for (int64_t d = 0; d < depth; ++d) {
-      load(b.dtype, b.data, b_first + (from + d) * right.row_stride + column * right.col_stride, right.col_stride,
-           columns, bv);
+      load_operand(precision, b, b_first + (from + d) * right.row_stride + column * right.col_stride, right.col_stride, columns, bv);
       for (int64_t r = 0; r < rows; ++r)
         for (int64_t k = 0; k < columns; ++k) sums[r][k] += static_cast<S>(av[r][d]) * static_cast<S>(bv[k]);
     }
@@ -91,7 +89,7 @@ void multiply(RunContext& c) {
     S sums[kRows][kColumns];
     for (int64_t column = 0; column < right.cols; column += kColumns) {
       const int64_t columns = right.cols - column < kColumns ? right.cols - column : kColumns;
-      tile<C>(a, left, matrix[0] * left.rows * left.cols, b, right, matrix[1] * right.rows * right.cols, row, rows,
+      tile<C>(attrs.precision, a, left, matrix[0] * left.rows * left.cols, b, right, matrix[1] * right.rows * right.cols, row, rows,
               column, columns, sums);
       for (int64_t r = 0; r < rows; ++r)
         epilogue.finish(y, (n * left.rows + row + r) * right.cols + column, column, columns, sums[r]);

@@ -12,6 +12,7 @@
 #include "runtime/core/built_dtypes.h"
 #include "runtime/core/half.h"
 #include "runtime/kernel/kernel.h"
+#include "schema/precision.h"
 
 namespace gf::cpu {
 
@@ -66,6 +67,15 @@ C load_one(const TensorView& t, int64_t index) {
 template <class C>
 void store_one(const TensorView& t, int64_t index, C value) {
   store(t.dtype, t.data, index, 1, &value);
+}
+
+/// load() of the operand of a product, rounded as its precision says (float32 only: infer sees to that).
+template <class C>
+void load_operand(Precision precision, const TensorView& t, int64_t first, int64_t stride, int64_t count, C* destination) {
+  load(t.dtype, t.data, first, stride, count, destination);
+  if constexpr (std::is_same_v<C, float>)
+    if (precision == Precision::BF16)
+      for (int64_t k = 0; k < count; ++k) destination[k] = to_bf16_operand(destination[k]);
 }
 
 /// Float -> integer as a cast with a defined result everywhere: truncation, saturation at the ends, NaN -> 0.

@@ -20,8 +20,8 @@ Error MatMul::grad(D& d, const Attrs& m) {
   bool ta = m.transpose_a && !row;
   const bool tb = m.transpose_b && !column;
   if (d.wants(0)) {
-    const Var da = ta ? d.node<MatMul>({b, ds}, {.transpose_a = tb, .transpose_b = true, .alpha = m.alpha})
-                      : d.node<MatMul>({ds, b}, {.transpose_b = !tb, .alpha = m.alpha});
+    const Var da = ta ? d.node<MatMul>({b, ds}, {.transpose_a = tb, .transpose_b = true, .alpha = m.alpha, .precision = m.precision})
+                      : d.node<MatMul>({ds, b}, {.transpose_b = !tb, .alpha = m.alpha, .precision = m.precision});
     (void)d.give(0, da);
   }
   if (!d.wants(1)) return d.error();
@@ -31,8 +31,8 @@ Error MatMul::grad(D& d, const Attrs& m) {
     ds = d.node<Flatten>({ds}, {.axis = last});
     ta = false;
   }
-  const Var db = tb ? d.node<MatMul>({ds, a}, {.transpose_a = true, .transpose_b = ta, .alpha = m.alpha})
-                    : d.node<MatMul>({a, ds}, {.transpose_a = !ta, .alpha = m.alpha});
+  const Var db = tb ? d.node<MatMul>({ds, a}, {.transpose_a = true, .transpose_b = ta, .alpha = m.alpha, .precision = m.precision})
+                    : d.node<MatMul>({a, ds}, {.transpose_a = !ta, .alpha = m.alpha, .precision = m.precision});
   return d.give(1, column ? d.squeeze(db, {-1}) : db);
 }
 

@@ -41,7 +41,7 @@ bool plain_window(D& d, const WindowAttrs& a, const DimShape& x, const DimShape&
 
 // The image whose convolution by w gave g, with g put back through every tap: like(x). Where g does not reach to the end of x
 // the rest is zero.
-Var data_gradient(D& d, Var g, Var w, Var x, const PlainWindow& window, int64_t groups) {
+Var data_gradient(D& d, Var g, Var w, Var x, const PlainWindow& window, int64_t groups, Precision precision = Precision::Full) {
   const DimShape in = d.shape(x), out = d.shape(g), kernel = d.shape(w);
   PlainWindow back = window;
   int64_t extra[kMaxSpatial] = {};
@@ -58,6 +58,7 @@ Var data_gradient(D& d, Var g, Var w, Var x, const PlainWindow& window, int64_t 
   attrs.dilations = back.dilation_list();
   attrs.pads = back.pad_list();
   attrs.groups = groups;
+  attrs.precision = precision;
   attrs.output_padding = IntList(extra, static_cast<size_t>(window.spatial));
   Var image = d.node<ConvTranspose>({g, w}, attrs);
   for (int k = 0; k < window.spatial; ++k) {
@@ -69,15 +70,16 @@ Var data_gradient(D& d, Var g, Var w, Var x, const PlainWindow& window, int64_t 
   return image;
 }
 
-Var convolution(D& d, Var x, Var w, const PlainWindow& window, int64_t groups) {
+Var convolution(D& d, Var x, Var w, const PlainWindow& window, int64_t groups, Precision precision) {
   return d.node<Conv>({x, w}, {.strides = window.stride_list(),
                                .dilations = window.dilation_list(),
                                .pads = window.pad_list(),
-                               .groups = groups});
+                               .groups = groups,
+                               .precision = precision});
 }
 
 // Gradient of w: g is that of the convolution of x.
-Var weight_gradient(D& d, Var x, Var g, const DimShape& w, const PlainWindow& window, int64_t groups) {
+Var weight_gradient(D& d, Var x, Var g, const DimShape& w, const PlainWindow& window, int64_t groups, Precision precision) {
   int64_t taps[kMaxSpatial];
   for (int k = 0; k < window.spatial; ++k) {
     if (!w[k + 2].is_const()) {
@@ -90,7 +92,8 @@ Var weight_gradient(D& d, Var x, Var g, const DimShape& w, const PlainWindow& wi
                                          .strides = window.stride_list(),
                                          .dilations = window.dilation_list(),
                                          .pads = window.pad_list(),
-                                         .groups = groups});
+                                         .groups = groups,
+                                         .precision = precision});
 }
 
 // [C, 1, kernel..] of ones: what a pool is as a convolution with a group per channel.
@@ -122,8 +125,8 @@ Error Conv::grad(D& d, const Attrs& a) {
   const DimShape kernel = d.shape(w);
   PlainWindow window;
   if (!plain_window(d, a.window(), d.shape(x), d.shape(dy), [&](int k) { return kernel[k + 2]; }, window)) return d.error();
-  if (d.wants(0)) (void)d.give(0, data_gradient(d, dy, w, x, window, a.groups));
-  if (d.wants(1)) (void)d.give(1, weight_gradient(d, x, dy, kernel, window, a.groups));
+  if (d.wants(0)) (void)d.give(0, data_gradient(d, dy, w, x, window, a.groups, a.precision));
+  if (d.wants(1)) (void)d.give(1, weight_gradient(d, x, dy, kernel, window, a.groups, a.precision));
   return d.give(2, dy);
 }
 
@@ -141,12 +144,12 @@ Error ConvTranspose::grad(D& d, const Attrs& a) {
     window.set(k, ConvTranspose::axis(a, k, in[k + 1].lo, out[k + 1].lo, kernel[k + 2].lo));
   }
   if (d.wants(0)) {
-    Var dx = convolution(d, dy, w, window, a.groups);
+    Var dx = convolution(d, dy, w, window, a.groups, a.precision);
     for (int k = 0; k < window.spatial; ++k)  // windows over what output_padding or output_shape added
       if (!d.shape(dx)[k + 1].same(in[k + 1])) dx = d.slice(dx, k + 1, d.ints({0}), d.length(x, k + 1));
     (void)d.give(0, dx);
   }
-  if (d.wants(1)) (void)d.give(1, weight_gradient(d, dy, x, kernel, window, a.groups));
+  if (d.wants(1)) (void)d.give(1, weight_gradient(d, dy, x, kernel, window, a.groups, a.precision));
   return d.give(2, dy);
 }
 
@@ -155,9 +158,9 @@ Error ConvWeightGrad::grad(D& d, const Attrs& a) {
   PlainWindow window;
   if (!plain_window(d, a.window(), d.shape(x), d.shape(g), [&](int k) { return Dim(a.kernel[static_cast<size_t>(k)]); }, window))
     return d.error();
-  if (d.wants(0)) (void)d.give(0, data_gradient(d, g, dy, x, window, a.groups));
+  if (d.wants(0)) (void)d.give(0, data_gradient(d, g, dy, x, window, a.groups, a.precision));
   if (!d.wants(1)) return d.error();
-  Var dg = convolution(d, x, dy, window, a.groups);
+  Var dg = convolution(d, x, dy, window, a.groups, a.precision);
   for (int k = 0; k < window.spatial; ++k)  // g may be shorter than the window allows
     if (!d.shape(dg)[k + 1].same(d.shape(g)[k + 1])) dg = d.slice(dg, k + 1, d.ints({0}), d.length(g, k + 1));
   return d.give(1, dg);

@@ -15,6 +15,7 @@ struct Conv {
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kFloats));
     GF_TRY(c.expect_same_type(0, 1));
+    GF_TRY(check_precision(c, a.precision));
     DimShape out;
     GF_TRY(conv_shape(c, a.window(), a.groups, 0, 1, out));
     GF_TRY(check_epilogue(c, a.activation, a.activation_a, a.activation_b, 2, 3, out[out.rank - 1], out));

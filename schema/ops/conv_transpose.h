@@ -24,6 +24,7 @@ struct ConvTranspose {
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kFloats));
     GF_TRY(c.expect_same_type(0, 1));
+    GF_TRY(check_precision(c, a.precision));
     GF_TRY(c.expect_min_rank(0, 3));
     GF_TRY(c.expect_rank(1, c.rank(0)));
     const DimShape &x = c.shape(0), &w = c.shape(1);

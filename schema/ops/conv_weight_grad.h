@@ -17,16 +17,19 @@ struct ConvWeightGrad {
     IntList dilations = {};  ///< empty: 1
     IntList pads = {};       ///< befores, then afters; empty: 0
     int64_t groups = 1;
+    Precision precision = Precision::Full;
 
     WindowAttrs window() const { return {strides, dilations, pads, AutoPad::NotSet, false}; }
   };
   static constexpr auto fields =
       join_fields(std::array{field<&Attrs::kernel>(1, "kernel")}, window_fields<Attrs>(2),
-                  std::array{field<&Attrs::groups>(5, "groups", 1, int64_t{1} << 30)});
+                  std::array{field<&Attrs::groups>(5, "groups", 1, int64_t{1} << 30),
+                             field<&Attrs::precision>(6, "precision", 0, kLastPrecision)});
 
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kFloats));
     GF_TRY(c.expect_same_type(0, 1));
+    GF_TRY(check_precision(c, a.precision));
     GF_TRY(c.expect_min_rank(0, 3));
     GF_TRY(c.expect_rank(1, c.rank(0)));
     const DimShape &x = c.shape(0), &g = c.shape(1);
@@ -71,7 +74,7 @@ struct ConvWeightGrad {
     for (int d = 0; d < spatial; ++d) kernel[d + 2] = d + 1;
     const auto perm = [rank](const int64_t* p) { return IntList(p, static_cast<size_t>(rank)); };
     Var all = e.node<Conv>({e.transpose(x, perm(image)), e.transpose(g, perm(kernel))},
-                           {.strides = a.dilations, .dilations = a.strides, .pads = a.pads});  // [C, at least kernel.., M]
+                           {.strides = a.dilations, .dilations = a.strides, .pads = a.pads, .precision = a.precision});  // [C, at least kernel.., M]
     for (int d = 0; d < spatial; ++d) {
       const int64_t length = a.kernel[static_cast<size_t>(d)];
       taps *= length;

@@ -19,6 +19,7 @@ struct MatMul {
     Activation activation = Activation::None;
     float activation_a = 0;
     float activation_b = 0;
+    Precision precision = Precision::Full;
   };
   static constexpr AttrField fields[] = {field<&Attrs::transpose_a>(1, "transpose_a"),
                                          field<&Attrs::transpose_b>(2, "transpose_b"),
@@ -26,11 +27,13 @@ struct MatMul {
                                          field<&Attrs::residual_scale>(4, "residual_scale"),
                                          field<&Attrs::activation>(5, "activation", 0, kLastActivation),
                                          field<&Attrs::activation_a>(6, "activation_a"),
-                                         field<&Attrs::activation_b>(7, "activation_b")};
+                                         field<&Attrs::activation_b>(7, "activation_b"),
+                                         field<&Attrs::precision>(8, "precision", 0, kLastPrecision)};
 
   static Error infer(InferContext& c, const Attrs& a) {
     GF_TRY(c.expect_type(0, kTypes));
     GF_TRY(c.expect_same_type(0, 1));
+    GF_TRY(check_precision(c, a.precision));
     if (!kFloats.contains(c.dtype(0)) && (a.alpha != 1 || a.residual_scale != 1))
       return c.fail(Error::TypeMismatch, "alpha and residual_scale need a float type, not %s", dtype_name(c.dtype(0)));
     const DimShape left = transposed(c.shape(0), a.transpose_a), right = transposed(c.shape(1), a.transpose_b);
@@ -48,7 +51,7 @@ struct MatMul {
 
   static Error expand(Expander& e, const Attrs& a) {
     const Var x = e.input(0), w = e.input(1), bias = e.input(2), residual = e.input(3);
-    Var s = e.matmul(a.transpose_a ? e.swap_last_axes(x) : x, a.transpose_b ? e.swap_last_axes(w) : w);
+    Var s = e.node<MatMul>({a.transpose_a ? e.swap_last_axes(x) : x, a.transpose_b ? e.swap_last_axes(w) : w}, {.precision = a.precision});
     if (a.alpha != 1) s = s * static_cast<double>(a.alpha);
     if (bias) s = s + bias;
     if (residual) s = s + (a.residual_scale == 1 ? residual : residual * static_cast<double>(a.residual_scale));

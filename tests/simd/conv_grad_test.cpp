@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "ops/cpu/simd/rounded.h"
+#include "tests/simd/rounded_support.h"
 #include "tests/simd/vec_support.h"
 
 namespace gf::simd {
@@ -34,22 +36,28 @@ void reference(const ConvGradShape& s, const std::vector<float>& x, const std::v
         }
 }
 
-void check(const ConvGradShape& s, uint32_t seed) {
+/// `rounded`: from operands rounded to bfloat16.
+void check(const ConvGradShape& s, uint32_t seed, bool rounded = false) {
   SCOPED_TRACE(testing::Message() << s.batch << "x" << s.in_h << "x" << s.in_w << "x" << s.in_channels << " -> " << s.out_h << "x" << s.out_w
                                   << "x" << s.out_channels << ", kernel " << s.kernel_h << "x" << s.kernel_w << ", groups " << s.groups);
   const auto x = test::random_floats(static_cast<size_t>(s.batch * s.in_h * s.in_w * s.in_channels), seed);
   const auto dy = test::random_floats(static_cast<size_t>(s.batch * s.out_h * s.out_w * s.out_channels), seed + 1, -1, 2);
   std::vector<double> sums, sizes;
-  reference(s, x, dy, sums, sizes);
-  for (const Isa isa : test::available_isas()) {
-    const ConvGradPlan plan = conv_grad_plan(isa, s);
+  if (rounded) reference(s, test::nearest_bf16(x), test::nearest_bf16(dy), sums, sizes);
+  else reference(s, x, dy, sums, sizes);
+  std::vector<Isa> isas = test::available_isas();
+  if (rounded && isa_allows(best_isa(), Isa::Avx512Bf16)) isas.push_back(Isa::Avx512Bf16);
+  for (const Isa isa : isas) {
+    const RoundedOps ops = rounded_ops(isa);
+    const RoundedOps* how = rounded ? &ops : nullptr;
+    const ConvGradPlan plan = conv_grad_plan(isa, s, how);
     std::vector<float> first;
     for (const int threads : {1, 2, 4}) {
       test::TestPool pool(threads);
       std::vector<float> dw(sums.size(), NAN);
       const uint64_t distance = (plan.worker_bytes() + 63) / 64 * 64;
       std::vector<float> shared(static_cast<size_t>(plan.shared_bytes() / 4 + 1), NAN), worker(static_cast<size_t>(static_cast<uint64_t>(threads) * distance / 4 + 1), NAN);
-      conv_weight_grad(plan, x.data(), dy.data(), dw.data(), shared.data(), worker.data(), distance, pool.parallel());
+      conv_weight_grad(plan, x.data(), dy.data(), dw.data(), shared.data(), worker.data(), distance, pool.parallel(), how);
       if (threads == 1) first = dw;
       ASSERT_TRUE(test::same_bits(first, dw)) << threads << " threads";
     }
@@ -84,6 +92,7 @@ TEST(SimdConvGrad, RandomShapesAgainstFloat64) {
     s.out_h = span_h / s.stride_h + 1;
     s.out_w = span_w / s.stride_w + 1;
     check(s, trial);
+    check(s, trial, true);
   }
 }
 
@@ -94,6 +103,10 @@ TEST(SimdConvGrad, ManyBlocksAndManyPixels) {
          .pad_top = 2, .pad_left = 2}, 2);
   check({.batch = 1, .in_h = 3, .in_w = 600, .in_channels = 3, .out_h = 2, .out_w = 300, .out_channels = 8, .kernel_h = 2, .kernel_w = 2,
          .stride_w = 2}, 3);
+  check({.batch = 2, .in_h = 9, .in_w = 9, .in_channels = 130, .out_h = 9, .out_w = 9, .out_channels = 150, .kernel_h = 3, .kernel_w = 3,
+         .pad_top = 1, .pad_left = 1}, 4, true);
+  check({.batch = 3, .in_h = 3, .in_w = 600, .in_channels = 30, .out_h = 2, .out_w = 300, .out_channels = 70, .kernel_h = 2, .kernel_w = 2,
+         .stride_w = 2}, 5, true);
 }
 
 }  // namespace

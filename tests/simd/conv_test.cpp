@@ -7,8 +7,10 @@
 #include <sstream>
 #include <string>
 
+#include "ops/cpu/simd/conv_rounded.h"
 #include "runtime/core/half.h"
 #include "tests/simd/gemm_test_util.h"
+#include "tests/simd/rounded_support.h"
 
 namespace gf::simd {
 namespace {
@@ -94,6 +96,16 @@ std::vector<float> run(const Data& data, const Epilogue& epilogue, const ConvWei
   return out;
 }
 
+std::vector<float> run_rounded(const Data& data, const Epilogue& epilogue, int threads) {
+  RoundedConvPlan plan;
+  EXPECT_EQ(rounded_conv_plan(data.plan.isa, data.plan.transposed, data.s, plan), Error::Ok);
+  Buffer scratch(static_cast<size_t>(plan.scratch_bytes(threads) / 4), std::numeric_limits<float>::quiet_NaN());
+  std::vector<float> out(data.output_size(), -99.0F);
+  TestThreads pool(threads);
+  conv_rounded(plan, data.input.data(), data.weights.data(), out.data(), epilogue, scratch.data(), threads == 1 ? ParallelFor{} : pool.get());
+  return out;
+}
+
 std::string describe(Isa isa, const ConvShape& s) {
   std::ostringstream text;
   const auto add = [&](const char* name, const int64_t(&v)[3]) {
@@ -110,9 +122,9 @@ std::string describe(Isa isa, const ConvShape& s) {
   return text.str();
 }
 
-/// False when the shape has no output.
+/// False when the shape has no output. `rounded`: from operands rounded to bfloat16.
 bool check(Isa isa, const ConvShape& shape, bool transposed, WeightLayout layout, const ActivationSpec& activation,
-           bool with_residual, unsigned seed) {
+           bool with_residual, unsigned seed, bool rounded = false) {
   SCOPED_TRACE(describe(isa, shape));
   std::mt19937 rng(seed);
   ConvPlan plan;
@@ -125,7 +137,12 @@ bool check(Isa isa, const ConvShape& shape, bool transposed, WeightLayout layout
   e.residual = with_residual ? data.residual.data() : nullptr;
   e.activation = activation;
   const ConvWeights weights{data.weights.data(), DType::F32, layout};
-  const std::vector<float> out = run(data, e, weights, 1);
+  const std::vector<float> out = rounded ? run_rounded(data, e, 1) : run(data, e, weights, 1);
+  const Data given = data;
+  if (rounded) {  // what is expected follows from rounded operands
+    data.input = nearest_bf16(data.input);
+    data.weights = nearest_bf16(data.weights);
+  }
   const ConvShape& s = plan.shape;
   const auto terms = static_cast<double>(data.volume * s.in_channels / s.groups);
   size_t at = 0;
@@ -145,7 +162,7 @@ bool check(Isa isa, const ConvShape& shape, bool transposed, WeightLayout layout
             if (testing::Test::HasFailure()) return true;
           }
   for (int threads : {2, 4}) {
-    const std::vector<float> again = run(data, e, weights, threads);
+    const std::vector<float> again = rounded ? run_rounded(given, e, threads) : run(data, e, weights, threads);
     EXPECT_TRUE(same_bits(out, again)) << threads << " threads differ";
   }
   return true;
@@ -181,7 +198,8 @@ void check_random(bool transposed, unsigned seed, int wanted) {
     const bool residual = pick(rng, 0, 1) == 0;
     bool ran = false;
     for (Isa isa : isas())
-      ran = check(isa, s, transposed, layout, activation, residual, static_cast<unsigned>(i));
+      ran = check(isa, s, transposed, layout, activation, residual, static_cast<unsigned>(i)) &&
+            check(isa, s, transposed, WeightLayout::Oihw, activation, residual, static_cast<unsigned>(i), true);
     if (ran) ++done;
     if (testing::Test::HasFailure()) return;
   }
@@ -211,6 +229,11 @@ TEST(Conv, NetworkLayers) {
     EXPECT_TRUE(check(isa, depthwise_like, false, WeightLayout::Oihw, {}, false, 5));
     EXPECT_TRUE(check(isa, conv2d(8, 32, 48, 4, 2), true, WeightLayout::Oihw, {Activation::Silu, 1, 0}, true, 5));
     EXPECT_TRUE(check(isa, conv2d(5, 8, 8, 1, 3), true, WeightLayout::Oihw, {}, false, 5));  // phases without taps
+    for (const ConvShape& s : {conv2d(37, 3, 64, 7, 2), conv2d(14, 64, 64, 3, 1), conv2d(15, 256, 64, 1, 1), conv2d(15, 64, 40, 1, 2)})
+      EXPECT_TRUE(check(isa, s, false, WeightLayout::Oihw, {Activation::Relu, 0, 0}, true, 5, true));
+    EXPECT_TRUE(check(isa, conv2d(8, 32, 48, 4, 2), true, WeightLayout::Oihw, {Activation::Silu, 1, 0}, true, 5, true));
+    EXPECT_TRUE(check(isa, conv2d(9, 32, 33, 7, 1), true, WeightLayout::Oihw, {}, false, 5, true));  // more taps than are packed at once
+    EXPECT_TRUE(check(isa, conv2d(5, 8, 8, 1, 3), true, WeightLayout::Oihw, {}, false, 5, true));
   }
 }
 

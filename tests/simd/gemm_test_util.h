@@ -38,7 +38,7 @@ class TestThreads {
 /// Every level that this machine can run.
 inline std::vector<Isa> isas() {
   std::vector<Isa> out;
-  for (Isa isa : {Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni, Isa::Neon, Isa::Wasm128})
+  for (Isa isa : {Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni, Isa::Avx512Bf16, Isa::Neon, Isa::Wasm128})
     if (isa_allows(best_isa(), isa)) out.push_back(isa);
   return out;
 }

@@ -87,6 +87,24 @@ TEST_F(Tools, TrainPrepare) {
   EXPECT_NE(text.out.find("softmax is part of cross_entropy"), std::string::npos) << text.out;
 }
 
+// What is computed is the same on every processor; whether that is fast is said.
+TEST_F(Tools, TrainPrecision) {
+  const std::string base = "prepare " + digits_onnx() + " --loss cross_entropy --batch 4 -o " + path("train.gf") + " --precision bf16";
+  const ToolResult emulated = tool("gf-train", base + " --isa portable");
+  ASSERT_EQ(emulated.code, 0) << emulated.err;
+  EXPECT_NE(emulated.out.find("warning: this processor (portable) has no products of bfloat16"), std::string::npos) << emulated.out;
+  const Json j = tool("gf-train", base + " --json").json();
+  EXPECT_NE(j["notes"].back().get<std::string>().find("bfloat16"), std::string::npos) << j;
+  EXPECT_EQ(tool("gf-run", path("train.gf") + " --entry train_step --input image=random:1 --input target=zeros --json").code, 0);
+  expect_error("gf-train", base + " --precision f16", 2, "f16 not in");
+  folder_.write("xor.csv", "a,b,label\n1,1,1\n1,-1,0\n-1,1,0\n-1,-1,1\n");
+  const std::string fit = " --data csv:" + path("xor.csv") + ",target=label,classes=2 --validate 0.25 --batch 2 --steps 2 --precision bf16";
+  const ToolResult r = tool("gf-train", "fit mlp" + fit);
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_NE(r.err.find("bfloat16"), std::string::npos) << r.err;
+  expect_error("gf-train", "fit " + path("train.gf") + fit, 2, "the step of");
+}
+
 TEST_F(Tools, TrainPrepareThatFails) {
   const std::string base = "prepare " + digits_onnx() + " -o " + path("train.gf");
   expect_error("gf-train", base, 2, "--loss is required");

@@ -19,7 +19,7 @@ void add_common(CLI::App& app, Common& c, int default_threads) {
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   app.add_option("--isa", c.isa, "Use at most this instruction set")
-      ->check(CLI::IsMember({"portable", "avx2", "avx512", "avx512vnni", "amx", "neon"}));
+      ->check(CLI::IsMember({"portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "neon"}));
   app.add_option("--seed", c.seed, "Seed of random inputs")->capture_default_str();
   app.add_flag("--no-xnnpack", c.no_xnnpack, "Leave XNNPACK out");
   app.add_option("--prefer", c.prefer, "Take these kernels wherever they accept a node")
@@ -67,7 +67,7 @@ ModelOptions model_options(const Common& c) {
   o.verify_data = true;
   o.xnnpack = !c.no_xnnpack;
   o.prefer = c.prefer;
-  for (const Isa isa : {Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni, Isa::Amx, Isa::Neon})
+  for (const Isa isa : {Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni, Isa::Avx512Bf16, Isa::Amx, Isa::Neon})
     if (c.isa == isa_name(isa)) o.isa = isa;
   return o;
 }

@@ -112,6 +112,8 @@ struct Job {
         if (is_first() && together == (ranks != nullptr)) fmt::print(stderr, "note: {}\n", note);
     } else if (ranks != nullptr) {
       throw UsageError(fmt::format("the step of '{}' is made already, for one process: give a net or a .onnx to train over several", a.model));
+    } else if (a.step.precision != "f32") {
+      throw UsageError(fmt::format("--precision {}: the step of '{}' is made already; give it to gf-train prepare", a.step.precision, a.model));
     } else if (o.weights) {
       graph = read_gf(a.model);
     } else {
@@ -153,6 +155,7 @@ struct Job {
   }
 
   int run() {
+    if (const std::string note = a.step.precision_note(common); is_first() && !note.empty()) fmt::print(stderr, "{}\n", note);
     if (is_first()) fmt::print(stderr, "{}{}\n", data.description, ranks == nullptr ? "" : fmt::format("; {} ranks", rank_count()));
     if (a.batch > data.train->size()) throw UsageError(fmt::format("--batch {}: there are {} examples", a.batch, data.train->size()));
     set_tuning(a.tuning, common, batches(), data.input().shape);

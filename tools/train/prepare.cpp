@@ -62,7 +62,8 @@ int prepare(PrepareArgs& a, const Common& common) {
   a.step.set(o.passes);
   a.model.entry = o.entry;
   ir::Model graph = import_for_training(a.model);
-  const PrepareReport report = prepare_training(graph, o);
+  PrepareReport report = prepare_training(graph, o);
+  if (const std::string note = a.step.precision_note(common); !note.empty()) report.notes.push_back(note);
   const std::vector<std::byte> file = emit(graph);
   io::write_file(a.output, file);
   const Json j = report_of(a, report, open_model(a.output, model_options(common)), file.size());

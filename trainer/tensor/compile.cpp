@@ -210,6 +210,7 @@ std::shared_ptr<Compiled> compile(const Plan& plan, const Structure& structure) 
   PassOptions options;
   options.exact = true;
   options.kept = kept_type();
+  options.products = products_type();
   run_passes(model, options);
   ModelOptions how;
   how.xnnpack = false;  // it hides NaN and denormals

@@ -8,11 +8,12 @@ namespace gf::lazy {
 namespace {
 
 uint64_t epoch = 0;
-DType kept = DType::F32;
+DType kept = DType::F32, products = DType::F32;
 
 }  // namespace
 
 DType kept_type() { return kept; }
+DType products_type() { return products; }
 
 void begin_epoch() { ++epoch; }
 
@@ -40,6 +41,7 @@ void Structure::clear() {
 
 void Structure::read(const Plan& plan, std::span<const ContentPtr> wanted) {
   put(kept_type());
+  put(products_type());
   for (const auto& n : plan.nodes)
     if (n->kind == Node::Kind::Update)
       for (size_t k = 0; k < n->inputs.size(); ++k)
@@ -158,4 +160,10 @@ void gf::keep_activations_in(DType type) {
   if (type != DType::F32 && type != DType::BF16)
     throw Exception(Error::InvalidArgument, std::string("keep_activations_in: float32 or bfloat16, not ") + dtype_name(type));
   lazy::kept = type;
+}
+
+void gf::compute_products_in(DType type) {
+  if (type != DType::F32 && type != DType::BF16)
+    throw Exception(Error::InvalidArgument, std::string("compute_products_in: float32 or bfloat16, not ") + dtype_name(type));
+  lazy::products = type;
 }

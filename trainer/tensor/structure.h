@@ -24,8 +24,9 @@ struct Plan {
   size_t part_end(size_t part) const { return part < parts.size() ? parts[part] : nodes.size(); }
 };
 
-/// What keep_activations_in() asked for.
+/// What keep_activations_in() and compute_products_in() asked for.
 DType kept_type();
+DType products_type();
 /// A new piece of work: notes of before mean nothing any more.
 void begin_epoch();
 /// The notes of the present work.

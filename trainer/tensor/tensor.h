@@ -103,6 +103,10 @@ using no_grad = lazy::NoGrad;
 /// (at first) or BF16 (PassOptions::kept of the strict way): about half the memory of activations; parameters, moments and gradients stay as
 /// they are. Throws InvalidArgument: another type.
 void keep_activations_in(DType type);
+/// What products and convolutions of train steps are computed from, forward and backward, for steps recorded from now on: F32 (at first) or
+/// BF16 (PassOptions::products of the strict way): operands rounded to bfloat16, sums and parameters in float32. isa_multiplies_bf16(machine_isa())
+/// says whether this processor has instructions for it; elsewhere it is no faster. Throws InvalidArgument: another type.
+void compute_products_in(DType type);
 
 /// Gradients of a one-element loss by these tensors (leaves that require gradients, or what was computed from such): the tensors' grad() stays
 /// as it is; hooks run, those of `by` too. `create_graph`: the results may be differentiated again. Throws InvalidArgument: the loss does not depend on one of them.

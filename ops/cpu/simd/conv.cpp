@@ -150,6 +150,7 @@ Context make_context(const ConvPlan& plan, const ConvArgs& args) {
 
 GemmProblem make_problem(const ConvPlan& plan, const ConvArgs& args, const Context& context) {
   GemmProblem p;
+  p.kernels = args.kernels != nullptr ? args.kernels : &gemm_kernels(plan.isa);
   p.batch = plan.shape.groups;
   p.n = context.n;
   p.fill = fill;

@@ -70,6 +70,7 @@ struct ConvArgs {
   float* output = nullptr;       ///< overlaps no other operand (residual may be the output itself)
   /// bias [out_channels]; residual laid out as the output (residual_stride is ignored: the tensors are dense).
   Epilogue epilogue{};
+  const struct GemmKernels* kernels = nullptr;  ///< of other elements than floats (conv_rounded.h); nullptr: the plan's of floats
 };
 
 /// Runs a planned convolution. `scratch`: plan.scratch_bytes(parallel.threads) bytes, aligned to kGemmAlignment.

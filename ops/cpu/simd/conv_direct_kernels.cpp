@@ -56,6 +56,7 @@ Error prepare_direct(const NodeView& node, KernelPlan& plan) {
   if (node.input(1).is_constant) return plan.refuse("constant weights, which other kernels pack once");
   if (node.has_input(3)) return plan.refuse("a residual");
   const auto& attrs = node.attributes<AttrsOf<kTransposed>>();
+  if (attrs.precision != Precision::Full) return plan.refuse(kOperandsRounded);
   if (attrs.groups != 1) return plan.refuse("groups");
   if (attrs.window().dilation(x.rank - 3) != 1) return plan.refuse("a dilated kernel");
   if (x.rank == 4 && w[2] > kMostRows) return plan.refuse("more than 16 rows of a kernel");

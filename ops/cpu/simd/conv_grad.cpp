@@ -6,35 +6,13 @@
 #include <utility>
 
 #include "ops/cpu/simd/isa_dispatch.h"
+#include "ops/cpu/simd/rounded.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/simd/conv_grad.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "ops/cpu/simd/math_util-inl.h"
-
-#ifndef GF_SIMD_CONV_GRAD_TABLE
-#define GF_SIMD_CONV_GRAD_TABLE
-namespace gf::simd {
-/// One tile: out[i, j] += sum over pixels of x[i] * g[j], with pixels in rows.
-struct GradTile {
-  const float* const* x;  ///< first pixel of each row, before the offset
-  const float* const* g;
-  int64_t rows, pixels;   ///< pixels per row
-  int64_t x_step, g_step; ///< elements from pixel to pixel
-  int64_t x_offset, g_offset;
-  size_t last;            ///< lanes that count in the last vector of g
-  float* out;             ///< whole vectors
-  int64_t out_stride;
-};
-inline constexpr int kMaxGradRows = 12;
-struct ConvGradTable {
-  int lanes, max_rows, max_vectors;
-  void (*tile[kMaxGradRows + 1][2])(const GradTile& t);  ///< [rows][vectors of g - 1]; nullptr: no such tile
-  void (*depthwise)(const GradTile& t);                  ///< out[j] += sum of x[j] * g[j], one vector
-};
-}  // namespace gf::simd
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
@@ -156,26 +134,30 @@ constexpr ConvGradTable make_table(std::integer_sequence<int, kRows...>) {
   return {static_cast<int>(hn::MaxLanes(F32Tag())), kRowsHere, kMaxVectors, {{nullptr, nullptr}, {tile_or_null<kRows + 1, 1>(), tile_or_null<kRows + 1, 2>()}...},
           grad_depthwise};
 }
-constexpr ConvGradTable kConvGradTable = make_table(std::make_integer_sequence<int, kMaxGradRows>());
 
 }  // namespace
+
+constexpr ConvGradTable kConvGradTable = make_table(std::make_integer_sequence<int, kMaxGradRows>());
+
 }  // namespace gf::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace gf::simd {
+
+const ConvGradTable& conv_grad_table(Isa isa) { return GF_SIMD_SELECT(isa, kConvGradTable); }
+
 namespace {
 
 using Form = ConvGradPlan::Form;
 
 constexpr int64_t kTasksWanted = 16, kMostParts = 16;
 constexpr int64_t kBandPixels = 128;  // dy of a band and of two vectors of channels stays in L1
+constexpr int64_t kRoundedBandPixels = 192;  // the same where an element is a pair of pixels
 constexpr int64_t kBandRows = 64;
 constexpr int64_t kJoinedChannels = 24;  // from here on a tap alone fills tiles
 
 constexpr int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-const ConvGradTable& table_of(Isa isa) { return GF_SIMD_SELECT(isa, kConvGradTable); }
 
 /// Rows of the next tile when `rest` are left: the largest there is, but no 12 + 4 where 8 + 8 will do.
 int64_t tile_rows(const ConvGradTable& table, int64_t rest) {
@@ -214,11 +196,15 @@ struct Task {
   const float *x, *dy;
   Block block;
   float *sums, *copies;
+  const RoundedOps* rounded;
 
   int64_t stride() const { return div_up(plan.block_out, table.lanes) * table.lanes; }
   void gather(int64_t first, int64_t end, int64_t kh, Band& band) const;
   void add_tiles(const Band& band, GradTile tile, int64_t count, int64_t sum_row) const;
   void add_kernel_row(const Band& band, int64_t kh) const;
+  template <class PixelAt>
+  void round_pixels(int64_t pixels, int64_t channels, float* out, int64_t stride, PixelAt&& at) const;
+  void add_rounded(const Band& band, int64_t kh) const;
   void run(int64_t first, int64_t end) const;
 };
 
@@ -303,6 +289,60 @@ void Task::add_kernel_row(const Band& band, int64_t kh) const {
   }
 }
 
+/// Elements of `pixels` pixels; at(q) is where pixel q lies, nullptr outside the image.
+template <class PixelAt>
+void Task::round_pixels(int64_t pixels, int64_t channels, float* out, int64_t stride, PixelAt&& at) const {
+  constexpr int64_t kPiece = 64;
+  const float* places[kPiece];
+  for (int64_t first = 0; first < pixels; first += kPiece) {
+    const int64_t count = std::min(kPiece, pixels - first);
+    for (int64_t q = 0; q < count; ++q) places[q] = at(first + q);
+    rounded->interleave_runs(places, channels, count, out + first / rounded->values * stride, stride);
+  }
+}
+
+/// The taps of a row of the kernel one after the other: pixels of both sides are rounded into elements, which tiles read as rows of pixels.
+void Task::add_rounded(const Band& band, int64_t kh) const {
+  const ConvGradShape& s = plan.shape;
+  const int64_t x_channel = block.group * s.group_in() + block.in_begin, g_channel = block.group * s.group_out() + block.out_begin;
+  const int64_t pixels = band.rows * s.out_w;
+  float *x = copies, *g = copies + plan.x_elements;
+  int64_t row = 0, column = 0;
+  const auto next = [&] {
+    if (++column == s.out_w) {
+      column = 0;
+      ++row;
+    }
+  };
+  round_pixels(pixels, block.out, g, stride(), [&](int64_t) {
+    const float* place = band.g[row] + column * s.out_channels + g_channel;
+    next();
+    return place;
+  });
+  if (block.out < stride())
+    for (int64_t e = 0; e < div_up(pixels, rounded->values); ++e)
+      std::memset(g + e * stride() + block.out, 0, static_cast<size_t>(stride() - block.out) * sizeof(float));
+  Band elements;
+  elements.rows = 1;
+  elements.x[0] = x;
+  elements.g[0] = g;
+  GradTile tile{};
+  tile.pixels = div_up(pixels, rounded->values);
+  tile.x_step = block.in;
+  tile.g_step = stride();
+  for (int64_t kw = 0; kw < s.kernel_w; ++kw) {
+    const int64_t shift = kw * s.dilation_w - s.pad_left;
+    row = column = 0;
+    round_pixels(pixels, block.in, x, block.in, [&](int64_t) -> const float* {
+      const int64_t w = column * s.stride_w + shift;
+      const float* line = band.x[row];
+      next();
+      return w < 0 || w >= s.in_w ? nullptr : line + w * s.in_channels + x_channel;
+    });
+    add_tiles(elements, tile, block.in, (kh * s.kernel_w + kw) * block.in);
+  }
+}
+
 /// Rows [first, end) of dy.
 void Task::run(int64_t first, int64_t end) const {
   std::memset(sums, 0, static_cast<size_t>(plan.sum_floats) * sizeof(float));
@@ -310,7 +350,9 @@ void Task::run(int64_t first, int64_t end) const {
   for (int64_t row = first; row < end; row += plan.band_rows)
     for (int64_t kh = 0; kh < plan.shape.kernel_h; ++kh) {
       gather(row, std::min(end, row + plan.band_rows), kh, band);
-      if (band.rows > 0) add_kernel_row(band, kh);
+      if (band.rows == 0) continue;
+      if (rounded != nullptr) add_rounded(band, kh);
+      else add_kernel_row(band, kh);
     }
 }
 
@@ -330,13 +372,14 @@ void write_block(const ConvGradPlan& plan, const Block& b, int64_t stride, const
 
 }  // namespace
 
-ConvGradPlan conv_grad_plan(Isa isa, const ConvGradShape& s) {
-  const ConvGradTable& table = table_of(isa);
+ConvGradPlan conv_grad_plan(Isa isa, const ConvGradShape& s, const RoundedOps* rounded) {
+  const ConvGradTable& table = rounded != nullptr ? *rounded->gradients : conv_grad_table(isa);
   ConvGradPlan p;
   p.isa = isa;
   p.shape = s;
   const int64_t taps = s.taps(), width = (s.out_w - 1) * s.stride_w + s.kernel_w;
-  p.form = s.groups > 1 && s.group_in() == 1 && s.group_out() == 1                          ? Form::Depthwise
+  p.form = rounded != nullptr ? Form::PerTap
+           : s.groups > 1 && s.group_in() == 1 && s.group_out() == 1                          ? Form::Depthwise
            : s.groups == 1 && s.dilation_w == 1 && s.in_channels < kJoinedChannels ? Form::Joined
                                                                                             : Form::PerTap;
   if (p.form == Form::Joined && (s.pad_left > 0 || width > s.in_w)) p.copy_floats = width * s.in_channels;
@@ -346,20 +389,25 @@ ConvGradPlan conv_grad_plan(Isa isa, const ConvGradShape& s) {
   p.in_blocks = div_up(s.group_in(), p.block_in);
   p.out_blocks = div_up(p.form == Form::Depthwise ? s.out_channels : s.group_out(), p.block_out);
   p.sum_floats = div_up(taps * p.block_in * div_up(p.block_out, table.lanes) * table.lanes, 16) * 16;
-  p.band_rows = std::clamp<int64_t>(kBandPixels / std::max<int64_t>(s.out_w, 1), 1, kBandRows);
+  p.band_rows = std::clamp<int64_t>((rounded != nullptr ? kRoundedBandPixels : kBandPixels) / std::max<int64_t>(s.out_w, 1), 1, kBandRows);
   p.parts = std::clamp<int64_t>(std::min(kTasksWanted / p.blocks(), s.batch * s.out_h / p.band_rows), 1, kMostParts);
+  if (rounded != nullptr) {
+    const int64_t elements = div_up(p.band_rows * s.out_w, rounded->values);
+    p.x_elements = div_up(elements * p.block_in, 16) * 16;
+    p.g_elements = elements * div_up(p.block_out, table.lanes) * table.lanes;
+  }
   return p;
 }
 
 void conv_weight_grad(const ConvGradPlan& plan, const float* x, const float* dy, float* dw, void* shared, void* worker,
-                      uint64_t worker_distance, const ParallelFor& parallel) {
-  const ConvGradTable& table = table_of(plan.isa);
+                      uint64_t worker_distance, const ParallelFor& parallel, const RoundedOps* rounded) {
+  const ConvGradTable& table = rounded != nullptr ? *rounded->gradients : conv_grad_table(plan.isa);
   const int64_t rows = plan.shape.batch * plan.shape.out_h, blocks = plan.blocks();
   parallel(plan.parts * blocks, [&](int64_t index, int who) {
     const int64_t part = index / blocks, block = index % blocks;
     auto* own = reinterpret_cast<float*>(static_cast<unsigned char*>(worker) + static_cast<uint64_t>(who) * worker_distance);
     float* sums = plan.parts == 1 ? own : static_cast<float*>(shared) + index * plan.sum_floats;
-    const Task task{plan, table, x, dy, block_at(plan, block), sums, plan.parts == 1 ? own + plan.sum_floats : own};
+    const Task task{plan, table, x, dy, block_at(plan, block), sums, plan.parts == 1 ? own + plan.sum_floats : own, rounded};
     task.run(part * rows / plan.parts, (part + 1) * rows / plan.parts);
     if (plan.parts == 1) write_block(plan, task.block, task.stride(), sums, dw);
   });

@@ -3,6 +3,7 @@
 // The caller owns every buffer. The sum is cut by shape alone: same bits for every number of threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "runtime/kernel/isa.h"
@@ -39,18 +40,42 @@ struct ConvGradPlan {
   int64_t band_rows = 1;   ///< rows of dy that are summed in registers at a time
   int64_t copy_floats = 0; ///< Joined: a row of x with its padding; 0: rows are read where they are
   int64_t sum_floats = 0;  ///< sums of a block
+  int64_t x_elements = 0, g_elements = 0;  ///< of a band, where operands are rounded first (rounded.h); else 0
 
   int64_t blocks() const { return (form == Form::Depthwise ? 1 : shape.groups) * in_blocks * out_blocks; }
   uint64_t shared_bytes() const { return parts == 1 ? 0 : static_cast<uint64_t>(parts * blocks() * sum_floats) * sizeof(float); }
-  uint64_t worker_bytes() const { return static_cast<uint64_t>((parts == 1 ? sum_floats : 0) + band_rows * copy_floats) * sizeof(float); }
+  uint64_t worker_bytes() const { return static_cast<uint64_t>((parts == 1 ? sum_floats : 0) + band_rows * copy_floats + x_elements + g_elements) * sizeof(float); }
 };
 
-/// Sizes must fit in memory as tensors do, and be at least 1.
-ConvGradPlan conv_grad_plan(Isa isa, const ConvGradShape& shape);
+struct RoundedOps;
+
+/// Sizes must fit in memory as tensors do, and be at least 1. `rounded`: operands are rounded so, see rounded.h; nullptr: floats as they are.
+ConvGradPlan conv_grad_plan(Isa isa, const ConvGradShape& shape, const RoundedOps* rounded = nullptr);
 
 /// dw [out_channels, in_channels / groups, kernel_h, kernel_w]. `shared`: plan.shared_bytes(); worker w owns plan.worker_bytes() at
 /// `worker` + w * `worker_distance` bytes. Both aligned to 64.
 void conv_weight_grad(const ConvGradPlan& plan, const float* x, const float* dy, float* dw, void* shared, void* worker,
-                      uint64_t worker_distance, const ParallelFor& parallel);
+                      uint64_t worker_distance, const ParallelFor& parallel, const RoundedOps* rounded = nullptr);
+
+// --- internal: tiles of one target
+
+/// One tile: out[i, j] += sum over pixels of x[i] * g[j], with pixels in rows.
+struct GradTile {
+  const float* const* x;  ///< first pixel of each row, before the offset
+  const float* const* g;
+  int64_t rows, pixels;   ///< pixels per row
+  int64_t x_step, g_step; ///< elements from pixel to pixel
+  int64_t x_offset, g_offset;
+  size_t last;            ///< lanes that count in the last vector of g
+  float* out;             ///< whole vectors
+  int64_t out_stride;
+};
+inline constexpr int kMaxGradRows = 12;
+struct ConvGradTable {
+  int lanes, max_rows, max_vectors;
+  void (*tile[kMaxGradRows + 1][2])(const GradTile& t);  ///< [rows][vectors of g - 1]; nullptr: no such tile
+  void (*depthwise)(const GradTile& t);                  ///< out[j] += sum of x[j] * g[j], one vector
+};
+const ConvGradTable& conv_grad_table(Isa isa);
 
 }  // namespace gf::simd

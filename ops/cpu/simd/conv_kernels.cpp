@@ -1,11 +1,9 @@
 // conv and conv_transpose in f32: implicit matrix products on packed weights, and depthwise convolution where every
 // group is one channel. Constant weights are packed once; others (of a net in training, or computed) in every run. Up to three
 // spatial axes.
-#include "ops/cpu/simd/conv.h"
+#include "ops/cpu/simd/conv_node.h"
 #include "ops/cpu/simd/depthwise.h"
 #include "ops/cpu/simd/wrap.h"
-#include "schema/ops/conv.h"
-#include "schema/ops/conv_transpose.h"
 
 namespace gf::simd {
 namespace {
@@ -22,41 +20,9 @@ struct ConvData {
   ConvPlan plan;  // when static
 };
 
-/// Sizes of a node with these shapes. `axis(d)` gives spatial axis d.
-template <class Axis>
-ConvShape shape_of(const Shape& x, int64_t out_channels, int64_t groups, Axis&& axis) {
-  ConvShape s;
-  s.spatial_rank = x.rank - 2;
-  s.batch = x[0];
-  s.in_channels = x[x.rank - 1];
-  s.out_channels = out_channels;
-  s.groups = groups;
-  for (int d = 0; d < s.spatial_rank; ++d) {
-    const Window w = axis(d);
-    s.in[d] = w.in;
-    s.kernel[d] = w.kernel;
-    s.stride[d] = w.stride;
-    s.dilation[d] = w.dilation;
-    s.pad_begin[d] = w.pad_begin;
-    s.pad_end[d] = w.pad_end;
-  }
-  return s;
-}
-
-ConvShape conv_shape(const op::Conv::Attrs& a, const Shape& x, const Shape& w, const Shape& y) {
-  return shape_of(x, w[0], a.groups, [&](int d) { return window_of(a.window(), d, x[d + 1], y[d + 1], w[d + 2]); });
-}
-ConvShape conv_transpose_shape(const op::ConvTranspose::Attrs& a, const Shape& x, const Shape& w, const Shape& y) {
-  ConvShape s = shape_of(x, w[1] * a.groups, a.groups,
-                         [&](int d) { return op::ConvTranspose::axis(a, d, x[d + 1], y[d + 1], w[d + 2]); });
-  for (int d = 0; d < s.spatial_rank; ++d)
-    s.output_pad[d] = y[d + 1] - ((s.in[d] - 1) * s.stride[d] + s.dilation[d] * (s.kernel[d] - 1) + 1 - s.pad_begin[d] -
-                                  s.pad_end[d]);
-  return s;
-}
-
 Error check_conv(const NodeView& node, KernelPlan& plan) {
   if (!all_f32(node)) return plan.refuse("element type is not float32");
+  if (precision_of(node) != Precision::Full) return plan.refuse(kOperandsRounded);
   if (node.input(0).shape.rank > 5) return plan.refuse("more than three spatial axes");
   return Error::Ok;
 }
@@ -72,16 +38,6 @@ uint64_t conv_key(const NodeView& node, const ConvPlan& p) {
           .add(p.shape.pad_begin[d])
           .add(p.out[d] < p.shape.stride[d] ? p.out[d] : 0);
   return key.value();
-}
-
-template <bool kTransposed>
-Error plan_of(const NodeView& node, ConvPlan& plan) {
-  const Shape &x = node.input(0).shape, &w = node.input(1).shape, &y = node.output(0).shape;
-  if constexpr (kTransposed)
-    return conv_transpose_plan(node.isa, conv_transpose_shape(node.attributes<op::ConvTranspose::Attrs>(), x, w, y),
-                               plan);
-  else
-    return conv_plan(node.isa, conv_shape(node.attributes<op::Conv::Attrs>(), x, w, y), plan);
 }
 
 template <bool kTransposed>

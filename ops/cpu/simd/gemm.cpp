@@ -14,22 +14,6 @@ struct Context {
   const GemmKernels* kernels;
 };
 
-/// Sum of index * stride over the batch dimensions.
-int64_t batch_offset(const GemmBatch& batch, const int64_t* strides, int64_t index) {
-  int64_t offset = 0;
-  for (int d = batch.rank - 1; d >= 0; --d) {
-    offset += index % batch.dims[d] * strides[d];
-    index /= batch.dims[d];
-  }
-  return offset;
-}
-
-int64_t batch_count(const GemmBatch& batch) {
-  int64_t count = 1;
-  for (int d = 0; d < batch.rank; ++d) count *= batch.dims[d];
-  return count;
-}
-
 void fill(const void* context, int64_t batch, int64_t row, int64_t rows, int64_t k, int64_t kc, float* out,
           int64_t stride) {
   const Context& self = *static_cast<const Context*>(context);
@@ -84,6 +68,7 @@ uint64_t gemm_scratch_bound(Isa isa, int threads) {
 void gemm(Isa isa, const GemmArgs& args, void* scratch, const ParallelFor& parallel) {
   const Context context{&args, &gemm_kernels(isa)};
   GemmProblem p;
+  p.kernels = context.kernels;
   p.batch = batch_count(args.batch);
   p.m = args.m;
   p.n = args.n;

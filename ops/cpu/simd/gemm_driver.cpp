@@ -139,32 +139,33 @@ bool next_fill(const Block& block, const Chunk& chunk, const Chunk& next, int64_
   return !(next == chunk);
 }
 
-/// Part of A that is copied next: `rows` rows of kc elements from `from`; nullptr: nothing is known of it.
+/// Part of A that is copied next: `rows` rows of kc elements of `values` from `from`; nullptr: nothing is known of it.
 struct NextA {
   const float* from = nullptr;
-  int64_t rows = 0, kc = 0, row_stride = 0, col_stride = 0;
+  int64_t rows = 0, kc = 0, values = 1, row_stride = 0, col_stride = 0;
 };
 NextA next_of_a(const Block& block, const Chunk& chunk, const Chunk& next, int64_t tile, int64_t k_block) {
   if (block.a_view.data == nullptr || !next_fill(block, chunk, next, tile, k_block)) return {};
   const ViewOfA& a = block.a_view;
   const Tile to = tile_at(block, tile);
-  const int64_t k = k_start(block, k_block);
-  return {a.data + to.row * a.row_stride + k * a.col_stride, to.rows, k_start(block, k_block + 1) - k, a.row_stride, a.col_stride};
+  const int64_t k = k_start(block, k_block), values = block.problem->values;
+  return {a.data + to.row * a.row_stride + k * values * a.col_stride, to.rows, k_start(block, k_block + 1) - k, values, a.row_stride, a.col_stride};
 }
 
 /// Prefetches the share of call `call` of `calls` of what is copied next, while B stays in cache.
 void look_ahead_a(const NextA& a, int64_t call, int64_t calls, TileArgs& t) {
-  if (a.col_stride != 1) {  // a piece of a row of memory per k, of two cache lines at most
-    if (call > 1) return;
-    t.ahead = a.from + (call == 0 ? 0 : a.rows - 1);
-    t.ahead_step = a.col_stride;
-  } else if (a.row_stride == a.kc) {  // one piece of memory
-    const int64_t share = a.rows * a.kc / calls;
+  const int64_t kc = a.kc * a.values;
+  if (a.col_stride != 1) {  // a piece of a row of memory per value of k, of two cache lines at most
+    if (call >= 2 * a.values) return;
+    t.ahead = a.from + (call < a.values ? 0 : a.rows - 1) + call % a.values * a.col_stride;
+    t.ahead_step = a.values * a.col_stride;
+  } else if (a.row_stride == kc) {  // one piece of memory
+    const int64_t share = a.rows * kc / calls;
     t.ahead = a.from + call * share;
     t.ahead_step = div_up(share, t.kc);
   } else {  // one row per call
     t.ahead = a.from + (calls < a.rows ? call * a.rows / calls : std::min(call, a.rows - 1)) * a.row_stride;
-    t.ahead_step = div_up(a.kc, t.kc);
+    t.ahead_step = div_up(kc, t.kc);
   }
 }
 
@@ -271,7 +272,11 @@ void pack_chunk(const Block& block, const Chunk& chunk, const PackSource& source
     for (int64_t panel = chunk.begin; panel < chunk.end; ++panel) {
       const int64_t col = panel * kernels.nr, width = panel_width(block, panel);
       const int64_t cols = std::min<int64_t>(kernels.nr, block.problem->n - col);
-      pack_panel(kernels, advance(source, k * source.row_stride + col * source.col_stride), kc, cols, width, out);
+      if (block.problem->pack != nullptr) {
+        block.problem->pack(block.problem->context, advance(source, col * source.col_stride), k, kc, cols, width, out);
+      } else {
+        pack_panel(kernels, advance(source, k * source.row_stride + col * source.col_stride), kc, cols, width, out);
+      }
       out += kc * width;
     }
   }
@@ -340,7 +345,7 @@ uint64_t max_scratch_bytes(const GemmKernels& kernels) {
 
 void run_gemm(Isa isa, const GemmProblem& problem, void* scratch, const ParallelFor& parallel) {
   if (problem.batch <= 0 || problem.m <= 0 || problem.n <= 0) return;
-  const GemmKernels& kernels = gemm_kernels(isa);
+  const GemmKernels& kernels = *problem.kernels;
   const GemmGrid grid = make_grid(kernels, problem.batch, problem.m, problem.n, problem.k, problem.packed, parallel.threads);
   const uint64_t per_worker = grid_scratch_bytes(grid);
   const ActivateBlock activate = needs_activate_pass(problem.activation) ? activate_block(isa) : nullptr;

@@ -10,7 +10,8 @@
 
 namespace gf::simd {
 
-/// Writes rows [row, row + rows) and columns [k, k + kc) of A (of product `batch`) to `out`, rows `stride` apart.
+/// Writes rows [row, row + rows) and columns [k, k + kc) of A (of product `batch`) to `out`, rows `stride` apart. Here and below k counts
+/// elements of the kernels: floats, or pairs of bfloat16 (rounded.h).
 using FillA = void (*)(const void* context, int64_t batch, int64_t row, int64_t rows, int64_t k, int64_t kc, float* out,
                        int64_t stride);
 /// Row of C (in units of ldc from c) that GEMM row `row` belongs to.
@@ -23,6 +24,9 @@ struct ViewOfA {
 };
 using ViewA = ViewOfA (*)(const void* context, int64_t batch);
 
+/// Packs rows [k, k + kc) of `columns` columns of B to `out`, rows `width` apart, missing columns zero. `b` stands at the first column.
+using PackB = void (*)(const void* context, const PackSource& b, int64_t k, int64_t kc, int64_t columns, int64_t width, float* out);
+
 /// Operands of one product of a batch.
 struct Operands {
   const float* b = nullptr;  ///< packed, or nullptr
@@ -34,10 +38,13 @@ struct Operands {
 using FindOperands = Operands (*)(const void* context, int64_t batch);
 
 struct GemmProblem {
+  const GemmKernels* kernels = nullptr;
   int64_t batch = 1, m = 0, n = 0, k = 0;
   FillA fill = nullptr;
   ViewA view = nullptr;  ///< nullptr: A is not in memory as a matrix
   FindOperands operands = nullptr;
+  PackB pack = nullptr;  ///< nullptr: floats as they are
+  int values = 1;        ///< of A's row per element, for prefetching
   MapRow map_row = nullptr;  ///< nullptr: row i of the product is row i of C
   const void* context = nullptr;
   int64_t ldc = 0, residual_stride = 0;
@@ -76,5 +83,20 @@ int64_t packed_columns(const GemmKernels& kernels, int64_t n);
 void pack_panel(const GemmKernels& kernels, const PackSource& b, int64_t k, int64_t columns, int64_t width, float* out);
 /// `b` moved on by `elements`.
 PackSource advance(const PackSource& b, int64_t elements);
+
+/// Sum of index * stride over the dimensions of a batch, and the number of its products.
+inline int64_t batch_offset(const GemmBatch& batch, const int64_t* strides, int64_t index) {
+  int64_t offset = 0;
+  for (int d = batch.rank - 1; d >= 0; --d) {
+    offset += index % batch.dims[d] * strides[d];
+    index /= batch.dims[d];
+  }
+  return offset;
+}
+inline int64_t batch_count(const GemmBatch& batch) {
+  int64_t count = 1;
+  for (int d = 0; d < batch.rank; ++d) count *= batch.dims[d];
+  return count;
+}
 
 }  // namespace gf::simd

@@ -43,6 +43,12 @@ bool has_avx512_vnni() {
   return (c & kVaesAndVpclmulqdq) == kVaesAndVpclmulqdq;
 }
 
+bool has_avx512_bf16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kBf16 = 1U << 5;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
+}
+
 bool got_amx() {
 #if defined(__linux__)
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -62,7 +68,8 @@ Isa detect() {
   if (!has_avx2()) return Isa::Portable;
   if (!has_avx512()) return Isa::Avx2;
   if (!has_avx512_vnni()) return Isa::Avx512;
-  return got_amx() ? Isa::Amx : Isa::Avx512Vnni;
+  if (!has_avx512_bf16()) return Isa::Avx512Vnni;
+  return got_amx() ? Isa::Amx : Isa::Avx512Bf16;
 }
 
 #elif defined(__aarch64__)

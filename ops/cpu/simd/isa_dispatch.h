@@ -32,7 +32,7 @@
 namespace gf::simd {
 
 /// The best level that this processor and operating system allow. Asked once, then a plain load. `Amx` only when the
-/// kernel grants tile data to this process (asked for on the first call); `Avx512Vnni` otherwise.
+/// kernel grants tile data to this process (asked for on the first call); `Avx512Bf16` otherwise.
 Isa best_isa();
 
 }  // namespace gf::simd

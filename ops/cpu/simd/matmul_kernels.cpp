@@ -1,5 +1,7 @@
 // matmul in f32 on the packed matrix product. A constant right side is packed when the session is made; otherwise it is
-// packed while running. Leading axes of the left side join its rows when the right side is a single matrix.
+// packed while running. Leading axes of the left side join its rows when the right side is a single matrix. Operands rounded to bfloat16
+// (Precision::BF16) have a kernel of their own, which packs nothing before the run.
+#include "ops/cpu/simd/gemm_rounded.h"
 #include "ops/cpu/simd/wrap.h"
 #include "schema/ops/matmul.h"
 
@@ -95,6 +97,7 @@ Error pack_right(const NodeView& node, void* destination) {
 Error prepare_matmul(const NodeView& node, KernelPlan& plan) {
   if (!all_f32(node)) return plan.refuse("element type is not float32");
   const auto& attrs = node.attributes<op::MatMul::Attrs>();
+  if (attrs.precision != Precision::Full) return plan.refuse(kOperandsRounded);
   if (node.output(0).shape.rank > GemmBatch::kMaxBatchRank + 2) return plan.refuse("too many batch axes");
   const Matrix b(node.input(1).shape, attrs.transpose_b, false);
   GemmArgs g;
@@ -117,6 +120,21 @@ Error init_matmul(const NodeView& node, InitContext& context) {
   return Error::Ok;
 }
 
+Error prepare_rounded(const NodeView& node, KernelPlan& plan) {
+  if (!all_f32(node)) return plan.refuse("element type is not float32");
+  const auto& attrs = node.attributes<op::MatMul::Attrs>();
+  if (attrs.precision != Precision::BF16) return plan.refuse("its operands are not rounded");
+  if (node.output(0).shape.rank > GemmBatch::kMaxBatchRank + 2) return plan.refuse("too many batch axes");
+  GemmArgs g;
+  describe(attrs, node.input(0).shape, node.input(1).shape, node.output(0).shape, g);
+  plan.data_bytes = sizeof(MatMulData);
+  plan.scratch_bytes = node.is_static() ? gemm_rounded_scratch_bytes(node.isa, g, node.threads) : gemm_scratch_bound(node.isa, node.threads);
+  if (plan.scratch_bytes == UINT64_MAX) return plan.refuse("the sizes do not fit");
+  if (node.has_input(3)) plan.inplace_inputs = 1U << 3;
+  return Error::Ok;
+}
+
+template <bool kRounded>
 Error run_matmul(RunContext& c) {
   TensorView& y = c.output(0);
   if (y.count() == 0) return Error::Ok;
@@ -124,11 +142,13 @@ Error run_matmul(RunContext& c) {
   describe(c.attributes<op::MatMul::Attrs>(), c.input(0).shape, c.input(1).shape, y.shape, g);
   g.a = c.input(0).as<const float>();
   g.b.data = c.input(1).data;
-  g.packed_b = c.packed[0];
+  if constexpr (!kRounded) g.packed_b = c.packed[0];
   g.c = y.as<float>();
   g.epilogue.bias = optional_f32(c, 2);
   g.epilogue.residual = optional_f32(c, 3);
-  gemm(static_cast<const MatMulData*>(c.data)->isa, g, c.scratch, c.parallel);
+  const Isa isa = static_cast<const MatMulData*>(c.data)->isa;
+  if constexpr (kRounded) gemm_rounded(isa, g, c.scratch, c.parallel);
+  else gemm(isa, g, c.scratch, c.parallel);
   return Error::Ok;
 }
 
@@ -139,6 +159,12 @@ const Kernel matmul_kernel{.op = op::MatMul::info.id,
                            .rank = 20,
                            .prepare = prepare_matmul,
                            .init = init_matmul,
-                           .run = run_matmul};
+                           .run = run_matmul<false>};
+const Kernel matmul_rounded_kernel{.op = op::MatMul::info.id,
+                                   .name = "matmul_bf16_operands_simd",
+                                   .rank = 20,
+                                   .prepare = prepare_rounded,
+                                   .init = init_matmul,
+                                   .run = run_matmul<true>};
 
 }  // namespace gf::simd

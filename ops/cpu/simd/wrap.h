@@ -47,6 +47,9 @@ inline bool all_f32(const NodeView& node) {
   return !node.inputs.empty() && node.input(0).dtype == DType::F32;
 }
 
+/// Refusal of kernels that compute from operands as they are.
+inline constexpr const char* kOperandsRounded = "its operands are rounded to bfloat16";
+
 inline const float* optional_f32(const RunContext& c, int i) {
   return c.has_input(i) ? c.input(i).as<const float>() : nullptr;
 }

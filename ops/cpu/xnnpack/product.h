@@ -14,6 +14,7 @@ struct Clamp {
 /// The epilogue of a node as XNNPACK has it: a constant bias and a clamp. Refuses a residual and other activations.
 template <class Attrs>
 Error read_epilogue(const NodeView& node, const Attrs& a, KernelPlan& plan, Clamp& clamp) {
+  if (a.precision != Precision::Full) return plan.refuse("operands rounded to bfloat16");
   if (node.has_input(3)) return plan.refuse("a residual in the epilogue");
   switch (a.activation) {
     case Activation::None: return Error::Ok;
