@@ -5,6 +5,7 @@
 #     [MODELS a.gf b.gf]              # ops are read from these files when the program is built (needs gf-info)
 #     [OPS conv matmul ...]           # ops by name, as `gf-info --ops` shows them; added to those of MODELS
 #     [PORTABLE_ONLY]                 # no vector kernels: smaller, slower
+#     [BF16_PRODUCTS]                 # vector kernels for train steps of --precision bf16; MODELS that have such a step bring them
 #     [RECOMPILE [DTYPES float32 ...] [SHAPE_DTYPES int64 ...] [ACTIVATIONS Relu ...] [NO_ERROR_TEXTS] [OPTIONS -Os ...] [NO_PLATFORM]])
 #
 # Links libghostflow.a to `app` and generates a source that defines gf::built_tables(): the op rows and kernels of the named ops.
@@ -74,7 +75,7 @@ function(gf_activation_mask out)
 endfunction()
 
 function(ghostflow_add_runtime)
-  cmake_parse_arguments(arg "PORTABLE_ONLY;RECOMPILE;NO_PLATFORM;NO_ERROR_TEXTS" "TARGET"
+  cmake_parse_arguments(arg "PORTABLE_ONLY;BF16_PRODUCTS;RECOMPILE;NO_PLATFORM;NO_ERROR_TEXTS" "TARGET"
     "MODELS;OPS;DTYPES;SHAPE_DTYPES;ACTIVATIONS;OPTIONS" ${ARGN})
   if(NOT arg_TARGET OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "ghostflow_add_runtime(TARGET app [MODELS ...] [OPS ...]): not understood: '${arg_UNPARSED_ARGUMENTS}'")
@@ -131,7 +132,7 @@ function(ghostflow_add_runtime)
     set(dtypes_header ${CMAKE_CURRENT_BINARY_DIR}/${arg_TARGET}_dtypes.h)
   endif()
   add_custom_command(OUTPUT ${generated} ${dtypes_header}
-    COMMAND ${CMAKE_COMMAND} "-DGF_INFO=${info}" "-DMODELS=${models}" "-DOPS=${arg_OPS}" -DSIMD=${simd} -DPUBLIC=${public}
+    COMMAND ${CMAKE_COMMAND} "-DGF_INFO=${info}" "-DMODELS=${models}" "-DOPS=${arg_OPS}" -DSIMD=${simd} -DBF16_PRODUCTS=${arg_BF16_PRODUCTS} -DPUBLIC=${public}
             "-DDTYPES=${arg_DTYPES}" "-DSHAPE_DTYPES=${arg_SHAPE_DTYPES}" "-DDTYPES_HEADER=${dtypes_header}" -DOUTPUT=${generated}
             -P ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/GhostFlowTables.cmake
     DEPENDS ${models} ${depends} COMMENT "Ops of ${arg_TARGET}" VERBATIM)

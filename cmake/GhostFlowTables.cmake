@@ -1,5 +1,5 @@
 # Writes the source that ghostflow_add_runtime compiles. Run as a script: cmake -DOUTPUT=file.cpp [-DOPS=a;b]
-# [-DMODELS=a.gf;b.gf -DGF_INFO=gf-info] [-DSIMD=ON] [-DPUBLIC=ON] [-DDTYPES_HEADER=file.h [-DDTYPES=a;b] [-DSHAPE_DTYPES=c]] -P GhostFlowTables.cmake
+# [-DMODELS=a.gf;b.gf -DGF_INFO=gf-info] [-DSIMD=ON] [-DBF16_PRODUCTS=ON] [-DPUBLIC=ON] [-DDTYPES_HEADER=file.h [-DDTYPES=a;b] [-DSHAPE_DTYPES=c]] -P GhostFlowTables.cmake
 # PUBLIC: includes are those of the public header tree. DTYPES_HEADER: a file for the element types, DTYPES or those of MODELS.
 set(ops ${OPS})
 set(dtypes ${DTYPES})
@@ -27,6 +27,10 @@ foreach(model IN LISTS MODELS)
     message(FATAL_ERROR "${GF_INFO} --ops --json ${model}: ${problem}")
   endif()
   collect(ops "${json}" op ops)
+  string(JSON products ERROR_VARIABLE none GET "${json}" metadata products)
+  if(products STREQUAL "bfloat16")
+    set(BF16_PRODUCTS ON)
+  endif()
   if(NOT DTYPES)
     collect(dtypes "${json}" dtypes ops)
     string(JSON entries LENGTH "${json}" entries)
@@ -72,6 +76,10 @@ endif()
 set(simd_include "")
 set(simd_table "")
 set(simd_row "")
+set(rounded false)
+if(BF16_PRODUCTS)
+  set(rounded true)
+endif()
 if(SIMD)
   set(simd_include "#include \"${root}ops/cpu/simd/table.h\"\n")
   set(simd_table "
@@ -80,6 +88,8 @@ constexpr auto kVectorKernels = [] {
 #define GF_SIMD_KERNEL(name) GF_SIMD_KERNEL_OF(name, name)
 #define GF_SIMD_KERNEL_OF(op, name) \\
   if constexpr (wanted(#op)) list.add(&simd::name##_kernel);
+#define GF_SIMD_KERNEL_ROUNDED(op, name) \\
+  if constexpr (${rounded} && wanted(#op)) list.add(&simd::name##_kernel);
 #include \"${root}ops/cpu/simd/kernels.def\"
 #undef GF_SIMD_KERNEL
   return list;

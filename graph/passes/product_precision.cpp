@@ -1,7 +1,7 @@
 // Products of a train step from operands rounded to bfloat16 (PassOptions::products): sets the attribute `precision` of matmul, conv,
 // conv_transpose and conv_weight_grad in entries that write State, forward and backward. Sums, biases, parameters, norms, losses and fused
 // ops (attention, recurrent cells) stay in float32: Micikevicius et al., "Mixed Precision Training", 2018; Kalamkar et al., 2019.
-// Which nodes is a question of shapes alone, so that a file means the same on every machine.
+// Which nodes is a question of shapes alone, so that a file means the same on every machine. The metadata `products` says that it was done.
 #include "graph/passes/passes.h"
 #include "graph/passes/rewrite.h"
 #include "schema/ops.h"
@@ -73,6 +73,8 @@ int round_operands(ir::Model& model, const PassOptions& options) {
     changes += here;
     if (here > 0 && options.notes != nullptr) options.notes->push_back("entry '" + e->name + "': " + std::to_string(here) + " products from bfloat16 operands");
   }
+  const bool said = std::any_of(model.metadata.begin(), model.metadata.end(), [](const auto& m) { return m.first == "products"; });
+  if (changes > 0 && !said) model.metadata.emplace_back("products", "bfloat16");  // cmake/GhostFlowTables.cmake links kernels for it
   return changes;
 }
 
