@@ -48,10 +48,12 @@ bool fold_node(ir::Entry& entry, ir::Node& node, const Evaluator& evaluator, con
   }
   if (done()) return true;
   uint64_t input_bytes = 0, output_bytes = 0;
+  int64_t most_elements = 0;
   for (ir::ValueId i : node.inputs) {
     if (i == ir::kNoValue) continue;
     if (!entry.value(i).is_constant()) return false;
     input_bytes += entry.value(i).constant->data.size();
+    if (!entry.value(i).constant->splat) most_elements = std::max(most_elements, entry.value(i).constant->count());
   }
   for (ir::ValueId o : node.outputs) {
     if (o == ir::kNoValue) continue;
@@ -59,7 +61,9 @@ bool fold_node(ir::Entry& entry, ir::Node& node, const Evaluator& evaluator, con
     if (bytes > options.max_output_bytes) return false;
     output_bytes += bytes;
   }
-  if (!evaluator || (output_bytes > options.max_growth_bytes && output_bytes > 2 * input_bytes)) return false;
+  // as many numbers as there were, only wider ones (dequantised weights), are no growth
+  const bool widens = node.outputs.size() == 1 && output_bytes * 8 <= static_cast<uint64_t>(most_elements) * dtype_bits(entry.value(node.outputs[0]).dtype);
+  if (!evaluator || (!widens && output_bytes > options.max_growth_bytes && output_bytes > 2 * input_bytes)) return false;
   const std::vector<ir::ConstantPtr> results = evaluator(entry, node);
   for (size_t k = 0; k < node.outputs.size(); ++k) {
     if (node.outputs[k] == ir::kNoValue) continue;

@@ -197,7 +197,7 @@ def test_asked_to_stop(folder):
 def test_ctrl_c(folder):
     """mpirun with patience: what is saved is the step behind which all stopped, also in the middle of a validation; going on is as never having stopped."""
     data = numbers_file(folder / "data.csv", 960)
-    patient = [*MPIRUN, "--mca", "odls_base_sigkill_timeout", "20", "-n", "2"]
+    patient = [*MPIRUN, "--mca", "odls_base_sigkill_timeout", "8", "-n", "2"]
     common = ["--data", data, "--batch", "8", "--optimizer", "adamw,lr=0.01", "--schedule", "constant", "--save-every", "1000000", "--validate-every", "20"]
     out = folder / "run"
     process = subprocess.Popen([str(c) for c in [*patient, *fit(1, *common, "--steps", "1000000", "--checkpoint", out, "--log-dir", folder / "log")]],

@@ -15,6 +15,27 @@ constexpr int64_t kBlock = 32;      // rows of the left side that are put togeth
 constexpr int64_t kMostDepth = int64_t{1} << 24;
 constexpr int64_t kQuantizeGrain = int64_t{1} << 14;
 
+// memcpy of few bytes, without a call.
+inline void copy_bytes(uint8_t* to, const uint8_t* from, int64_t count) {
+  if (count > 16) {
+    std::memcpy(to, from, static_cast<size_t>(count));
+  } else if (count >= 8) {  // the two halves may overlap
+    uint64_t first, last;
+    std::memcpy(&first, from, 8);
+    std::memcpy(&last, from + count - 8, 8);
+    std::memcpy(to, &first, 8);
+    std::memcpy(to + count - 8, &last, 8);
+  } else if (count >= 4) {
+    uint32_t first, last;
+    std::memcpy(&first, from, 4);
+    std::memcpy(&last, from + count - 4, 4);
+    std::memcpy(to, &first, 4);
+    std::memcpy(to + count - 4, &last, 4);
+  } else {
+    for (int64_t k = 0; k < count; ++k) to[k] = from[k];
+  }
+}
+
 bool is_zero(const NodeView& node, int i) {
   if (!node.has_input(i)) return true;
   const TensorInfo& t = node.input(i);
@@ -35,11 +56,11 @@ struct Left {
     zero = raw ^ flip;
   }
   void copy(uint8_t* to, const uint8_t* from, int64_t count) const {
-    if (flip == 0) {
-      std::memcpy(to, from, static_cast<size_t>(count));
-      return;
-    }
+    if (flip == 0) return copy_bytes(to, from, count);
     for (int64_t k = 0; k < count; ++k) to[k] = from[k] ^ flip;
+  }
+  void fill(uint8_t* to, int64_t count) const {
+    if (count > 0) std::memset(to, zero, static_cast<size_t>(count));
   }
 };
 
@@ -163,14 +184,14 @@ void gather_row(const Geometry& g, const Left& left, const uint8_t* image_row, i
   if (a.dilation == 1) {
     const int64_t low = begin < 0 ? (-begin < a.kernel ? -begin : a.kernel) : 0;
     const int64_t end = a.in - begin, high = end < low ? low : (end < a.kernel ? end : a.kernel);
-    std::memset(to, left.zero, static_cast<size_t>(low * c));
+    left.fill(to, low * c);
     left.copy(to + low * c, image_row + (begin + low) * c, (high - low) * c);
-    std::memset(to + high * c, left.zero, static_cast<size_t>((a.kernel - high) * c));
+    left.fill(to + high * c, (a.kernel - high) * c);
     return;
   }
   for (int64_t k = 0; k < a.kernel; ++k) {
     const int64_t at = begin + k * a.dilation;
-    if (at < 0 || at >= a.in) std::memset(to + k * c, left.zero, static_cast<size_t>(c));
+    if (at < 0 || at >= a.in) left.fill(to + k * c, c);
     else left.copy(to + k * c, image_row + at * c, c);
   }
 }
@@ -184,7 +205,7 @@ void gather_pixel(const Geometry& g, const Left& left, const uint8_t* x, int64_t
   for (int64_t kd = 0; kd < deep.kernel; ++kd)
     for (int64_t kh = 0; kh < high.kernel; ++kh, to += row_bytes) {
       const int64_t z = plane + kd * deep.dilation, y = row + kh * high.dilation;
-      if (z < 0 || z >= deep.in || y < 0 || y >= high.in) std::memset(to, left.zero, static_cast<size_t>(row_bytes));
+      if (z < 0 || z >= deep.in || y < 0 || y >= high.in) left.fill(to, row_bytes);
       else gather_row(g, left, x + ((image * deep.in + z) * high.in + y) * wide.in * g.channels, column, to);
     }
 }
