@@ -372,7 +372,7 @@ def stage_web(options, tier):
     if missing:
         stage.skip("web", f"not installed: {', '.join(missing)}; toolchains/setup-debian.sh web")
         return stage
-    if not build(stage, "release", targets=["gf-convert", "gf-train", "gf-run", "gf-info"]):
+    if not build(stage, "release", targets=["gf-convert", "gf-train", "gf-run", "gf-info", "example_train_digits"]):
         return stage
     model = ROOT / "build/release/web_mobilenet_v2.gf"  # for a module with its ops alone
     run_process([str(ROOT / "build/release/bin/gf-convert"), str(ROOT / "tests/golden/mobilenet_v2/model.onnx"), "-o", str(model)], dict(os.environ), 60)
