@@ -180,7 +180,7 @@ void check(const typename Op::Attrs& attrs, MakeInputs make, const Sizes& low, c
   for (const Kernel* k : cpu::portable_kernels())
     if (k->op == def.info.id) kernels.push_back({k, Isa::Portable});
 #if GF_SIMD
-  for (const Isa isa : {Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Neon})
+  for (const Isa isa : {Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Neon})
     for (const Kernel* k : cpu::simd_kernels())
       if (k->op == def.info.id && isa_allows(simd::best_isa(), isa)) kernels.push_back({k, isa});
 #else
@@ -226,6 +226,8 @@ TEST(NnDynamic, MatMul) {
     return {random_f32({s[0], 2, s[1], s[2]}), random_f32({s[0], 2, s[3], s[2]})};
   };
   check<op::MatMul>(a, batched, {1, 1, 1, 1}, {3, 40, 70, 50}, {false, false}, 2e-5);
+  a.precision = Precision::BF16;
+  check<op::MatMul>(a, batched, {1, 1, 1, 1}, {3, 40, 70, 50}, {false, false}, 2e-5);
 }
 
 TEST(NnDynamic, Conv) {
@@ -247,6 +249,8 @@ TEST(NnDynamic, Conv) {
   a.pads = {};
   a.auto_pad = AutoPad::SameUpper;
   check<op::Conv>(a, dense, {1, 1, 1}, {2, 17, 18}, {false, true, true}, 1e-5);
+  a.precision = Precision::BF16;
+  check<op::Conv>(a, dense, {1, 1, 1}, {2, 17, 18}, {false, false, false}, 1e-5);
 }
 
 TEST(NnDynamic, ConvTranspose) {
@@ -261,6 +265,8 @@ TEST(NnDynamic, ConvTranspose) {
   a.pads = {};
   a.auto_pad = AutoPad::SameLower;  // packed weights would depend on the size: only the portable kernel
   check<op::ConvTranspose>(a, make, {1, 1, 1}, {2, 6, 5}, {false, true, true}, 1e-5, 1, 0);
+  a.precision = Precision::BF16;  // packed in every run
+  check<op::ConvTranspose>(a, make, {1, 1, 1}, {2, 6, 5}, {false, false, false}, 1e-5);
 }
 
 TEST(NnDynamic, Pools) {
