@@ -41,7 +41,7 @@ export function bytes(n) {
   return n < 1000 ? `${n} B` : n < 1e6 ? `${(n / 1e3).toFixed(n < 1e4 ? 1 : 0)} kB` : `${(n / 1e6).toFixed(n < 1e7 ? 2 : 1)} MB`;
 }
 export function time(ms) {
-  return ms < 0.01 ? `${(ms * 1000).toFixed(1)} µs` : ms < 1 ? `${ms.toFixed(2)} ms` : ms < 100 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  return ms < 0.1 ? `${(ms * 1000).toFixed(ms < 0.01 ? 1 : 0)} µs` : ms < 1 ? `${ms.toFixed(2)} ms` : ms < 100 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 export const percent = (p, digits = 1) => `${(100 * p).toFixed(digits)} %`;
 export const count = (n) => Math.round(n).toLocaleString('en');
@@ -68,10 +68,12 @@ export function stats(names = ['time per run', 'memory', 'threads']) {
   set(Object.fromEntries(names.map((n) => [n, '–'])));
   return { root, set };
 }
-/** Milliseconds of a run, measured in the worker: the median of `runs` with the present inputs. A recurrent net moves on. */
-export async function timeOf(entry, runs) {
-  const times = [];
-  for (let i = 0; i < runs; ++i) times.push((await entry.profile(1)).ms);
+/** Runs to measure at once: clocks of pages are coarse (5 µs; 100 where the page is not isolated), so short runs are timed together. */
+export const runsAtOnce = (ms) => Math.max(1, Math.min(50, Math.ceil(4 / Math.max(ms, 0.01))));
+/** Milliseconds of a run with the present inputs, measured in the worker: the median of `rounds`. A recurrent net moves on. */
+export async function timeOf(entry, rounds) {
+  const runs = runsAtOnce((await entry.profile(3)).ms), times = [];
+  for (let i = 0; i < rounds; ++i) times.push((await entry.profile(runs)).ms);
   return median(times);
 }
 /** What a session says about itself, for such tiles. */

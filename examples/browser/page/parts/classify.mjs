@@ -3,7 +3,7 @@ import { createSession } from 'ghostflow/worker';
 import { absent, bytes, button, dropZone, h, messages, stats, time, timeOf, told } from '../lib/dom.mjs';
 import { bars } from '../lib/chart.mjs';
 
-const RUNS = 7;
+const ROUNDS = 7;
 
 /** The square in the middle, as the net's input: 3 planes, blue first, values 0 to 255. */
 function planes(picture, side) {
@@ -76,7 +76,7 @@ export async function mount(root, { assets }) {
       const scores = (await session.run({ [input.name]: x }))[output];
       if (mine !== turn) return;
       show(scores);
-      tiles.set({ 'time per run': [time(await timeOf(session, RUNS)), `median of ${RUNS}`] });
+      tiles.set({ 'time per run': [time(await timeOf(session, ROUNDS)), `median of ${ROUNDS}`] });
       root.dataset.done = String(mine);
     } catch (e) {
       if (e.code !== 'BUSY') message.fail(e);

@@ -96,7 +96,7 @@ export async function mount(root, { assets }) {
   tiles.root.style.marginTop = 0;
   bar([]);
   await reader.start(assets);
-  tiles.set({ 'time per run': [time(await timeOf(reader.plain, 20)), '28 × 28 pixels'], ...told(reader.info) });
+  tiles.set({ 'time per run': [time(await timeOf(reader.plain, 7)), '28 × 28 pixels'], ...told(reader.info) });
   if (reader.trainer === undefined) teachPlace.append(h('div', { class: 'card', style: 'margin-top:20px' }, h('h3', {}, 'Teach it your own symbols'), h('p', { class: 'quiet-text' }, `Not on this server: ${assets.missing.teach}`)));
   else teachPlace.append(await teaching({ assets, reader, pad, padButtons, wipe, bar, look, tiles, setTraining: (on) => (training = on) }));
   return {};

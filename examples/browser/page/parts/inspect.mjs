@@ -1,7 +1,7 @@
 // Any .gf: what it holds, the memory that it needs, how long it takes and where. An .onnx is converted first
 // (convert.mjs).
 import { createSession } from 'ghostflow/worker';
-import { button, bytes, count, dropZone, explain, h, median, messages, stats, time, told } from '../lib/dom.mjs';
+import { button, bytes, count, dropZone, explain, h, median, messages, runsAtOnce, stats, time, told } from '../lib/dom.mjs';
 import { describe, isModel } from '../lib/model-file.mjs';
 
 const EXAMPLES = [['squeezenet.gf', 'classify', 'SqueezeNet'], ['digits.gf', 'digits', 'Digits'], ['voice.gf', 'voice', 'Voice detector'], ['lenet.gf', 'mnist', 'LeNet, to train']];
@@ -100,17 +100,17 @@ function benchmark(session, names) {
     progress.hidden = false;
     try {
       const entry = session.entry(which.value), inputs = inputsFor(entry.inputInfo);
-      let begin = performance.now();
       await entry.run(inputs);
-      const guess = performance.now() - begin, rounds = Math.max(5, Math.min(60, Math.round(2500 / Math.max(guess, 1)))), times = [], nodes = new Map();
+      // two runs to warm up, then about two seconds
+      const guess = (await entry.profile(2)).ms, runs = runsAtOnce(guess), rounds = Math.max(5, Math.min(41, Math.round(2000 / (guess * runs)))), times = [], nodes = new Map();
       for (let i = 0; i < rounds; ++i) {
-        const p = await entry.profile(1);
-        if (i >= 2) times.push(p.ms);
-        if (i >= 2) for (const n of p.nodes) nodes.set(n.node, { ...n, times: [...(nodes.get(n.node)?.times ?? []), n.ms] });
+        const p = await entry.profile(runs);
+        times.push(p.ms);
+        for (const n of p.nodes) nodes.set(n.node, { ...n, ms: (nodes.get(n.node)?.ms ?? 0) + n.ms / rounds });
         bar.style.width = `${(100 * (i + 1)) / rounds}%`;
       }
-      const ms = median(times), rows = [...nodes.values()].map((n) => ({ ...n, ms: median(n.times) })).filter((n) => n.calls > 0);
-      tiles.set({ 'time per run': [time(ms), `median of ${times.length}`] });
+      const ms = median(times), rows = [...nodes.values()].filter((n) => n.calls > 0);
+      tiles.set({ 'time per run': [time(ms), `median of ${times.length}${runs > 1 ? ` × ${runs} runs` : ''}`] });
       const most = Math.max(...rows.map((n) => n.ms), 1e-9), byTime = rows.sort((a, b) => b.ms - a.ms).slice(0, 40);
       list.replaceChildren(...byTime.map((n) => h('li', { title: [n.name, n.kernel, n.refused].filter(Boolean).join(' · ') }, h('span', { class: 'node' }, n.op, h('small', {}, n.name || `node ${n.node}`)), h('span', { class: 'bar' }, h('i', { style: `width:${((100 * n.ms) / most).toFixed(1)}%` })), h('span', { class: 'ms' }, time(n.ms)))));
     } catch (e) {

@@ -123,7 +123,7 @@ export async function mount(root, { assets }) {
     h('div', { class: 'card' }, title, timeline.canvas, audio, segments)), tiles.root);
 
   const session = await createSession('/assets/voice.gf', { cache: true, threads: 1 }), detector = new Detector(session);
-  tiles.set({ 'time per run': [time(await timeOf(session, 50)), 'for 32 ms of sound'], ...told(session.info) });
+  tiles.set({ 'time per run': [time(await timeOf(session, 7)), 'for 32 ms of sound'], ...told(session.info) });
 
   async function begin(isLive) {
     const mine = ++turn;
@@ -183,7 +183,7 @@ export async function mount(root, { assets }) {
 
   async function hear() {
     const mine = await begin(true);
-    let waiting = [];
+    let waiting = [], working = false;
     try {
       const on = await listen((piece) => {
         waiting.push(piece);
@@ -199,7 +199,6 @@ export async function mount(root, { assets }) {
       message.fail(e);
       return;
     }
-    let working = false;
     async function work() {
       if (working) return;
       working = true;
