@@ -27,10 +27,10 @@ function serve(roots) {
 }
 
 /// {run(case name) -> result of measureCase, close()}
-export async function inChromium({ root, wasm, settings }) {
+export async function inChromium({ root, dist, wasm, settings }) {
   const { chromium } = await import('playwright-core');
   const packages = path.resolve(path.dirname(createRequire(import.meta.url).resolve('onnxruntime-web')), '../..');
-  const server = await serve({ bench: here, cases: root, lib: packages, 'gf.wasm': path.resolve(wasm) });
+  const server = await serve({ bench: here, cases: root, lib: packages, package: dist, ...(wasm && { 'gf.wasm': path.resolve(wasm) }) });
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--headless', '--no-sandbox', '--disable-gpu'],
@@ -43,7 +43,7 @@ export async function inChromium({ root, wasm, settings }) {
       page.on('pageerror', (error) => console.error(String(error)));
       await page.goto(`${base}/bench/page.html`);
       const files = fs.readdirSync(path.join(root, name)).filter((f) => !/^(folded|ours)[.]/.test(f));
-      const result = await page.evaluate(([n, f, s]) => window.measure(n, f, s), [name, files, settings]);
+      const result = await page.evaluate(([n, f, s]) => window.measure(n, f, s), [name, files, { ...settings, wasm: wasm !== undefined }]);
       await page.close();
       return result;
     },

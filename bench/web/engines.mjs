@@ -1,5 +1,4 @@
 // The three engines behind one face: open(case files) -> {run(), read(), close()}. Inputs are the case's, in ONNX's order of axes.
-import { openGhostFlow } from './ghostflow.mjs';
 import { tfjsNet } from './tfjs.mjs';
 
 const count = (shape) => shape.reduce((a, b) => a * b, 1);
@@ -24,25 +23,23 @@ function readInput(files, name, { type, shape }) {
 }
 export const readInputs = (files, info) => Object.fromEntries(Object.entries(info.inputs).map(([k, v]) => [k, readInput(files, k, v)]));
 
-/// An op alone is measured with its operands where they are; a net is given its inputs in every run.
-export async function ghostflow({ wasm, files, info }) {
-  const net = await openGhostFlow(wasm, files['model.gf'], { profile: true });
-  const inputs = readInputs(files, info);
-  if (info.turned) for (const i of Object.values(inputs)) i.data = turn(i.data, i.shape, false);
-  const fill = () => {
-    for (const [name, i] of Object.entries(inputs)) net.inputs[name].data.set(i.data);
-  };
-  fill();
+/// `gf` is the npm package. An op alone is measured with its operands where they are; a net is given its inputs in every run.
+export async function ghostflow({ gf, wasm, files, info, threads }) {
+  const session = await gf.createSession(files['model.gf'], { threads, cache: false, ...(wasm && { wasmBinary: wasm }) });
+  const inputs = {};
+  for (const [name, i] of Object.entries(readInputs(files, info))) inputs[name] = info.turned ? turn(i.data, i.shape, false) : i.data;
+  const views = { views: true };
+  session.runSync(inputs, views);
   return {
-    net,
-    run: info.op ? () => net.run() : () => { fill(); net.run(); },
+    session,
+    run: info.op ? () => session.runSync(undefined, views) : () => session.runSync(inputs, views),
     read() {
       return info.outputs.map((name) => {
-        const t = net.outputs[name], data = t.data.slice();
-        return info.turned ? turn(data, [t.shape[0], t.shape[3], t.shape[1], t.shape[2]], true) : data;
+        const data = session.outputs[name].slice(), shape = session.outputInfo[name].shape;
+        return info.turned ? turn(data, [shape[0], shape[3], shape[1], shape[2]], true) : data;
       });
     },
-    close() {},
+    close: () => session.dispose(),
   };
 }
 

@@ -34,11 +34,11 @@ function difference(expected, actual) {
   return worst / largest;
 }
 
-/// libraries: {wasm, ort?, tf?}. Returns {case, <engine>: {ms, best, difference}}.
+/// libraries: {gf?, wasm?, ort?, tf?}. Returns {case, <engine>: {ms, best, difference}}.
 export async function measureCase(libraries, files, { rounds = 9, budget = 100, warmUp = 500, threads = 1, only = null, cpu = false } = {}) {
   const clock = cpu ? processorTime : undefined;
   const info = JSON.parse(new TextDecoder().decode(files['case.json']));
-  const makers = { ghostflow: 'wasm', onnxruntime: 'ort', tensorflow: 'tf' };
+  const makers = { ghostflow: 'gf', onnxruntime: 'ort', tensorflow: 'tf' };
   const open = {};
   for (const [name, needs] of Object.entries(makers)) {
     if (!libraries[needs] || (only && !only.includes(name))) continue;
@@ -58,10 +58,8 @@ export async function measureCase(libraries, files, { rounds = 9, budget = 100, 
     const { engine, times } = open[name];
     result[name] = { ms: median(times), best: Math.min(...times), difference: difference(expected, engine.read()) };
     if (name === 'ghostflow') {
-      result.bytes = engine.net.bytes();
-      engine.net.startProfile();
-      for (let i = 0; i < 10; ++i) engine.run();
-      result.profile = engine.net.readProfile();
+      result.info = { threads: engine.session.info.threads, reason: engine.session.info.threadsReason, memory: engine.session.info.memory };
+      result.profile = engine.session.profile(10).nodes;
     }
     await engine.close();
   }

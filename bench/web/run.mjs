@@ -1,5 +1,5 @@
 // Measures GhostFlow's WebAssembly module beside onnxruntime-web and TensorFlow.js under Node, in headless Chromium, or both.
-// Usage: node run.mjs --cases FOLDER --wasm gf.wasm [--in node chromium] [--only ENGINE...] [--names CASE...] [--rounds N] [--budget MS]
+// Usage: node run.mjs --cases FOLDER [--package web/dist] [--wasm gf.wasm] [--in node chromium] [--threads N] [--only ENGINE...] [--names CASE...] [--rounds N] [--budget MS]
 //        [--profile] [--cpu] [--json FILE]      --cpu: processor time instead of the clock (Node), for a busy machine
 import fs from 'node:fs';
 import path from 'node:path';
@@ -18,11 +18,12 @@ function options(argv) {
   return out;
 }
 const args = options(process.argv.slice(2));
-if (!args.cases || !args.wasm) {
-  console.error('usage: node run.mjs --cases FOLDER --wasm gf.wasm [--in node chromium] [--only ENGINE...] [--names CASE...]');
+if (!args.cases) {
+  console.error('usage: node run.mjs --cases FOLDER [--package web/dist] [--in node chromium] [--only ENGINE...] [--names CASE...]');
   process.exit(2);
 }
-const settings = { rounds: Number(args.rounds?.[0] ?? 9), budget: Number(args.budget?.[0] ?? 100), only: args.only ?? null, cpu: args.cpu !== undefined };
+const settings = { rounds: Number(args.rounds?.[0] ?? 9), budget: Number(args.budget?.[0] ?? 100), only: args.only ?? null, cpu: args.cpu !== undefined, threads: Number(args.threads?.[0] ?? 1) };
+const dist = path.resolve(args.package?.[0] ?? new URL('../../web/dist', import.meta.url).pathname), wasm = args.wasm?.[0];
 const root = path.resolve(args.cases[0]);
 const names = args.names ?? fs.readdirSync(root).filter((n) => fs.existsSync(path.join(root, n, 'case.json')));
 
@@ -33,16 +34,18 @@ function readCase(name) {
   return files;
 }
 
-export async function nodeLibraries(wasm, only) {
+async function nodeLibraries(only) {
   const wants = (name) => only === null || only.includes(name);
   const require = createRequire(import.meta.url);
-  const libraries = { wasm: fs.readFileSync(wasm) };
+  const libraries = { wasm: wasm && fs.readFileSync(wasm) };
+  if (wants('ghostflow')) libraries.gf = await import(path.join(dist, 'node/index.js'));
   if (wants('onnxruntime')) libraries.ort = await import('onnxruntime-web');
   if (wants('tensorflow')) {
     const tf = require('@tensorflow/tfjs-core'), backend = require('@tensorflow/tfjs-backend-wasm');
     const folder = path.dirname(require.resolve('@tensorflow/tfjs-backend-wasm'));
     backend.setWasmPaths(`${folder}/`);
-    tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
+    if (settings.threads === 1) tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
+    else backend.setThreadsCount(settings.threads);
     await tf.setBackend('wasm');
     libraries.tf = tf;
   }
@@ -70,11 +73,12 @@ for (const place of args.in) {
   console.log(`\n${place}\n| case | GhostFlow ms: median (best) | onnxruntime-web | tfjs | ORT / ours | tfjs / ours | GFLOP/s, best | difference |`);
   console.log('|---|---:|---:|---:|---:|---:|---|---|');
   all[place] = [];
-  const libraries = place === 'node' ? await nodeLibraries(args.wasm[0], settings.only) : null;
-  const measure = place === 'node' ? null : await inChromium({ root, wasm: args.wasm[0], readCase, settings });
+  const libraries = place === 'node' ? await nodeLibraries(settings.only) : null;
+  const measure = place === 'node' ? null : await inChromium({ root, dist, wasm, settings });
   for (const name of names) {
     const r = place === 'node' ? await measureCase(libraries, readCase(name), settings) : await measure.run(name);
     console.log(row(r));
+    if (r.info && r.info.threads !== settings.threads) console.log(`    GhostFlow ran with ${r.info.threads} thread: ${r.info.reason}`);
     if (args.profile) printProfile(r);
     all[place].push(r);
   }
