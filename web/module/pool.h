@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "runtime/kernel/parallel.h"
+#include "runtime/include/ghostflow/session.h"
 
 namespace gf::web {
 
