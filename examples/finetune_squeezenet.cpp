@@ -1,7 +1,7 @@
 // A net that was trained on photographs learns digits: SqueezeNet gets a last layer for ten classes, which is trained alone first (its
 // features stay), then all of it for a while.
 //   example_finetune_squeezenet MODEL.onnx MNIST_FOLDER OUT.gf [EXAMPLES] [EPOCHS_HEAD] [EPOCHS_ALL]
-// Pictures are 48 x 48, gray as colour, with the means that the net was trained with. Prints how many unseen digits it gets right.
+// Pictures are 48 x 48, gray as colour, of 0 to 255 as the net was trained with. Prints how many unseen digits it gets right.
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -28,7 +28,7 @@ gf::ir::Model import(const std::string& path) { return gf::import_resized(path, 
 
 std::shared_ptr<gf::data::Dataset> digits(const std::string& images, const std::string& labels, int64_t most) {
   using namespace gf::data;
-  const auto all = std::make_shared<MNIST>(images, labels, VisionSettings{.transform = transforms(Resize(kSize, kSize), GrayToRgb(), ToFloat(), Normalize({0.485F, 0.456F, 0.406F}, {0.229F, 0.224F, 0.225F}))});
+  const auto all = std::make_shared<MNIST>(images, labels, VisionSettings{.transform = transforms(Resize(kSize, kSize), GrayToRgb(), ToFloat(), Normalize({0}, {1 / 255.0F}))});
   std::vector<int64_t> first;
   for (int64_t i = 0; i < std::min(most, all->size()); ++i) first.push_back(i);
   return std::make_shared<Subset>(all, first);

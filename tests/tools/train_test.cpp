@@ -161,6 +161,8 @@ TEST_F(Tools, TrainFitThatFails) {
   expect_error("gf-train", "fit mlp" + data + " --optimizer adm", 2, "there is no optimizer 'adm'");
   expect_error("gf-train", "fit mlp" + data + " --schedule up", 1, "few.csv");
   expect_error("gf-train", "fit mlp" + data + " --resume", 2, "--resume needs --checkpoint");
+  expect_error("gf-train", "fit mlp" + data + " --plot curves.svg --plot-scale cubic", 2, "--plot-scale");
+  expect_error("gf-train", "fit mlp" + data + " --plot-scale log", 2, "--plot");
   expect_error("gf-train", "fit mlp" + data, 1, "line 3");
   expect_error("gf-train", "fit mlp --data mnist:" + path("nowhere"), 1, "holds none of train-images-idx3-ubyte");
 }
