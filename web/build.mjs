@@ -13,7 +13,7 @@ const wasm = at > 0 ? process.argv[at + 1] : '../build';
 
 rmSync('dist', { recursive: true, force: true });
 // Properties that only these scripts know, and no interface of browsers or Node has.
-const INTERNAL = /^(instance|sink|nodeTime|fileAt|whole|peers|startThread|moduleUrl|autoThreads|noThreads|absolute|sha256|idle|array|what|check|alone|hold)$/;
+const INTERNAL = /^(instance|sink|nodeTime|fileAt|whole|peers|startThread|moduleUrl|autoThreads|noThreads|absolute|sha256|idle|array|what|check|alone|hold|lost|end|ready|base|kept|names|states|args|kind|busy)$/;
 
 const sizes = {};
 const size = (files) => files.reduce((sum, f) => ({ raw: sum.raw + statSync(f).size, gzip: sum.gzip + gzipSync(readFileSync(f), { level: 9 }).length }), { raw: 0, gzip: 0 });

@@ -76,6 +76,12 @@ GF_WEB_EXPORT(void, gfw_worker)(int32_t worker) {
   g_pool.waiting.fetch_sub(1);
 }
 GF_WEB_EXPORT(int32_t, gfw_workers_waiting)() { return g_pool.waiting.load(); }
+/// Of a worker whose gfw_worker trapped, called by what caught that: nobody waits for it any more. Its task was not done, so after a
+/// run with fewer workers waiting than were started the answer is void.
+GF_WEB_EXPORT(void, gfw_worker_lost)() {
+  g_pool.waiting.fetch_sub(1);
+  g_pool.inside.fetch_sub(1);
+}
 GF_WEB_EXPORT(void, gfw_stop)() {
   g_pool.stop.store(1);
   g_pool.round.fetch_add(2);

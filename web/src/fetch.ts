@@ -67,7 +67,7 @@ async function readResponse(response: Response, name: string, options: LoadOptio
   } catch (e) {
     if (e instanceof GhostFlowError) throw e;
     if (options.signal?.aborted) aborted(options.signal);
-    if (e instanceof RangeError) fail('OUT_OF_MEMORY', `${name} does not fit the memory of this page`, e);
+    if (e instanceof RangeError) fail('OUT_OF_MEMORY', `${name} does not fit into memory`, e);
     return fail('FETCH_FAILED', `${name} broke off: ${textOf(e)}`, e);
   }
 }

@@ -55,6 +55,7 @@ export interface Exports {
   // the build with threads alone
   gfw_worker?(index: number): void;
   gfw_workers_waiting?(): number;
+  gfw_worker_lost?(): void;
   gfw_stop?(): void;
   readonly __stack_pointer?: WebAssembly.Global;
   readonly __tls_size?: WebAssembly.Global;
@@ -147,7 +148,7 @@ export class Instance {
       return made;
     } catch (e) {
       if (e instanceof GhostFlowError) throw e;
-      if (e instanceof RangeError) return fail('OUT_OF_MEMORY', `no room for the module: ${e.message}`, e);
+      if (e instanceof RangeError) return fail('OUT_OF_MEMORY', 'no room for the module', e);
       return fail('WASM_FAILED', `the module does not start: ${textOf(e)}`, e);
     }
   }
@@ -197,9 +198,13 @@ export class Instance {
       try {
         return f(...args);
       } catch (e) {
-        throw (this.#dead = new GhostFlowError('INTERNAL', `the module stopped: ${textOf(e)}; please report this`, 99, -1, { cause: e }));
+        return this.end(textOf(e), e);
       }
     };
+  }
+  /** From now on every call fails. */
+  end(why: string, cause?: unknown): never {
+    throw (this.#dead = new GhostFlowError('INTERNAL', `the module stopped: ${why}; please report this`, 99, -1, { cause }));
   }
   /** Throws what the runtime says where `status` is not 0; `where` comes before the text. */
   check(status: number, where = ''): void {

@@ -30,6 +30,11 @@ class Core {
     const { instance, fileAt, memory, whole } = this.#live;
     return whole ? instance.u8(fileAt, memory.file) : fail('UNSUPPORTED', "the file was not kept: make the session with 'keepFile'");
   }
+  /** A worker trapped: what it should have computed is missing. */
+  get lost(): boolean {
+    const { instance, pool } = this.#live;
+    return pool !== undefined && instance.x.gfw_workers_waiting!() < pool.peers.length;
+  }
   /** The same, between runs. */
   get idle(): Instance {
     const { instance } = this;
@@ -207,6 +212,7 @@ export class EntryOf implements Entry {
   #go(): void {
     const { instance } = this.#core;
     const status = instance.x.gfw_run(this.session);
+    if (this.#core.lost) instance.end('a worker was lost');
     if (status !== 0) throw instance.error(status, `entry '${this.name}'`, (n) => {
       const node = this.#node(n);
       return `node ${n} (${node.op}${node.name && ` '${node.name}'`})`;

@@ -9,7 +9,13 @@ const post = serve(({ module, memory, index, stack, tls }: ThreadStart) => {
     const x = new WebAssembly.Instance(module, imports(module, memory)).exports as unknown as Exports;
     x.__stack_pointer!.value = stack;
     x.__wasm_init_tls?.(tls);
-    x.gfw_worker!(index);
+    try {
+      x.gfw_worker!(index);
+    } catch (e) {
+      // else the thread that runs would wait for this one for ever
+      x.gfw_worker_lost!();
+      throw e;
+    }
   } catch (e) {
     post(String(e));
   }

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { GhostFlowError, createSession } from 'ghostflow';
 import { convert, errorOf, folder, goldenNet, onnx, root, single, threadsBuilt } from './support.mjs';
 
@@ -267,4 +268,26 @@ test('a wrong source', async () => {
   await assert.rejects(createSession(new Uint8Array(100)), errorOf('BAD_FILE'));
   await assert.rejects(createSession('/nowhere/model.gf'), errorOf('FETCH_FAILED', /nowhere\/model\.gf/));
   assert.ok(new GhostFlowError('BUSY', 'x') instanceof Error);
+});
+
+test('a worker that traps in the middle of a run: INTERNAL, not a wait for ever', { skip: !threadsBuilt && 'no module with threads' }, async () => {
+  // a stack that has no room: the first task of the worker that uses it traps
+  const { postMessage } = Worker.prototype;
+  Worker.prototype.postMessage = function (message, ...rest) {
+    return postMessage.call(this, 'tls' in message ? { ...message, stack: 64 } : message, ...rest);
+  };
+  try {
+    const s = await createSession(convert(goldenNet('resnet18')), { threads: 2 });
+    assert.equal(s.info.threads, 2);
+    // which thread takes a task is up to the machine: in some run the worker does
+    const failed = await (async () => {
+      for (let i = 0; i < 10000; ++i) s.runSync();
+    })().catch((e) => e);
+    errorOf('INTERNAL', /worker/)(failed);
+    assert.throws(() => s.runSync(), errorOf('INTERNAL'));
+    s.dispose();
+    assert.throws(() => s.runSync(), errorOf('DISPOSED'));
+  } finally {
+    Worker.prototype.postMessage = postMessage;
+  }
 });
