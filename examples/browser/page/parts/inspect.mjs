@@ -7,6 +7,12 @@ import { describe, isModel } from '../lib/model-file.mjs';
 const EXAMPLES = [['squeezenet.gf', 'classify', 'SqueezeNet'], ['digits.gf', 'digits', 'Digits'], ['voice.gf', 'voice', 'Voice detector'], ['lenet.gf', 'mnist', 'LeNet, to train']];
 const PARTS = [['weights', 'accent'], ['state', 'second'], ['activations', 'blue'], ['scratch', 'gold'], ['file', 'pink'], ['pool', 'warn'], ['runtime', 'muted']];
 
+/** Mean of the middle half: neither a disturbed run nor a coarse clock decides. */
+function middle(values) {
+  const v = [...values].sort((a, b) => a - b).slice(Math.floor(values.length / 4), Math.ceil((3 * values.length) / 4));
+  return v.reduce((a, b) => a + b, 0) / v.length;
+}
+
 /** Inputs that any entry runs with: small numbers for floats, zeros for the rest. */
 function inputsFor(info) {
   const made = {};
@@ -106,10 +112,10 @@ function benchmark(session, names) {
       for (let i = 0; i < rounds; ++i) {
         const p = await entry.profile(runs);
         times.push(p.ms);
-        for (const n of p.nodes) nodes.set(n.node, { ...n, ms: (nodes.get(n.node)?.ms ?? 0) + n.ms / rounds });
+        for (const n of p.nodes) nodes.set(n.node, { ...n, times: [...(nodes.get(n.node)?.times ?? []), n.ms] });
         bar.style.width = `${(100 * (i + 1)) / rounds}%`;
       }
-      const ms = median(times), rows = [...nodes.values()].filter((n) => n.calls > 0);
+      const ms = median(times), rows = [...nodes.values()].filter((n) => n.calls > 0).map((n) => ({ ...n, ms: middle(n.times) }));
       tiles.set({ 'time per run': [time(ms), `median of ${times.length}${runs > 1 ? ` × ${runs} runs` : ''}`] });
       const most = Math.max(...rows.map((n) => n.ms), 1e-9), byTime = rows.sort((a, b) => b.ms - a.ms).slice(0, 40);
       list.replaceChildren(...byTime.map((n) => h('li', { title: [n.name, n.kernel, n.refused].filter(Boolean).join(' · ') }, h('span', { class: 'node' }, n.op, h('small', {}, n.name || `node ${n.node}`)), h('span', { class: 'bar' }, h('i', { style: `width:${((100 * n.ms) / most).toFixed(1)}%` })), h('span', { class: 'ms' }, time(n.ms)))));
