@@ -68,13 +68,15 @@ TEST(FormatText, EveryFormatOfTheCoreIsKnown) {
       const std::string extension = entry.path().extension().string();
       if (extension != ".h" && extension != ".cpp") continue;
       std::ifstream file(entry.path());
-      for (std::string line; std::getline(file, line);)
+      for (std::string line; std::getline(file, line);) {
+        if (line.find("asm") != std::string::npos) continue;  // its operands are no formats
         for (std::sregex_iterator at(line.begin(), line.end(), literal), end; at != end; ++at) {
           const std::string text = (*at)[1];
           if (text.find('%') == std::string::npos) continue;
           ++formats;
           EXPECT_EQ(std::regex_replace(text, known, "").find('%'), std::string::npos) << entry.path() << ": " << line;
         }
+      }
     }
   EXPECT_GT(formats, 200);
 }
