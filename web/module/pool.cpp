@@ -10,7 +10,7 @@
 extern "C" __attribute__((import_module("env"), import_name("gfw_now"))) double gfw_now();
 
 // What the standard library calls where it would throw. A trap, which the loader reports as Internal.
-extern "C" [[noreturn]] void abort() { __builtin_trap(); }
+extern "C" __attribute__((noreturn)) void abort() { __builtin_trap(); }
 
 namespace gf::web {
 
