@@ -19,7 +19,7 @@ grep -v '^#' "$GF_SOURCE_DIR/tests/web/size_limits.txt" | while IFS='|' read -r 
   check "$file, gzip" "$zipped" "$packed"
   [ "$status" -eq 0 ] || exit 1  # of the subshell that a pipe makes
 done
-scripts=$(cat "$web"/dist/*.js | wc -c)
+scripts=$(find "$web/dist" -maxdepth 1 -name '*.js' ! -name convert.js -exec cat {} + | wc -c)  # a page that converts loads convert.js
 echo "note: scripts for browsers $scripts bytes"
 check "the package's scripts for browsers" "$scripts" 30720
 exit $status
