@@ -17,7 +17,7 @@ uint64_t tail_of(const Loaded& l) {
 // The end of the file gone, the weights somewhere else.
 void drop_tail(Loaded& l) {
   const uint64_t begin = tail_of(l);
-  std::memset(l.file.span().data() + begin, 0xff, l.file.span().size() - begin);
+  std::memset(l.file.span().data() + begin, 0xff, l.file.span().size() - static_cast<size_t>(begin));
   Block moved = Block::copy(l.weights_memory.span());
   std::memset(l.weights_memory.span().data(), 0xff, l.weights_memory.span().size());
   EXPECT_FALSE(Weights::at(l.weights_memory.span()).ok());
