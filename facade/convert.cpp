@@ -58,13 +58,17 @@ ir::Model convert_files(const std::vector<OnnxFile>& files, const ConvertOptions
 
 namespace {
 
-ir::Model read_program(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+Program load_checked(std::span<const std::byte> bytes) {
   ErrorDetail detail;
   LoadOptions options;
   options.verify_data = true;
   const auto program = Program::load(bytes, default_tables(false).ops, options, &detail);
   if (!program.ok()) throw Exception(program.error(), detail.text);
-  return read_model(*program, std::move(owner));
+  return *program;
+}
+
+ir::Model read_program(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+  return read_model(load_checked(bytes), std::move(owner));
 }
 
 }  // namespace
@@ -131,13 +135,11 @@ std::vector<std::byte> onnx_to_gf(std::span<const std::byte> onnx, const OnnxToG
 
 std::vector<std::byte> with_state(std::span<const std::byte> gf, std::span<const std::byte> saved) {
   const std::shared_ptr<void> owner = aligned_copy(gf);
-  const std::span<const std::byte> bytes(static_cast<const std::byte*>(owner.get()), gf.size());
-  ir::Model model = read_program(bytes, owner);  // checks the file
+  const Program program = load_checked({static_cast<const std::byte*>(owner.get()), gf.size()});
+  ir::Model model = read_model(program, owner);
   ErrorDetail detail;
-  const auto program = Program::load(bytes, default_tables().ops, {}, &detail);
-  if (!program.ok()) throw Exception(program.error(), detail.text);
-  const std::shared_ptr<void> memory = aligned_copy(std::vector<std::byte>(static_cast<size_t>(State::bytes_needed(*program))));
-  auto state = State::create(*program, {static_cast<std::byte*>(memory.get()), static_cast<size_t>(State::bytes_needed(*program))}, &detail);
+  const std::shared_ptr<void> memory = aligned_copy(std::vector<std::byte>(static_cast<size_t>(State::bytes_needed(program))));
+  auto state = State::create(program, {static_cast<std::byte*>(memory.get()), static_cast<size_t>(State::bytes_needed(program))}, &detail);
   if (!state.ok()) throw Exception(state.error(), detail.text);
   if (const Error error = state->restore(saved, &detail); error != Error::Ok) throw Exception(error, detail.text);
   for (ir::StateVar& variable : model.states) {
