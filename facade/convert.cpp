@@ -105,10 +105,14 @@ ConvertOptions convert_options(const OnnxToGfOptions& options) {
   return convert;
 }
 
-// A copy that begins at an address as a program wants it.
-std::shared_ptr<void> aligned_copy(std::span<const std::byte> bytes) {
+// Memory that begins at an address as a program and a State want it.
+std::shared_ptr<std::byte> aligned_memory(size_t bytes) {
   constexpr std::align_val_t kAlign{format::kAlignment};
-  const std::shared_ptr<void> owner(::operator new(bytes.size() + 1, kAlign), [](void* p) { ::operator delete(p, kAlign); });
+  return {static_cast<std::byte*>(::operator new(bytes + 1, kAlign)), [](std::byte* p) { ::operator delete(p, kAlign); }};
+}
+
+std::shared_ptr<std::byte> aligned_copy(std::span<const std::byte> bytes) {
+  const std::shared_ptr<std::byte> owner = aligned_memory(bytes.size());
   if (!bytes.empty()) std::memcpy(owner.get(), bytes.data(), bytes.size());
   return owner;
 }
@@ -116,8 +120,8 @@ std::shared_ptr<void> aligned_copy(std::span<const std::byte> bytes) {
 }  // namespace
 
 ir::Model read_gf(std::span<const std::byte> bytes) {
-  const std::shared_ptr<void> owner = aligned_copy(bytes);
-  return read_program({static_cast<const std::byte*>(owner.get()), bytes.size()}, owner);
+  const std::shared_ptr<std::byte> owner = aligned_copy(bytes);
+  return read_program({owner.get(), bytes.size()}, owner);
 }
 
 std::vector<std::byte> onnx_to_gf(const std::string& path, const OnnxToGfOptions& options) {
@@ -134,12 +138,13 @@ std::vector<std::byte> onnx_to_gf(std::span<const std::byte> onnx, const OnnxToG
 }
 
 std::vector<std::byte> with_state(std::span<const std::byte> gf, std::span<const std::byte> saved) {
-  const std::shared_ptr<void> owner = aligned_copy(gf);
-  const Program program = load_checked({static_cast<const std::byte*>(owner.get()), gf.size()});
+  const std::shared_ptr<std::byte> owner = aligned_copy(gf);
+  const Program program = load_checked({owner.get(), gf.size()});
   ir::Model model = read_model(program, owner);
   ErrorDetail detail;
-  const std::shared_ptr<void> memory = aligned_copy(std::vector<std::byte>(static_cast<size_t>(State::bytes_needed(program))));
-  auto state = State::create(program, {static_cast<std::byte*>(memory.get()), static_cast<size_t>(State::bytes_needed(program))}, &detail);
+  const auto state_bytes = static_cast<size_t>(State::bytes_needed(program));
+  const std::shared_ptr<std::byte> memory = aligned_memory(state_bytes);
+  auto state = State::create(program, {memory.get(), state_bytes}, &detail);
   if (!state.ok()) throw Exception(state.error(), detail.text);
   if (const Error error = state->restore(saved, &detail); error != Error::Ok) throw Exception(error, detail.text);
   for (ir::StateVar& variable : model.states) {
