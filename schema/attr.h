@@ -33,16 +33,23 @@ struct AttrValue {
 /// Longest list a definition may read from a file; longer ones are a LimitExceeded at load.
 inline constexpr size_t kMaxAttrList = size_t{1} << 20;
 
+/// How a member of an Attrs struct holds its attribute.
+enum class AttrStorage : uint8_t { Value, Bool, I8, U8, I16, U16, I32, U32, I64, F32, F64, String, Ints, Floats };
+
 /// One numbered field of an Attrs struct, type-erased. Made by field<>().
 struct AttrField {
   uint16_t number = 0;          ///< written number, unique in the op, never reused
   const char* name = "";
   AttrType type = AttrType::None;
+  AttrStorage storage = AttrStorage::Value;  ///< of the member; Value: it is an AttrValue
   bool must_understand = true;  ///< a reader that does not know the field must refuse the file
   int64_t min = std::numeric_limits<int64_t>::min();  ///< allowed range of Int fields (enums: first..last)
   int64_t max = std::numeric_limits<int64_t>::max();
-  void (*store)(void* attrs, const AttrValue& value) = nullptr;
-  AttrValue (*load)(const void* attrs) = nullptr;
+  void* (*member)(void* attrs) = nullptr;  ///< address of the member in `attrs`
+
+  /// Writes the part of `value` that `storage` names into the member of `attrs`; check_attr() comes first.
+  void store(void* attrs, const AttrValue& value) const;
+  AttrValue load(const void* attrs) const;  ///< the member of `attrs`, as a value of `type`
 };
 
 namespace detail {
@@ -62,6 +69,22 @@ consteval AttrType attr_type() {
   else {
     static_assert(std::is_integral_v<M> || std::is_enum_v<M>, "attributes are numbers, enums, strings or lists");
     return AttrType::Int;
+  }
+}
+template <class M>
+consteval AttrStorage attr_storage() {
+  if constexpr (std::is_same_v<M, IntList>) return AttrStorage::Ints;
+  else if constexpr (std::is_same_v<M, FloatList>) return AttrStorage::Floats;
+  else if constexpr (std::is_same_v<M, std::string_view>) return AttrStorage::String;
+  else if constexpr (std::is_same_v<M, bool>) return AttrStorage::Bool;
+  else if constexpr (std::is_floating_point_v<M>) return sizeof(M) == 4 ? AttrStorage::F32 : AttrStorage::F64;
+  else if constexpr (std::is_enum_v<M>) return attr_storage<std::underlying_type_t<M>>();
+  else if constexpr (sizeof(M) == 1) return std::is_signed_v<M> ? AttrStorage::I8 : AttrStorage::U8;
+  else if constexpr (sizeof(M) == 2) return std::is_signed_v<M> ? AttrStorage::I16 : AttrStorage::U16;
+  else if constexpr (sizeof(M) == 4) return std::is_signed_v<M> ? AttrStorage::I32 : AttrStorage::U32;
+  else {
+    static_assert(std::is_signed_v<M>, "a file holds attributes as int64");
+    return AttrStorage::I64;
   }
 }
 }  // namespace detail
@@ -87,25 +110,8 @@ consteval AttrField field(uint16_t number, const char* name, int64_t min = std::
     f.min = min;
     f.max = max;
   }
-  f.store = [](void* attrs, const AttrValue& v) {
-    M& m = static_cast<S*>(attrs)->*Member;
-    if constexpr (std::is_same_v<M, IntList>) m = v.ints;
-    else if constexpr (std::is_same_v<M, FloatList>) m = v.floats;
-    else if constexpr (std::is_same_v<M, std::string_view>) m = v.s;
-    else if constexpr (std::is_floating_point_v<M>) m = static_cast<M>(v.f);
-    else m = static_cast<M>(v.i);
-  };
-  f.load = [](const void* attrs) {
-    const M& m = static_cast<const S*>(attrs)->*Member;
-    AttrValue v;
-    v.type = detail::attr_type<M>();
-    if constexpr (std::is_same_v<M, IntList>) v.ints = m;
-    else if constexpr (std::is_same_v<M, FloatList>) v.floats = m;
-    else if constexpr (std::is_same_v<M, std::string_view>) v.s = m;
-    else if constexpr (std::is_floating_point_v<M>) v.f = static_cast<double>(m);
-    else v.i = static_cast<int64_t>(m);
-    return v;
-  };
+  f.storage = detail::attr_storage<M>();
+  f.member = [](void* attrs) -> void* { return &(static_cast<S*>(attrs)->*Member); };
   return f;
 }
 

@@ -40,26 +40,59 @@ struct ElementwiseBase {
   using Attrs = NoAttrs;
 };
 
-/// Integer contents of output 0 from those of inputs 0 and 1, when both are known: f(a, b, out), false where it cannot
-/// tell. Rank <= 1 only: a shape vector against a vector of the same length or a scalar.
-template <class F>
-void combine_contents(InferContext& c, F&& f) {
+/// Integer contents of output 0 from those of inputs 0 and 1, when both are known: f(c, a, b, out, how), false where it
+/// cannot tell. Rank <= 1 only: a shape vector against a vector of the same length or a scalar.
+using CombineContents = bool (*)(InferContext& c, Dim a, Dim b, Dim& out, const void* how);
+inline void combine_contents(InferContext& c, CombineContents f, const void* how) {
   const int n0 = c.value_count(0), n1 = c.value_count(1);
   if (n0 < 0 || n1 < 0 || c.rank(0) > 1 || c.rank(1) > 1) return;
   const int n = n0 == 1 ? n1 : n0;
   if ((n1 != n && n1 != 1) || n > kMaxTrackedValues) return;
   Dim out[kMaxTrackedValues];
   for (int k = 0; k < n; ++k)
-    if (!f(c.value(0, n0 == 1 ? 0 : k), c.value(1, n1 == 1 ? 0 : k), out[k])) return;
+    if (!f(c, c.value(0, n0 == 1 ? 0 : k), c.value(1, n1 == 1 ? 0 : k), out[k], how)) return;
   c.set_values(0, {out, static_cast<size_t>(n)});
 }
 
+/// One input of `types`; the output has its shape and `result`, or its type where that is Invalid.
+inline Error infer_unary(InferContext& c, DTypeSet types, DType result) {
+  GF_TRY(c.expect_type(0, types));
+  return c.set(0, result == DType::Invalid ? c.dtype(0) : result, c.shape(0));
+}
+
 /// Types and shape of an op on two inputs that broadcast.
-template <class Op>
-Error broadcast_inputs(InferContext& c, DimShape& shape) {
-  GF_TRY(c.expect_type(0, Op::kTypes));
+inline Error broadcast_inputs(InferContext& c, DTypeSet types, DimShape& shape) {
+  GF_TRY(c.expect_type(0, types));
   GF_TRY(c.expect_same_type(0, 1));
   return c.broadcast(c.shape(0), c.shape(1), shape);
+}
+
+/// The output has the type of the inputs. `op`: how integers that are dimensions combine, or null.
+inline Error infer_binary(InferContext& c, DTypeSet types, const DimOp* op) {
+  DimShape shape;
+  GF_TRY(broadcast_inputs(c, types, shape));
+  const auto combine = [](InferContext& context, Dim a, Dim b, Dim& out, const void* how) {
+    const DimOp dim_op = *static_cast<const DimOp*>(how);
+    if (dim_op == DimOp::FloorDiv && (b.lo <= 0 || a.lo < 0)) return false;  // truncation differs there
+    return context.combine_values(dim_op, a, b, context.dtype(0), out);
+  };
+  if (op != nullptr && dtype_is_int(c.dtype(0))) combine_contents(c, combine, op);
+  return c.set(0, c.dtype(0), shape);
+}
+
+/// The output is bool. `apply`: the comparison of two integers.
+using CompareIntegers = bool (*)(int64_t a, int64_t b);
+inline Error infer_compare(InferContext& c, DTypeSet types, CompareIntegers apply) {
+  DimShape shape;
+  GF_TRY(broadcast_inputs(c, types, shape));
+  const auto combine = [](InferContext&, Dim a, Dim b, Dim& out, const void* how) {
+    // disjoint intervals decide the comparison (exporters compare dimensions with -1)
+    const bool decided = (a.is_const() && b.is_const()) || a.hi < b.lo || b.hi < a.lo;
+    if (decided) out = (*static_cast<const CompareIntegers*>(how))(a.lo, b.lo) ? 1 : 0;
+    return decided;
+  };
+  combine_contents(c, combine, &apply);
+  return c.set(0, DType::Bool, shape);
 }
 }  // namespace detail
 
@@ -68,10 +101,7 @@ template <class Op>
 struct UnaryOp : detail::ElementwiseBase {
   static constexpr ElementwiseKind kKind = ElementwiseKind::Unary;
   static constexpr DTypeSet kTypes = kFloats;
-  static Error infer(InferContext& c, const auto&) {
-    GF_TRY(c.expect_type(0, Op::kTypes));
-    return c.set(0, c.dtype(0), c.shape(0));
-  }
+  static Error infer(InferContext& c, const auto&) { return detail::infer_unary(c, Op::kTypes, DType::Invalid); }
 };
 
 /// z = apply(x, y) with NumPy broadcasting. Ops on integers that shape computations use give `kDimOp`.
@@ -80,15 +110,8 @@ struct BinaryOp : detail::ElementwiseBase {
   static constexpr ElementwiseKind kKind = ElementwiseKind::Binary;
   static constexpr DTypeSet kTypes = kNumbers;
   static Error infer(InferContext& c, const auto&) {
-    DimShape shape;
-    GF_TRY(detail::broadcast_inputs<Op>(c, shape));
-    if constexpr (requires { Op::kDimOp; })
-      if (dtype_is_int(c.dtype(0)))
-        detail::combine_contents(c, [&c](Dim a, Dim b, Dim& out) {
-          if (Op::kDimOp == DimOp::FloorDiv && (b.lo <= 0 || a.lo < 0)) return false;  // truncation differs there
-          return c.combine_values(Op::kDimOp, a, b, c.dtype(0), out);
-        });
-    return c.set(0, c.dtype(0), shape);
+    if constexpr (requires { Op::kDimOp; }) return detail::infer_binary(c, Op::kTypes, &Op::kDimOp);
+    else return detail::infer_binary(c, Op::kTypes, nullptr);
   }
 };
 
@@ -98,15 +121,8 @@ struct CompareOp : detail::ElementwiseBase {
   static constexpr ElementwiseKind kKind = ElementwiseKind::Compare;
   static constexpr DTypeSet kTypes = kNumbersAndBool;
   static Error infer(InferContext& c, const auto&) {
-    DimShape shape;
-    GF_TRY(detail::broadcast_inputs<Op>(c, shape));
-    detail::combine_contents(c, [](Dim a, Dim b, Dim& out) {
-      // disjoint intervals decide the comparison (exporters compare dimensions with -1)
-      const bool decided = (a.is_const() && b.is_const()) || a.hi < b.lo || b.hi < a.lo;
-      if (decided) out = Op::apply(a.lo, b.lo, typename Op::Attrs{}) ? 1 : 0;
-      return decided;
-    });
-    return c.set(0, DType::Bool, shape);
+    return detail::infer_compare(c, Op::kTypes,
+                                 [](int64_t a, int64_t b) { return static_cast<bool>(Op::apply(a, b, typename Op::Attrs{})); });
   }
 };
 
@@ -115,10 +131,7 @@ template <class Op>
 struct PredicateOp : detail::ElementwiseBase {
   static constexpr ElementwiseKind kKind = ElementwiseKind::Predicate;
   static constexpr DTypeSet kTypes = kFloats;
-  static Error infer(InferContext& c, const auto&) {
-    GF_TRY(c.expect_type(0, Op::kTypes));
-    return c.set(0, DType::Bool, c.shape(0));
-  }
+  static Error infer(InferContext& c, const auto&) { return detail::infer_unary(c, Op::kTypes, DType::Bool); }
 };
 
 template <class Op>

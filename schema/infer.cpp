@@ -26,6 +26,17 @@ int64_t read_int(const void* data, DType type, int k) {
   }
 }
 
+template <class T>
+void put(void* member, const T& value) {
+  std::memcpy(member, &value, sizeof(T));
+}
+template <class T>
+T get(const void* member) {
+  T value;
+  std::memcpy(&value, member, sizeof(T));
+  return value;
+}
+
 bool is_trackable(DType type) {
   return type == DType::I64 || type == DType::I32 || type == DType::Bool || type == DType::U8 || type == DType::I8;
 }
@@ -208,6 +219,49 @@ Error run_infer(const OpDef& def, const void* attrs, std::span<InferTensor> inpu
     if (outputs[i].present && outputs[i].dtype == DType::Invalid)
       return GF_FAIL(detail, Error::Internal, node, "%s: infer left output %zu unset", def.info.name, i);
   return Error::Ok;
+}
+
+void AttrField::store(void* attrs, const AttrValue& value) const {
+  void* m = member(attrs);
+  switch (storage) {
+    case AttrStorage::Value: put(m, value); break;
+    case AttrStorage::Bool: put(m, value.i != 0); break;
+    case AttrStorage::I8:
+    case AttrStorage::U8: put(m, static_cast<uint8_t>(value.i)); break;
+    case AttrStorage::I16:
+    case AttrStorage::U16: put(m, static_cast<uint16_t>(value.i)); break;
+    case AttrStorage::I32:
+    case AttrStorage::U32: put(m, static_cast<uint32_t>(value.i)); break;
+    case AttrStorage::I64: put(m, value.i); break;
+    case AttrStorage::F32: put(m, static_cast<float>(value.f)); break;
+    case AttrStorage::F64: put(m, value.f); break;
+    case AttrStorage::String: put(m, value.s); break;
+    case AttrStorage::Ints: put(m, value.ints); break;
+    case AttrStorage::Floats: put(m, value.floats); break;
+  }
+}
+
+AttrValue AttrField::load(const void* attrs) const {
+  const void* m = member(const_cast<void*>(attrs));
+  AttrValue v;
+  v.type = type;
+  switch (storage) {
+    case AttrStorage::Value: v = get<AttrValue>(m); break;
+    case AttrStorage::Bool:
+    case AttrStorage::U8: v.i = get<uint8_t>(m); break;
+    case AttrStorage::I8: v.i = get<int8_t>(m); break;
+    case AttrStorage::I16: v.i = get<int16_t>(m); break;
+    case AttrStorage::U16: v.i = get<uint16_t>(m); break;
+    case AttrStorage::I32: v.i = get<int32_t>(m); break;
+    case AttrStorage::U32: v.i = get<uint32_t>(m); break;
+    case AttrStorage::I64: v.i = get<int64_t>(m); break;
+    case AttrStorage::F32: v.f = static_cast<double>(get<float>(m)); break;
+    case AttrStorage::F64: v.f = get<double>(m); break;
+    case AttrStorage::String: v.s = get<std::string_view>(m); break;
+    case AttrStorage::Ints: v.ints = get<IntList>(m); break;
+    case AttrStorage::Floats: v.floats = get<FloatList>(m); break;
+  }
+  return v;
 }
 
 Error check_attr(const AttrField& field, const AttrValue& value, ErrorDetail* detail, int32_t node) {

@@ -2,8 +2,7 @@
 // train steps sets (graph/passes/product_precision.cpp).
 #pragma once
 
-#include <bit>
-
+#include "runtime/core/bit_cast.h"
 #include "schema/op.h"
 
 namespace gf {
@@ -18,11 +17,11 @@ inline constexpr int64_t kLastPrecision = 1;
 /// A float32 operand as Precision::BF16 takes it: to nearest even; a denormal counts as zero of its sign; NaN stays NaN. The result has
 /// 16 zero bits at its end: that is the bfloat16 number.
 inline float to_bf16_operand(float x) {
-  const auto bits = std::bit_cast<uint32_t>(x);
+  const auto bits = bit_cast<uint32_t>(x);
   const uint32_t magnitude = bits & 0x7fffffffU, sign = bits & 0x80000000U;
-  if (magnitude < 0x00800000U) return std::bit_cast<float>(sign);
-  if (magnitude > 0x7f800000U) return std::bit_cast<float>((bits | 0x00400000U) & 0xffff0000U);
-  return std::bit_cast<float>((bits + 0x7fffU + ((bits >> 16) & 1U)) & 0xffff0000U);
+  if (magnitude < 0x00800000U) return bit_cast<float>(sign);
+  if (magnitude > 0x7f800000U) return bit_cast<float>((bits | 0x00400000U) & 0xffff0000U);
+  return bit_cast<float>((bits + 0x7fffU + ((bits >> 16) & 1U)) & 0xffff0000U);
 }
 
 /// Checks the attribute: bfloat16 is for products of float32.

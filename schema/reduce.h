@@ -36,7 +36,42 @@ inline DimShape reduced_shape(const DimShape& x, uint32_t axes, bool keepdims) {
   return shape;
 }
 
-/// y = fold of x over axes, given as int64 input 1 or, when that is absent, as attribute. `Op::kDimFold`, where given, folds known integer vectors (shape computations).
+namespace detail {
+// Axes that only running tells: every dim may stay or go.
+inline Error infer_unknown_axes(InferContext& c, const ReduceAttrs& a, int count) {
+  const DimShape& x = c.shape(0);
+  DimShape shape;
+  if (!a.keepdims && count < 0) return c.set_unknown(0, c.dtype(0));
+  const int rank = a.keepdims ? x.rank : x.rank - count;
+  int64_t longest = 1;
+  for (int d = 0; d < x.rank; ++d) longest = x[d].hi > longest ? x[d].hi : longest;
+  for (int d = 0; d < rank; ++d) shape.push(c.fresh(0, a.keepdims ? (x[d].hi > 1 ? x[d].hi : 1) : longest));
+  return c.set(0, c.dtype(0), shape);
+}
+
+inline void fold_values(InferContext& c, uint32_t axes, DimOp fold) {
+  const int n = c.value_count(0);
+  if (!dtype_is_int(c.dtype(0)) || n < 1 || n > kMaxTrackedValues || c.rank(0) != 1 || axes != 1) return;
+  Dim result = c.value(0, 0);
+  for (int k = 1; k < n; ++k)
+    if (!c.combine_values(fold, result, c.value(0, k), c.dtype(0), result)) return;
+  c.set_values(0, {&result, 1});
+}
+}  // namespace detail
+
+/// Types and shape of a reduction. `fold`: how known integer vectors fold (shape computations); null: they do not.
+inline Error infer_reduction(InferContext& c, const ReduceAttrs& a, DTypeSet types, const DimOp* fold) {
+  GF_TRY(c.expect_type(0, types));
+  uint32_t axes = 0;
+  bool known = true;
+  int count = 0;
+  GF_TRY(reduced_axes(c, a, c.rank(0), 1, axes, known, count));
+  if (!known) return detail::infer_unknown_axes(c, a, count);
+  if (fold != nullptr) detail::fold_values(c, axes, *fold);
+  return c.set(0, c.dtype(0), reduced_shape(c.shape(0), axes, a.keepdims));
+}
+
+/// y = fold of x over axes, given as int64 input 1 or, when that is absent, as attribute. Ops with a fold of dimensions give `kDimFold`.
 template <class Op>
 struct ReduceOp {
   using Attrs = ReduceAttrs;
@@ -46,35 +81,8 @@ struct ReduceOp {
   static constexpr DTypeSet kTypes = kNumbers;
 
   static Error infer(InferContext& c, const ReduceAttrs& a) {
-    GF_TRY(c.expect_type(0, Op::kTypes));
-    uint32_t axes = 0;
-    bool known = true;
-    int count = 0;
-    GF_TRY(reduced_axes(c, a, c.rank(0), 1, axes, known, count));
-    if (!known) return infer_unknown(c, a, count);
-    if constexpr (requires { Op::kDimFold; }) fold_values(c, axes);
-    return c.set(0, c.dtype(0), reduced_shape(c.shape(0), axes, a.keepdims));
-  }
-
- private:
-  // Axes that only running tells: every dim may stay or go.
-  static Error infer_unknown(InferContext& c, const ReduceAttrs& a, int count) {
-    const DimShape& x = c.shape(0);
-    DimShape shape;
-    if (!a.keepdims && count < 0) return c.set_unknown(0, c.dtype(0));
-    const int rank = a.keepdims ? x.rank : x.rank - count;
-    int64_t longest = 1;
-    for (int d = 0; d < x.rank; ++d) longest = x[d].hi > longest ? x[d].hi : longest;
-    for (int d = 0; d < rank; ++d) shape.push(c.fresh(0, a.keepdims ? (x[d].hi > 1 ? x[d].hi : 1) : longest));
-    return c.set(0, c.dtype(0), shape);
-  }
-  static void fold_values(InferContext& c, uint32_t axes) {
-    const int n = c.value_count(0);
-    if (!dtype_is_int(c.dtype(0)) || n < 1 || n > kMaxTrackedValues || c.rank(0) != 1 || axes != 1) return;
-    Dim result = c.value(0, 0);
-    for (int k = 1; k < n; ++k)
-      if (!c.combine_values(Op::kDimFold, result, c.value(0, k), c.dtype(0), result)) return;
-    c.set_values(0, {&result, 1});
+    if constexpr (requires { Op::kDimFold; }) return infer_reduction(c, a, Op::kTypes, &Op::kDimFold);
+    else return infer_reduction(c, a, Op::kTypes, nullptr);
   }
 };
 

@@ -5,7 +5,7 @@ set(ENV{NODE_PATH} /usr/share/nodejs)
 find_file(GF_EMSCRIPTEN_TOOLCHAIN Emscripten.cmake PATHS /usr/share/emscripten/cmake/Modules/Platform
           DOC "Emscripten's own toolchain file" REQUIRED NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
 include(${GF_EMSCRIPTEN_TOOLCHAIN})
-set(CMAKE_CXX_FLAGS_INIT "-msimd128 -mbulk-memory -mnontrapping-fptoint -msign-ext -mmutable-globals -fwasm-exceptions -include ${CMAKE_CURRENT_LIST_DIR}/../runtime/core/std_bit_cast.h")
+set(CMAKE_CXX_FLAGS_INIT "-msimd128 -mbulk-memory -mnontrapping-fptoint -msign-ext -mmutable-globals -fwasm-exceptions")
 if(GF_WASM_THREADS)  # atomic instructions, for memory that several instances share
   string(APPEND CMAKE_CXX_FLAGS_INIT " -pthread")
 endif()

@@ -34,22 +34,15 @@ struct Values {
 };
 
 template <int kSlot>
-void store_slot(void* attrs, const AttrValue& value) {
-  static_cast<Values*>(attrs)->slot[kSlot] = value;
+void* slot_address(void* attrs) {
+  return &static_cast<Values*>(attrs)->slot[kSlot];
 }
-template <int kSlot>
-AttrValue load_slot(const void* attrs) {
-  return static_cast<const Values*>(attrs)->slot[kSlot];
-}
-struct SlotFunctions {
-  void (*store)(void*, const AttrValue&);
-  AttrValue (*load)(const void*);
-};
+using SlotAddress = void* (*)(void* attrs);
 template <int... kSlots>
-constexpr std::array<SlotFunctions, sizeof...(kSlots)> slot_table(std::integer_sequence<int, kSlots...>) {
-  return {SlotFunctions{&store_slot<kSlots>, &load_slot<kSlots>}...};
+constexpr std::array<SlotAddress, sizeof...(kSlots)> slot_table(std::integer_sequence<int, kSlots...>) {
+  return {&slot_address<kSlots>...};
 }
-constexpr auto kSlotFunctions = slot_table(std::make_integer_sequence<int, kMaxAttributes>());
+constexpr auto kSlotAddresses = slot_table(std::make_integer_sequence<int, kMaxAttributes>());
 
 struct COp : OpDef {
   std::vector<AttrField> own_fields;
@@ -215,8 +208,7 @@ void add_attribute(gf_tables::Rows& rows, gf::c::COp& row, const gf_attribute& a
   field.number = static_cast<uint16_t>(a.number);
   field.name = rows.keep(a.name);
   field.type = static_cast<gf::AttrType>(a.type);
-  field.store = gf::c::kSlotFunctions[slot].store;
-  field.load = gf::c::kSlotFunctions[slot].load;
+  field.member = gf::c::kSlotAddresses[slot];  // its storage is an AttrValue
   gf::AttrValue value;
   value.type = field.type;
   value.i = a.default_int;

@@ -26,12 +26,8 @@ struct ParallelFor {
   /// f(task, worker) for each task. `f` is any callable; it is not copied.
   template <class F>
   void operator()(int64_t tasks, F&& f) const {
-    if (run_tasks == nullptr || threads <= 1 || tasks <= 1) {
-      for (int64_t i = 0; i < tasks; ++i) f(i, 0);
-      return;
-    }
-    run_tasks(
-        context, tasks,
+    each(
+        tasks,
         [](void* argument, int64_t task, int worker) {
           (*static_cast<std::remove_reference_t<F>*>(argument))(task, worker);
         },
@@ -41,13 +37,33 @@ struct ParallelFor {
   /// f(begin, end, worker) over [0, count) cut in fixed chunks of `grain` (the last may be shorter).
   template <class F>
   void chunks(int64_t count, int64_t grain, F&& f) const {
+    each_chunk(
+        count, grain,
+        [](void* argument, int64_t begin, int64_t end, int worker) {
+          (*static_cast<std::remove_reference_t<F>*>(argument))(begin, end, worker);
+        },
+        const_cast<void*>(static_cast<const void*>(&f)));
+  }
+
+ private:
+  // One copy each for all callers, of which there are hundreds: the code of a task is a function either way.
+  [[gnu::noinline]] void each(int64_t tasks, Body body, void* argument) const {
+    if (run_tasks == nullptr || threads <= 1 || tasks <= 1) {
+      for (int64_t i = 0; i < tasks; ++i) body(argument, i, 0);
+      return;
+    }
+    run_tasks(context, tasks, body, argument);
+  }
+
+  using ChunkBody = void (*)(void* argument, int64_t begin, int64_t end, int worker);
+  [[gnu::noinline]] void each_chunk(int64_t count, int64_t grain, ChunkBody body, void* argument) const {
     if (count <= 0) return;
     const int64_t step = grain < 1 ? 1 : grain;
-    const int64_t tasks = (count + step - 1) / step;
-    (*this)(tasks, [&](int64_t task, int worker) {
+    auto chunk = [&](int64_t task, int worker) {
       const int64_t begin = task * step;
-      f(begin, begin + step < count ? begin + step : count, worker);
-    });
+      body(argument, begin, begin + step < count ? begin + step : count, worker);
+    };
+    (*this)((count + step - 1) / step, chunk);
   }
 };
 

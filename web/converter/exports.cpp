@@ -11,8 +11,7 @@
 #include <vector>
 
 #include "facade/include/ghostflow/convert.h"
-
-#define GF_WEB_EXPORT(type, name) extern "C" __attribute__((export_name(#name))) type name
+#include "web/module/export.h"
 
 namespace gf::web {
 namespace {

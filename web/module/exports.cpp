@@ -8,11 +8,10 @@
 
 #include "runtime/core/checked.h"
 #include "runtime/include/ghostflow/session.h"
+#include "web/module/export.h"
 #include "web/module/pool.h"
 
 extern "C" __attribute__((import_module("env"), import_name("gfw_node_time"))) void gfw_node_time(int32_t node, double nanoseconds);
-
-#define GF_WEB_EXPORT(type, name) extern "C" __attribute__((export_name(#name))) type name
 
 namespace gf::web {
 namespace {

@@ -10,7 +10,7 @@
 namespace gf::web {
 
 /// Grows with every change of a function or struct below; the loader refuses a module with another one.
-inline constexpr int kAbiVersion = 1;
+inline constexpr int kAbiVersion = 2;
 inline constexpr int kMaxSessions = 16;
 inline constexpr int kRank = 8;
 

@@ -11,7 +11,7 @@ export const PAGE = 65536;
 const MIN_PAGES = 6;
 /** And no larger: 2 GiB. */
 const MAX_PAGES = 32768;
-const ABI = 1;
+const ABI = 2;
 /** Stack of a worker, as large as the first thread's. */
 export const STACK = 131072;
 
@@ -56,6 +56,7 @@ export interface Exports {
   gfw_worker?(index: number): void;
   gfw_workers_waiting?(): number;
   gfw_worker_lost?(): void;
+  gfw_caller_may_sleep?(may: number): void;
   gfw_stop?(): void;
   readonly __stack_pointer?: WebAssembly.Global;
   readonly __tls_size?: WebAssembly.Global;

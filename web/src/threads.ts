@@ -37,6 +37,16 @@ export async function canThread(wanted: 'auto' | number, options: LoadOptions): 
 
 const PATIENCE_MS = 10000;
 
+/** Whether this thread may sleep until another wakes it. A page's own may not. */
+function maySleep(memory: WebAssembly.Memory): boolean {
+  try {
+    Atomics.wait(new Int32Array(memory.buffer), 0, 0, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export class Pool {
   private constructor(readonly instance: Instance, readonly peers: Peer[]) {}
 
@@ -62,7 +72,10 @@ export class Pool {
     } catch (e) {
       failed ||= textOf(e);
     }
-    if (failed === '') return pool;
+    if (failed === '') {
+      instance.x.gfw_caller_may_sleep!(maySleep(instance.memory) ? 1 : 0);
+      return pool;
+    }
     pool.stop();
     return `workers could not be started: ${failed}`;
   }

@@ -2,6 +2,7 @@
 // loops that the compiler turns into vectors of the baseline; products are as fast as those of floats, copies a little slower.
 #include "ops/cpu/simd/rounded.h"
 
+#include "runtime/core/bit_cast.h"
 #include "schema/precision.h"
 
 namespace gf::simd {
@@ -9,11 +10,11 @@ namespace {
 
 // to_bf16_operand() without branches.
 inline float rounded(float x) {
-  const auto bits = std::bit_cast<uint32_t>(x);
+  const auto bits = bit_cast<uint32_t>(x);
   const uint32_t magnitude = bits & 0x7fffffffU;
   const uint32_t nearest = bits + 0x7fffU + ((bits >> 16) & 1U), quiet = bits | 0x00400000U;
   const uint32_t number = magnitude > 0x7f800000U ? quiet : nearest;
-  return std::bit_cast<float>(magnitude < 0x00800000U ? bits & 0x80000000U : number & 0xffff0000U);
+  return bit_cast<float>(magnitude < 0x00800000U ? bits & 0x80000000U : number & 0xffff0000U);
 }
 
 /// Values that lie `src_step` apart go to places `dst_step` apart.
