@@ -13,7 +13,7 @@ const wasm = at > 0 ? process.argv[at + 1] : '../build';
 
 rmSync('dist', { recursive: true, force: true });
 // Properties that only these scripts know, and no interface of browsers or Node has.
-const INTERNAL = /^(instance|sink|nodeTime|fileAt|whole|peers|startThread|moduleUrl|autoThreads|noThreads|absolute|sha256|idle|array|what|check|alone|hold|lost|end|ready|base|kept|names|states|args|kind|busy)$/;
+const INTERNAL = /^(instance|sink|nodeTime|fileAt|whole|peers|startThread|moduleUrl|autoThreads|noThreads|absolute|sha256|idle|array|what|check|alone|hold|lost|end|ready|base|kept|names|states|args|kind|busy|order|textAt|view|head|bring)$/;
 
 const sizes = {};
 const size = (files) => files.reduce((sum, f) => ({ raw: sum.raw + statSync(f).size, gzip: sum.gzip + gzipSync(readFileSync(f), { level: 9 }).length }), { raw: 0, gzip: 0 });
@@ -23,7 +23,7 @@ for (const [platform, outdir] of [['web', 'dist'], ['node', 'dist/node']]) {
     entryPoints: ['index', 'worker', 'convert', 'thread', 'remote'].map((f) => `src/${f}.ts`),
     outdir, bundle: true, splitting: true, format: 'esm', minify: true, target: 'es2022', platform: 'neutral', metafile: true, mangleProps: INTERNAL,
     alias: Object.fromEntries(['converter', 'platform', 'remote', 'serve'].map((f) => [`#${f}`, `./src/${f}-${platform}.ts`])),
-    external: ['node:*'], chunkNames: 'chunk-[hash]', logLevel: 'warning',
+    external: ['node:*'], chunkNames: '[hash]', logLevel: 'warning',
   });
   // all scripts but what only the converter loads
   const loaded = new Set(), load = (file) => {

@@ -24,6 +24,14 @@ struct PackedHook {
   void* context = nullptr;
 };
 
+/// Where Weights::create finds constants, when the program's file is not in memory as a whole: see PackedTail. `read` copies `bytes` bytes
+/// of the file, from `offset` on, to `to`, or says that it cannot. `window`: PackedTail::window bytes, aligned to kAlignment, free afterwards.
+struct ConstantReader {
+  bool (*read)(void* context, uint64_t offset, uint64_t bytes, std::byte* to) = nullptr;
+  void* context = nullptr;
+  std::span<std::byte> window = {};
+};
+
 struct SessionOptions {
   Isa isa = Isa::Portable;                 ///< best instruction set that kernels may use on this machine
   ParallelFor parallel;                    ///< default: serial
@@ -35,6 +43,7 @@ struct SessionOptions {
   const std::atomic<bool>* cancel = nullptr;  ///< asked between nodes until the first node that writes State. Not owned
   ProfileHook profile;
   PackedHook packed;
+  ConstantReader reader;
 };
 
 /// Bytes of each kind of memory a session needs. All blocks are aligned to kAlignment. One byte less is a BufferTooSmall

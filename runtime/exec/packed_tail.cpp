@@ -1,4 +1,4 @@
-// What of a file is still read when its constants are packed. Alone in its file: few programs ask.
+// What of a file is read when: before and after its constants are packed. Alone in its file: few programs ask.
 #include <algorithm>
 
 #include "runtime/exec/core.h"
@@ -12,9 +12,11 @@ uint32_t size_of(const V* v) { return v != nullptr ? v->size() : 0; }
 struct Extent {
   const Program& program;
   uint64_t end = 0;
+  static uint64_t offset(const Program& program, uint32_t constant) {
+    return static_cast<uint64_t>(static_cast<const std::byte*>(program.constant_data(constant)) - program.bytes().data());
+  }
   void add(uint32_t constant) {
-    const auto* at = static_cast<const std::byte*>(program.constant_data(constant));
-    end = std::max(end, static_cast<uint64_t>(at - program.bytes().data()) + program.raw().constants()->Get(constant)->bytes());
+    end = std::max(end, offset(program, constant) + program.raw().constants()->Get(constant)->bytes());
   }
 };
 
@@ -30,6 +32,19 @@ void add_read_by_nodes(SessionCore& core, Extent& extent) {
       if (k >= 32 || ((packed >> k) & 1U) == 0) extent.add(t->index);
     }
   }
+}
+
+// Bytes of constants that Weights::create reads for a node, each at an aligned place.
+uint64_t read_for(const SessionCore& core, const NodeRecord& n) {
+  uint64_t bytes = 0;
+  bool packs = n.plan.pack_count > 0;
+  for (int32_t k = 0; k < n.in_count; ++k) {
+    const TensorRecord* t = n.input(k);
+    if (t == nullptr || t->kind != format::kConstant) continue;
+    packs = packs || t->view.data == nullptr;
+    bytes += (core.program->raw().constants()->Get(t->index)->bytes() + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  return packs ? bytes : 0;
 }
 
 // Constants that leave a graph as they are.
@@ -53,19 +68,29 @@ uint64_t header_end(const Program& program) {
 }  // namespace
 
 Error packed_tail(const Program& program, const Tables& tables, const SessionOptions& options, std::span<std::byte> work,
-                  uint64_t& begin, ErrorDetail* detail) {
+                  PackedTail& tail, ErrorDetail* detail) {
   Extent extent{program, header_end(program)};
+  tail.window = 0;
   for (int e = 0; e < program.entry_count(); ++e) {
     Bump memory(work);
     SessionCore* core = nullptr;
     GF_TRY(plan_only(program, e, tables, options, memory, core, detail));
     add_read_by_nodes(*core, extent);
+    for (const NodeRecord& n : core->nodes) tail.window = std::max(tail.window, read_for(*core, n));
     add_outputs(*program.raw().entries()->Get(static_cast<uint32_t>(e)), extent);
   }
   for (uint32_t i = 0; i < size_of(program.raw().states()); ++i)
     if (const int32_t initial = program.raw().states()->Get(i)->initial(); initial >= 0) extent.add(static_cast<uint32_t>(initial));
-  begin = std::min<uint64_t>(extent.end, program.bytes().size());
+  tail.begin = std::min<uint64_t>(extent.end, program.bytes().size());
   return Error::Ok;
+}
+
+bool read_small_constants(const Program& program, const ConstantReader& reader, std::byte* file, uint64_t limit) {
+  for (uint32_t i = 0; i < size_of(program.raw().constants()); ++i) {
+    const uint64_t offset = Extent::offset(program, i), bytes = program.raw().constants()->Get(i)->bytes();
+    if (bytes <= limit && !reader.read(reader.context, offset, bytes, file + offset)) return false;
+  }
+  return true;
 }
 
 }  // namespace gf

@@ -27,12 +27,23 @@ uint64_t work_bytes(const Program& program, const Tables& tables);
 Error memory_needs(const Program& program, std::string_view entry, const Tables& tables, const SessionOptions& options,
                    std::span<std::byte> work, MemoryNeeds& needs, ErrorDetail* detail = nullptr);
 
-/// Where the part of the file begins that nothing reads any more once Weights::create has packed it for sessions of these options:
-/// `begin` counts from the program's first byte. An embedder that needs the memory may give it away; weights of another kind can
-/// then no longer be made, and optional sections behind it are gone. The emitter puts large constants last, so it is most of a file of
-/// weights, or little of it where kernels use them as they are. `work`: work_bytes(). Errors: as memory_needs.
+/// What of a file is needed when. The emitter puts large constants last, so the tail is most of a file of weights, or little of it where
+/// kernels use them as they are.
+struct PackedTail {
+  uint64_t begin = 0;   ///< counted from the program's first byte: nothing reads what comes here once weights are packed
+  uint64_t window = 0;  ///< most bytes of constants that packing one node takes: for SessionOptions::reader
+};
+
+/// The tail for sessions of these options. An embedder that needs its memory may give it away after Weights::create; weights of another
+/// kind can then no longer be made, and optional sections in it are gone. With SessionOptions::reader it need not be in memory at all:
+/// load and planning read the header, the seal (kSealBytes at the end) and constants of at most kPlanReadBytes, and Weights::create gets
+/// the others from the reader, piece by piece. `work`: work_bytes(). Errors: as memory_needs.
 Error packed_tail(const Program& program, const Tables& tables, const SessionOptions& options, std::span<std::byte> work,
-                  uint64_t& begin, ErrorDetail* detail = nullptr);
+                  PackedTail& tail, ErrorDetail* detail = nullptr);
+
+/// Reads all constants of at most `limit` bytes to their places in `file`, which the program was loaded from with nothing but header and
+/// seal in it. False: a read failed.
+bool read_small_constants(const Program& program, const ConstantReader& reader, std::byte* file, uint64_t limit = kPlanReadBytes);
 
 /// Constants of a program in the form the chosen kernels want. A view of caller memory: copyable, must not outlive it.
 class Weights {

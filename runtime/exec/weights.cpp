@@ -134,10 +134,32 @@ void widen(const void* source, uint64_t count, void* destination) {
   for (uint64_t i = 0; i < count; ++i) to[i] = to_f32(from[i]);
 }
 
+// Stored bytes of constants: where the file is in memory, or read into the window.
+class Stored {
+ public:
+  explicit Stored(const SessionCore& core) : program_(*core.program), reader_(core.options.reader), room_(reader_.window) {}
+
+  Error get(uint32_t constant, const std::byte*& data, ErrorDetail* detail) {
+    data = static_cast<const std::byte*>(program_.constant_data(constant));
+    if (reader_.read == nullptr) return Error::Ok;
+    const uint64_t bytes = program_.raw().constants()->Get(constant)->bytes();
+    if (bytes > room_.size()) return GF_FAIL(detail, Error::BufferTooSmall, -1, "the window for constants has %zu bytes; see packed_tail()", reader_.window.size());
+    if (!reader_.read(reader_.context, static_cast<uint64_t>(data - program_.bytes().data()), bytes, room_.data()))
+      return GF_FAIL(detail, Error::IoError, -1, "constant %u could not be read", constant);
+    data = room_.data();
+    room_ = room_.subspan(std::min(room_.size(), static_cast<size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment)));
+    return Error::Ok;
+  }
+
+ private:
+  const Program& program_;
+  const ConstantReader& reader_;
+  std::span<std::byte> room_;
+};
+
 // The dense form, `bytes` long, of a constant that is stored shorter.
-void expand_constant(const Program& program, uint32_t constant, uint64_t bytes, void* destination) {
+void expand_constant(const Program& program, uint32_t constant, const std::byte* stored, uint64_t bytes, void* destination) {
   const fb::Constant& c = *program.raw().constants()->Get(constant);
-  const auto* stored = static_cast<const std::byte*>(program.constant_data(constant));
   const auto type = static_cast<DType>(c.stored());
   if (type == DType::F16) return widen<F16>(stored, bytes / sizeof(float), destination);
   if (type == DType::BF16) return widen<BF16>(stored, bytes / sizeof(float), destination);
@@ -152,19 +174,28 @@ Error pack_entry(SessionCore& core, uint32_t entry, std::span<const PackEntry> l
   for (const PackEntry& e : list) {
     if (e.entry != entry) continue;
     NodeRecord& n = core.nodes[e.node];
+    Stored constants(core);
+    const std::byte* stored = nullptr;
     if (e.slot < 0) {
-      expand_constant(*core.program, e.constant, e.bytes, memory + e.offset);
+      GF_TRY(constants.get(e.constant, stored, detail));
+      expand_constant(*core.program, e.constant, stored, e.bytes, memory + e.offset);
       continue;
     }
     NodeView view = node_view(core, n);
     const PackRequest& r = n.plan.packs[e.slot];
-    for (int32_t k = 0; k < n.in_count; ++k) {  // one that is stored shorter gets its dense form for the moment
+    for (int32_t k = 0; k < n.in_count; ++k) {
       TensorInfo& info = core.info_in[static_cast<size_t>(k)];
-      if (!info.present || !info.is_constant || info.constant_data != nullptr) continue;
+      if (!info.present || !info.is_constant) continue;
       const TensorRecord& t = *n.input(k);
-      if (k != r.input) continue;
+      if (info.constant_data == nullptr && k != r.input) continue;
+      GF_TRY(constants.get(t.index, stored, detail));
+      if (info.constant_data != nullptr) {
+        info.constant_data = stored;
+        continue;
+      }
+      // one that is stored shorter gets its dense form for the moment
       if (t.capacity > create_memory.size()) return GF_FAIL(detail, Error::BufferTooSmall, -1, "create memory has %zu bytes, %llu are needed", create_memory.size(), static_cast<unsigned long long>(t.capacity));
-      expand_constant(*core.program, t.index, t.capacity, create_memory.data());
+      expand_constant(*core.program, t.index, stored, t.capacity, create_memory.data());
       info.constant_data = create_memory.data();
     }
     if (const Error err = r.pack(view, memory + e.offset); err != Error::Ok)

@@ -35,6 +35,9 @@ inline constexpr size_t kTailBytes = 64;
 /// Alignment of arena buffers and of segments in a .gf file.
 inline constexpr size_t kAlignment = 64;
 
+/// Longest constant that shape inference and `prepare` may read; `pack` gets all of them.
+inline constexpr uint64_t kPlanReadBytes = 65536;
+
 /// What is known of an input or output when kernels are chosen.
 struct TensorInfo {
   bool present = false;

@@ -124,7 +124,7 @@ for (const isolated of [true, false]) {
   test(`bundled by esbuild, ${how}`, { skip }, async () => {
     const out = join(app, 'esbuild'), dist = join(app, 'node_modules/ghostflow/dist');
     await build({ entryPoints: [join(app, 'main.js')], bundle: true, format: 'esm', outdir: out, logLevel: 'silent' });
-    for (const f of readdirSync(dist).filter((f) => /^(thread|remote|chunk-.*)\.js$|\.wasm$/.test(f))) copyFileSync(join(dist, f), join(out, f));
+    for (const f of readdirSync(dist).filter((f) => /[.](js|wasm)$/.test(f))) copyFileSync(join(dist, f), join(out, f));
     copyFileSync(join(app, 'index.html'), join(out, 'index.html'));
     const seen = [], server = await serve(files(out, headers, seen));
     try {

@@ -12,6 +12,8 @@
 #include "web/module/pool.h"
 
 extern "C" __attribute__((import_module("env"), import_name("gfw_node_time"))) void gfw_node_time(int32_t node, double nanoseconds);
+/// Copies bytes of the file to `to`.
+extern "C" __attribute__((import_module("env"), import_name("gfw_read"))) void gfw_read(double offset, uint32_t bytes, std::byte* to);
 
 namespace gf::web {
 namespace {
@@ -104,6 +106,11 @@ double save_bound(const Program& program) {
   return aligned(static_cast<uint64_t>(bytes));
 }
 
+bool read(void*, uint64_t offset, uint64_t bytes, std::byte* to) {
+  gfw_read(static_cast<double>(offset), static_cast<uint32_t>(bytes), to);
+  return true;
+}
+
 void after_node(void*, int32_t node, uint64_t begin, uint64_t end) { gfw_node_time(node, static_cast<double>(end - begin)); }
 
 }  // namespace
@@ -183,30 +190,34 @@ GF_WEB_EXPORT(int32_t, gfw_plan)(int32_t entry, int32_t threads, int32_t strict,
 }
 GF_WEB_EXPORT(const NeedsRecord*, gfw_needs)() { return &g.needs; }
 
+/// Finds `kept` and `window` of gfw_needs. `work`: gfw_work_bytes.
+GF_WEB_EXPORT(int32_t, gfw_tail)(std::byte* work, uint32_t size) {
+  if (!g.program) return fail(Error::WrongPhase, "load a program first");
+  PackedTail tail;
+  if (const Error e = packed_tail(*g.program, g.tables, g.options, {work, size}, tail, fresh()); e != Error::Ok) return status(e);
+  g.needs.kept = aligned(tail.begin);
+  g.needs.window = aligned(tail.window);
+  return 0;
+}
+/// Reads from the loader, to their places behind the header, constants that planning may look at: for a file that is not in memory as a
+/// whole (gfw_load needs the header and the seal only).
+GF_WEB_EXPORT(void, gfw_read_small)() {
+  if (g.program) read_small_constants(*g.program, {&read, nullptr, {}}, const_cast<std::byte*>(g.program->bytes().data()));
+}
+
 /// Packs weights into `size` bytes at `memory` (64-byte aligned, at least the weights of gfw_needs) with the setup bytes at `setup`.
-GF_WEB_EXPORT(int32_t, gfw_pack)(std::byte* memory, uint32_t size, std::byte* setup, uint32_t setup_size) {
+/// `window`: the file is not in memory beyond `kept`, and constants are read from the loader; nullptr: it is.
+GF_WEB_EXPORT(int32_t, gfw_pack)(std::byte* memory, uint32_t size, std::byte* setup, uint32_t setup_size, std::byte* window) {
   if (g.planned_count == 0 || g.weights.valid()) return fail(Error::WrongPhase, "plan entries first, and pack once");
   const NeedsRecord& t = g.needs;
   if (size < t.weights || setup_size < t.setup) return fail(Error::BufferTooSmall, "the memory is smaller than gfw_needs says");
   const double work_size = aligned(work_bytes(*g.program, g.tables));
   const std::span<std::byte> create = block(setup, t.setup - work_size), work = block(setup, work_size);
+  g.options.reader = {};
+  if (window != nullptr) g.options.reader = {&read, nullptr, {window, static_cast<size_t>(t.window)}};
   const Result<Weights> made = Weights::create(*g.program, g.tables, g.options, {memory, size}, create, work, fresh());
   if (!made.ok()) return status(made.error());
   g.weights = *made;
-  return 0;
-}
-
-/// Where the file may be cut after gfw_pack: bytes from its start, a multiple of 64. `work`: gfw_work_bytes. 0: nothing is known to be free.
-GF_WEB_EXPORT(double, gfw_packed_tail)(std::byte* work, uint32_t size) {
-  uint64_t begin = 0;
-  if (!g.weights.valid() || packed_tail(*g.program, g.tables, g.options, {work, size}, begin, fresh()) != Error::Ok) return 0;
-  return aligned(begin);
-}
-/// Tells the module that the packed weights were moved to `memory`; copies of this memory in another instance count as moved, too.
-GF_WEB_EXPORT(int32_t, gfw_weights_moved)(std::byte* memory) {
-  const Result<Weights> found = Weights::at({memory, static_cast<size_t>(g.needs.weights)});
-  if (!found.ok()) return fail(Error::InvalidArgument, "there are no packed weights");
-  g.weights = *found;
   return 0;
 }
 

@@ -46,6 +46,8 @@ struct NeedsRecord {
   double setup;            // while gfw_pack works: lies over the last three
   double save;             // while State is saved or restored: likewise
   double total;            // of all, with the weights
+  double kept;             // after gfw_tail: bytes of the file, from its start, that are read after gfw_pack
+  double window;           // after gfw_tail: for gfw_pack
 };
 
 struct NodeRecord {

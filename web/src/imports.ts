@@ -1,7 +1,9 @@
 // What a module is given: for the first instance and those of workers.
 
-/** What imports() tells as it goes: times of nodes. */
+/** What a module asks for or tells as it goes. */
 export interface Sink {
+  /** Copies bytes of the file to `to` in the memory. */
+  bring?: (offset: number, bytes: number, to: number) => void;
   nodeTime?: (node: number, nanoseconds: number) => void;
 }
 
@@ -11,6 +13,7 @@ export function imports(module: WebAssembly.Module, memory: WebAssembly.Memory, 
   const known: Record<string, WebAssembly.ImportValue> = {
     memory,
     gfw_now: () => performance.now(),
+    gfw_read: (offset: number, bytes: number, to: number) => sink.bring!(offset, bytes, to),
     gfw_node_time: (node: number, nanoseconds: number) => sink.nodeTime?.(node, nanoseconds),
   };
   for (const i of WebAssembly.Module.imports(module)) (result[i.module] ??= {})[i.name] = known[i.name]!;

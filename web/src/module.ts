@@ -32,9 +32,9 @@ export interface Exports {
   gfw_work_bytes(): number;
   gfw_plan(entry: number, threads: number, strict: number, poolBytes: number, work: number, size: number): number;
   gfw_needs(): number;
-  gfw_pack(memory: number, size: number, setup: number, setupSize: number): number;
-  gfw_packed_tail(work: number, size: number): number;
-  gfw_weights_moved(memory: number): number;
+  gfw_tail(work: number, size: number): number;
+  gfw_read_small(): void;
+  gfw_pack(memory: number, size: number, setup: number, setupSize: number, window: number): number;
   gfw_create(memory: number, size: number): number;
   gfw_tensor(session: number, kind: number, index: number): number;
   gfw_set_shape(session: number, input: number, rank: number): number;
@@ -112,12 +112,12 @@ export const pages = (bytes: number) => Math.ceil(bytes / PAGE);
 export const list = <T>(count: number, f: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => f(i));
 export const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
 
-/** `shared`: of exactly this size for good. */
+/** Of this size for good. */
 export function makeMemory(bytes: number, shared: boolean): WebAssembly.Memory {
   const initial = Math.max(MIN_PAGES, pages(bytes));
   if (initial > MAX_PAGES) tooLarge(bytes);
   try {
-    return new WebAssembly.Memory({ initial, maximum: shared ? initial : MAX_PAGES, shared });
+    return new WebAssembly.Memory({ initial, maximum: initial, shared });
   } catch (e) {
     return fail('OUT_OF_MEMORY', `no memory of ${mebibytes(bytes)} was to be had`, e);
   }
@@ -143,7 +143,15 @@ export class Instance {
   static async make(module: WebAssembly.Module, memory: WebAssembly.Memory, copied = false): Promise<Instance> {
     try {
       const sink: Sink = {};
-      const made = new Instance(module, memory, sink, await WebAssembly.instantiate(module, imports(module, memory, sink)));
+      const given = imports(module, memory, sink);
+      let instance: WebAssembly.Instance;
+      try {
+        // at once: WebAssembly.instantiate waits for other tasks of the page, up to 20 ms
+        instance = new WebAssembly.Instance(module, given);
+      } catch {
+        instance = await WebAssembly.instantiate(module, given);  // where a page's own thread may make small ones only
+      }
+      const made = new Instance(module, memory, sink, instance);
       if (made.x.gfw_abi?.() !== ABI) fail('WASM_FAILED', 'gf.wasm and this script are of different versions');
       if (!copied) made.x.__wasm_call_ctors?.();
       return made;
@@ -174,22 +182,10 @@ export class Instance {
     if (at === 0) return '';
     let end = at;
     while (this.view.getUint8(end) !== 0) ++end;
-    return this.decode(at, end - at);
+    return this.textAt(at, end - at);
   }
-  decode(at: number, size: number): string {
+  textAt(at: number, size: number): string {
     return decoder.decode(this.u8(at, size).slice());  // a copy: decoders refuse shared memory
-  }
-
-  /** Makes the memory `bytes` large, at least. Only before anybody has views of it. */
-  grow(bytes: number): void {
-    const more = pages(bytes) - this.bytes / PAGE;
-    if (more <= 0) return;
-    if (pages(bytes) > MAX_PAGES) tooLarge(bytes);
-    try {
-      this.memory.grow(more);
-    } catch (e) {
-      fail('OUT_OF_MEMORY', `the memory does not grow to ${mebibytes(bytes)}`, e);
-    }
   }
 
   /** After a trap the instance can do nothing more. */

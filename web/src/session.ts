@@ -60,7 +60,7 @@ class Port implements TensorInfo {
   readonly #core: Core;
   #kept: TensorData | undefined;
 
-  constructor(core: Core, entry: number, readonly session: number, readonly kind: number, readonly index: number) {
+  constructor(core: Core, entry: number, readonly order: number, readonly kind: number, readonly index: number) {
     const { instance } = core;
     const at = instance.x.gfw_port(entry, kind, index);
     this.#core = core;
@@ -87,7 +87,7 @@ class Port implements TensorInfo {
     return this.shape.reduce((a, b) => a * b, 1);
   }
   #record(): number {
-    return this.#core.instance.x.gfw_tensor(this.session, this.kind, this.index);
+    return this.#core.instance.x.gfw_tensor(this.order, this.kind, this.index);
   }
   /** Of its elements. Text has none. */
   get array() {
@@ -140,10 +140,10 @@ export class EntryOf implements Entry {
   readonly #out: ByName;
   readonly #core: Core;
 
-  constructor(core: Core, readonly name: string, entry: number, readonly session: number) {
+  constructor(core: Core, readonly name: string, entry: number, readonly order: number) {
     this.#core = core;
-    this.#in = ports(core, entry, session, INPUT);
-    this.#out = ports(core, entry, session, OUTPUT);
+    this.#in = ports(core, entry, order, INPUT);
+    this.#out = ports(core, entry, order, OUTPUT);
     for (const p of [...this.#in.values(), ...this.#out.values()]) p.array;
     this.inputs = record(this.#in, (p) => p.data);
     this.outputs = record(this.#out, (p) => p.data);
@@ -161,7 +161,7 @@ export class EntryOf implements Entry {
     const set = (port: Port, dims: readonly number[]) => {
       const at = instance.x.gfw_dims();
       dims.forEach((v, d) => instance.view.setFloat64(at + 8 * d, v, true));
-      instance.check(instance.x.gfw_set_shape(this.session, port.index, dims.length), `entry '${this.name}'`);
+      instance.check(instance.x.gfw_set_shape(this.order, port.index, dims.length), `entry '${this.name}'`);
     };
     const todo = shapes.map(([name, dims]) => {
       const port = find(this.#in, name, INPUT);
@@ -171,11 +171,11 @@ export class EntryOf implements Entry {
     });
     try {
       for (const { port, dims } of todo) set(port, dims);
-      instance.check(instance.x.gfw_resolve(this.session), `entry '${this.name}'`);
+      instance.check(instance.x.gfw_resolve(this.order), `entry '${this.name}'`);
     } catch (e) {
       // all or none
       for (const { port, before } of todo) set(port, before);
-      instance.check(instance.x.gfw_resolve(this.session));
+      instance.check(instance.x.gfw_resolve(this.order));
       throw e;
     }
   }
@@ -211,7 +211,7 @@ export class EntryOf implements Entry {
 
   #go(): void {
     const { instance } = this.#core;
-    const status = instance.x.gfw_run(this.session);
+    const status = instance.x.gfw_run(this.order);
     if (this.#core.lost) instance.end('a worker was lost');
     if (status !== 0) throw instance.error(status, `entry '${this.name}'`, (n) => {
       const node = this.#node(n);
@@ -221,7 +221,7 @@ export class EntryOf implements Entry {
 
   #node(node: number) {
     const { instance } = this.#core;
-    const at = instance.x.gfw_node(this.session, node);
+    const at = instance.x.gfw_node(this.order, node);
     const text = (i: number) => (at === 0 ? '' : instance.text(instance.u32(at + 4 * i)));
     return { op: text(0), kernel: text(1), refused: text(2), name: text(3) };
   }
@@ -230,7 +230,7 @@ export class EntryOf implements Entry {
     this.#core.idle;
     if (!Number.isInteger(runs) || runs < 1) fail('INVALID_ARGUMENT', `profile takes a number of runs, not ${runs}`);
     const { instance } = this.#core;
-    const count = instance.x.gfw_node_count(this.session);
+    const count = instance.x.gfw_node_count(this.order);
     const calls = new Float64Array(count), times = new Float64Array(count);
     // inputs share memory with what a run computes: each run begins with the same
     const given = [...this.#in.values()].map((p) => ({ to: p.data, value: p.data.slice() }));
@@ -241,7 +241,7 @@ export class EntryOf implements Entry {
       times[node]! += nanoseconds;
     };
     try {
-      instance.check(instance.x.gfw_profile(this.session, 1));
+      instance.check(instance.x.gfw_profile(this.order, 1));
       for (let i = 0; i < runs; ++i) {
         for (const { to, value } of given) (to as Float32Array).set(value as Float32Array);
         const begin = performance.now();
@@ -250,7 +250,7 @@ export class EntryOf implements Entry {
       }
     } finally {
       instance.sink.nodeTime = undefined;
-      instance.check(instance.x.gfw_profile(this.session, 0));
+      instance.check(instance.x.gfw_profile(this.order, 0));
       for (const { to, value } of given) (to as Float32Array).set(value as Float32Array);
     }
     const nodes = list(count, (node): NodeProfile => ({ node, ...this.#node(node), calls: calls[node]! / runs, ms: times[node]! / runs / 1e6 }));
@@ -355,7 +355,7 @@ function metadataOf(instance: Instance): Record<string, string> {
   for (const key of METADATA) {
     instance.u8(at, key.length + 1).set([...key, '\0'].map((c) => c.charCodeAt(0)));
     const text = instance.x.gfw_metadata(at);
-    if (text !== 0) found[key] = instance.decode(instance.u32(text), instance.u32(text + 4));
+    if (text !== 0) found[key] = instance.textAt(instance.u32(text), instance.u32(text + 4));
   }
   return found;
 }
