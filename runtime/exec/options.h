@@ -10,6 +10,8 @@
 
 namespace gf {
 
+class Program;
+
 /// Called after each node of a profiled session. Runs on the session's thread; must not call back into the session.
 struct ProfileHook {
   void (*after_node)(void* context, int32_t node, uint64_t begin_ns, uint64_t end_ns) = nullptr;
@@ -30,6 +32,9 @@ struct ConstantReader {
   bool (*read)(void* context, uint64_t offset, uint64_t bytes, std::byte* to) = nullptr;
   void* context = nullptr;
   std::span<std::byte> window = {};
+  /// Set to read_constant: a program that reads no constants this way does not link it.
+  Error (*constant)(const ConstantReader& reader, const Program& program, uint32_t index, uint64_t& used, const std::byte*& data,
+                    ErrorDetail* detail) = nullptr;
 };
 
 struct SessionOptions {

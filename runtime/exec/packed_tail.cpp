@@ -93,4 +93,17 @@ bool read_small_constants(const Program& program, const ConstantReader& reader, 
   return true;
 }
 
+Error read_constant(const ConstantReader& reader, const Program& program, uint32_t index, uint64_t& used, const std::byte*& data,
+                    ErrorDetail* detail) {
+  const uint64_t bytes = program.raw().constants()->Get(index)->bytes(), room = reader.window.size();
+  if (used > room || bytes > room - used)
+    return GF_FAIL(detail, Error::BufferTooSmall, -1, "the window for constants has %zu bytes; see packed_tail()", reader.window.size());
+  std::byte* to = reader.window.data() + used;
+  if (!reader.read(reader.context, Extent::offset(program, index), bytes, to))
+    return GF_FAIL(detail, Error::IoError, -1, "constant %u could not be read", index);
+  data = to;
+  used += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return Error::Ok;
+}
+
 }  // namespace gf

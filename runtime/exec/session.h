@@ -45,6 +45,10 @@ Error packed_tail(const Program& program, const Tables& tables, const SessionOpt
 /// seal in it. False: a read failed.
 bool read_small_constants(const Program& program, const ConstantReader& reader, std::byte* file, uint64_t limit = kPlanReadBytes);
 
+/// For ConstantReader::constant: reads constant `index` into the window, behind the `used` bytes of it. Errors: BufferTooSmall, IoError.
+Error read_constant(const ConstantReader& reader, const Program& program, uint32_t index, uint64_t& used, const std::byte*& data,
+                    ErrorDetail* detail);
+
 /// Constants of a program in the form the chosen kernels want. A view of caller memory: copyable, must not outlive it.
 class Weights {
  public:

@@ -134,28 +134,12 @@ void widen(const void* source, uint64_t count, void* destination) {
   for (uint64_t i = 0; i < count; ++i) to[i] = to_f32(from[i]);
 }
 
-// Stored bytes of constants: where the file is in memory, or read into the window.
-class Stored {
- public:
-  explicit Stored(const SessionCore& core) : program_(*core.program), reader_(core.options.reader), room_(reader_.window) {}
-
-  Error get(uint32_t constant, const std::byte*& data, ErrorDetail* detail) {
-    data = static_cast<const std::byte*>(program_.constant_data(constant));
-    if (reader_.read == nullptr) return Error::Ok;
-    const uint64_t bytes = program_.raw().constants()->Get(constant)->bytes();
-    if (bytes > room_.size()) return GF_FAIL(detail, Error::BufferTooSmall, -1, "the window for constants has %zu bytes; see packed_tail()", reader_.window.size());
-    if (!reader_.read(reader_.context, static_cast<uint64_t>(data - program_.bytes().data()), bytes, room_.data()))
-      return GF_FAIL(detail, Error::IoError, -1, "constant %u could not be read", constant);
-    data = room_.data();
-    room_ = room_.subspan(std::min(room_.size(), static_cast<size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment)));
-    return Error::Ok;
-  }
-
- private:
-  const Program& program_;
-  const ConstantReader& reader_;
-  std::span<std::byte> room_;
-};
+// Stored bytes of a constant: where the file is in memory, or behind the `used` bytes of the reader's window.
+Error find_stored(const SessionCore& core, uint32_t constant, uint64_t& used, const std::byte*& data, ErrorDetail* detail) {
+  data = static_cast<const std::byte*>(core.program->constant_data(constant));
+  const ConstantReader& reader = core.options.reader;
+  return reader.constant == nullptr ? Error::Ok : reader.constant(reader, *core.program, constant, used, data, detail);
+}
 
 // The dense form, `bytes` long, of a constant that is stored shorter.
 void expand_constant(const Program& program, uint32_t constant, const std::byte* stored, uint64_t bytes, void* destination) {
@@ -174,10 +158,10 @@ Error pack_entry(SessionCore& core, uint32_t entry, std::span<const PackEntry> l
   for (const PackEntry& e : list) {
     if (e.entry != entry) continue;
     NodeRecord& n = core.nodes[e.node];
-    Stored constants(core);
+    uint64_t used = 0;
     const std::byte* stored = nullptr;
     if (e.slot < 0) {
-      GF_TRY(constants.get(e.constant, stored, detail));
+      GF_TRY(find_stored(core, e.constant, used, stored, detail));
       expand_constant(*core.program, e.constant, stored, e.bytes, memory + e.offset);
       continue;
     }
@@ -188,7 +172,7 @@ Error pack_entry(SessionCore& core, uint32_t entry, std::span<const PackEntry> l
       if (!info.present || !info.is_constant) continue;
       const TensorRecord& t = *n.input(k);
       if (info.constant_data == nullptr && k != r.input) continue;
-      GF_TRY(constants.get(t.index, stored, detail));
+      GF_TRY(find_stored(core, t.index, used, stored, detail));
       if (info.constant_data != nullptr) {
         info.constant_data = stored;
         continue;

@@ -63,7 +63,7 @@ struct Elsewhere {
               std::memcpy(to, e.bytes.data() + offset, static_cast<size_t>(size));
               return e.left-- > 0;
             },
-            this, window};
+            this, window, &read_constant};
   }
 };
 

@@ -214,7 +214,7 @@ GF_WEB_EXPORT(int32_t, gfw_pack)(std::byte* memory, uint32_t size, std::byte* se
   const double work_size = aligned(work_bytes(*g.program, g.tables));
   const std::span<std::byte> create = block(setup, t.setup - work_size), work = block(setup, work_size);
   g.options.reader = {};
-  if (window != nullptr) g.options.reader = {&read, nullptr, {window, static_cast<size_t>(t.window)}};
+  if (window != nullptr) g.options.reader = {&read, nullptr, {window, static_cast<size_t>(t.window)}, &read_constant};
   const Result<Weights> made = Weights::create(*g.program, g.tables, g.options, {memory, size}, create, work, fresh());
   if (!made.ok()) return status(made.error());
   g.weights = *made;
