@@ -27,10 +27,6 @@ int64_t read_int(const void* data, DType type, int k) {
 }
 
 template <class T>
-void put(void* member, const T& value) {
-  std::memcpy(member, &value, sizeof(T));
-}
-template <class T>
 T get(const void* member) {
   T value;
   std::memcpy(&value, member, sizeof(T));
@@ -222,23 +218,18 @@ Error run_infer(const OpDef& def, const void* attrs, std::span<InferTensor> inpu
 }
 
 void AttrField::store(void* attrs, const AttrValue& value) const {
-  void* m = member(attrs);
-  switch (storage) {
-    case AttrStorage::Value: put(m, value); break;
-    case AttrStorage::Bool: put(m, value.i != 0); break;
-    case AttrStorage::I8:
-    case AttrStorage::U8: put(m, static_cast<uint8_t>(value.i)); break;
-    case AttrStorage::I16:
-    case AttrStorage::U16: put(m, static_cast<uint16_t>(value.i)); break;
-    case AttrStorage::I32:
-    case AttrStorage::U32: put(m, static_cast<uint32_t>(value.i)); break;
-    case AttrStorage::I64: put(m, value.i); break;
-    case AttrStorage::F32: put(m, static_cast<float>(value.f)); break;
-    case AttrStorage::F64: put(m, value.f); break;
-    case AttrStorage::String: put(m, value.s); break;
-    case AttrStorage::Ints: put(m, value.ints); break;
-    case AttrStorage::Floats: put(m, value.floats); break;
-  }
+  // integers are little-endian here as in files: the first bytes of an int64 are the narrower number
+  static constexpr uint8_t kBytes[] = {sizeof(AttrValue), 1, 1, 1, 2, 2, 4, 4, 8, 4, 8, sizeof(std::string_view), sizeof(IntList), sizeof(FloatList)};
+  static_assert(sizeof kBytes == static_cast<size_t>(AttrStorage::Floats) + 1);
+  const auto narrow = static_cast<float>(value.f);
+  const void* from = &value.i;
+  if (storage == AttrStorage::Value) from = &value;
+  if (storage == AttrStorage::F32) from = &narrow;
+  if (storage == AttrStorage::F64) from = &value.f;
+  if (storage == AttrStorage::String) from = &value.s;
+  if (storage == AttrStorage::Ints) from = &value.ints;
+  if (storage == AttrStorage::Floats) from = &value.floats;
+  std::memcpy(member(attrs), from, kBytes[static_cast<size_t>(storage)]);
 }
 
 AttrValue AttrField::load(const void* attrs) const {
