@@ -1,6 +1,8 @@
 #include "schema/infer.h"
 
+#include <cstddef>
 #include <cstring>
+#include <iterator>
 
 #include "runtime/core/format.h"
 #include "schema/op.h"
@@ -218,18 +220,20 @@ Error run_infer(const OpDef& def, const void* attrs, std::span<InferTensor> inpu
 }
 
 void AttrField::store(void* attrs, const AttrValue& value) const {
+  struct Part {
+    uint8_t at, bytes;
+  };
   // integers are little-endian here as in files: the first bytes of an int64 are the narrower number
-  static constexpr uint8_t kBytes[] = {sizeof(AttrValue), 1, 1, 1, 2, 2, 4, 4, 8, 4, 8, sizeof(std::string_view), sizeof(IntList), sizeof(FloatList)};
-  static_assert(sizeof kBytes == static_cast<size_t>(AttrStorage::Floats) + 1);
+  static constexpr uint8_t kInt = offsetof(AttrValue, i), kFloat = offsetof(AttrValue, f);
+  static constexpr Part kParts[] = {{0, sizeof(AttrValue)}, {kInt, 1}, {kInt, 1}, {kInt, 1}, {kInt, 2}, {kInt, 2}, {kInt, 4}, {kInt, 4},
+                                    {kInt, 8}, {0, sizeof(float)}, {kFloat, sizeof(double)},
+                                    {offsetof(AttrValue, s), sizeof(std::string_view)}, {offsetof(AttrValue, ints), sizeof(IntList)},
+                                    {offsetof(AttrValue, floats), sizeof(FloatList)}};
+  static_assert(std::size(kParts) == static_cast<size_t>(AttrStorage::Floats) + 1);
+  const Part part = kParts[static_cast<size_t>(storage)];
   const auto narrow = static_cast<float>(value.f);
-  const void* from = &value.i;
-  if (storage == AttrStorage::Value) from = &value;
-  if (storage == AttrStorage::F32) from = &narrow;
-  if (storage == AttrStorage::F64) from = &value.f;
-  if (storage == AttrStorage::String) from = &value.s;
-  if (storage == AttrStorage::Ints) from = &value.ints;
-  if (storage == AttrStorage::Floats) from = &value.floats;
-  std::memcpy(member(attrs), from, kBytes[static_cast<size_t>(storage)]);
+  const void* from = storage == AttrStorage::F32 ? static_cast<const void*>(&narrow) : &value;
+  std::memcpy(member(attrs), static_cast<const std::byte*>(from) + part.at, part.bytes);
 }
 
 AttrValue AttrField::load(const void* attrs) const {

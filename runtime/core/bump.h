@@ -30,15 +30,16 @@ class Bump {
     }
     return base_ + begin;
   }
+  void* take_array(uint64_t count, uint64_t size, uint64_t alignment) {
+    uint64_t bytes = 0;
+    if (mul_checked(count, size, bytes)) return take(bytes, alignment);
+    failed_ = true;
+    return nullptr;
+  }
   /// `count` value-initialised T.
   template <class T>
   std::span<T> array(uint64_t count) {
-    uint64_t bytes = 0;
-    if (!mul_checked<uint64_t>(count, sizeof(T), bytes)) {
-      failed_ = true;
-      return {};
-    }
-    auto* p = static_cast<T*>(take(bytes, alignof(T) > 64 ? alignof(T) : 64));
+    auto* p = static_cast<T*>(take_array(count, sizeof(T), alignof(T) > 64 ? alignof(T) : 64));
     if (p == nullptr) return {};
     for (uint64_t i = 0; i < count; ++i) new (p + i) T();
     return {p, static_cast<size_t>(count)};

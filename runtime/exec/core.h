@@ -97,6 +97,8 @@ struct SessionCore {
 };
 
 // --- build.cpp: decode, infer, choose kernels, plan
+/// BufferTooSmall or Misaligned if `memory`, named `what` in the text, is not what a create needs.
+Error check_memory(std::span<std::byte> memory, uint64_t needed, const char* what, ErrorDetail* detail);
 /// Carves the records (or only counts when `memory` counts).
 SessionCore* carve_session(const Program& program, int entry, const Tables& tables, Bump& memory);
 /// Everything up to the memory plan; core->needs is filled except weights, state and create bytes.

@@ -8,6 +8,8 @@
 namespace gf {
 namespace {
 
+bool aligned(std::span<std::byte> memory) { return reinterpret_cast<uintptr_t>(memory.data()) % kAlignment == 0; }
+
 std::string_view view(const flatbuffers::String* s) {
   return s != nullptr ? std::string_view(s->c_str(), s->size()) : std::string_view();
 }
@@ -15,15 +17,6 @@ std::string_view view(const flatbuffers::String* s) {
 #ifndef NDEBUG
 constexpr const char kBytesGone[] = "the bytes of the model are not what was loaded: were they freed or overwritten? They must outlive the program";
 #endif
-
-bool aligned(std::span<std::byte> memory) { return reinterpret_cast<uintptr_t>(memory.data()) % kAlignment == 0; }
-
-Error check_memory(std::span<std::byte> memory, uint64_t needed, const char* what, ErrorDetail* detail) {
-  if (memory.size() < needed)
-    return GF_FAIL(detail, Error::BufferTooSmall, -1, "%s memory has %zu bytes, %llu are needed", what, memory.size(), static_cast<unsigned long long>(needed));
-  if (!aligned(memory)) return GF_FAIL(detail, Error::Misaligned, -1, "%s memory must be aligned to %zu", what, kAlignment);
-  return Error::Ok;
-}
 
 Error attach_tensors(SessionCore& core, const Weights& weights, State* state, std::byte* arena, ErrorDetail* detail) {
   for (TensorRecord& t : core.tensors) {
@@ -93,6 +86,13 @@ Error bind(SessionCore& core, TensorRecord& t, bool external, const void* data, 
 }
 
 }  // namespace
+
+Error check_memory(std::span<std::byte> memory, uint64_t needed, const char* what, ErrorDetail* detail) {
+  if (memory.size() < needed)
+    return GF_FAIL(detail, Error::BufferTooSmall, -1, "%s memory has %zu bytes, %llu are needed", what, memory.size(), static_cast<unsigned long long>(needed));
+  if (!aligned(memory)) return GF_FAIL(detail, Error::Misaligned, -1, "%s memory must be aligned to %zu", what, kAlignment);
+  return Error::Ok;
+}
 
 Error memory_needs(const Program& program, std::string_view entry, const Tables& tables, const SessionOptions& options,
                    std::span<std::byte> work, MemoryNeeds& needs, ErrorDetail* detail) {

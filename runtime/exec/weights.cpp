@@ -142,14 +142,21 @@ Error find_stored(const SessionCore& core, uint32_t constant, uint64_t& used, co
 }
 
 // The dense form, `bytes` long, of a constant that is stored shorter.
-void expand_constant(const Program& program, uint32_t constant, const std::byte* stored, uint64_t bytes, void* destination) {
-  const fb::Constant& c = *program.raw().constants()->Get(constant);
+Error expand_constant(const SessionCore& core, uint32_t constant, uint64_t& used, uint64_t bytes, void* destination, ErrorDetail* detail) {
+  const std::byte* stored = nullptr;
+  GF_TRY(find_stored(core, constant, used, stored, detail));
+  const fb::Constant& c = *core.program->raw().constants()->Get(constant);
   const auto type = static_cast<DType>(c.stored());
-  if (type == DType::F16) return widen<F16>(stored, bytes / sizeof(float), destination);
-  if (type == DType::BF16) return widen<BF16>(stored, bytes / sizeof(float), destination);
-  auto* out = static_cast<std::byte*>(destination);
-  const uint64_t size = c.bytes();
-  for (uint64_t i = 0; i < bytes; i += size) std::memcpy(out + i, stored, static_cast<size_t>(size));
+  if (type == DType::F16) {
+    widen<F16>(stored, bytes / sizeof(float), destination);
+  } else if (type == DType::BF16) {
+    widen<BF16>(stored, bytes / sizeof(float), destination);
+  } else {
+    auto* out = static_cast<std::byte*>(destination);
+    const uint64_t size = c.bytes();
+    for (uint64_t i = 0; i < bytes; i += size) std::memcpy(out + i, stored, static_cast<size_t>(size));
+  }
+  return Error::Ok;
 }
 
 // Runs one entry's requests of the list.
@@ -159,10 +166,8 @@ Error pack_entry(SessionCore& core, uint32_t entry, std::span<const PackEntry> l
     if (e.entry != entry) continue;
     NodeRecord& n = core.nodes[e.node];
     uint64_t used = 0;
-    const std::byte* stored = nullptr;
     if (e.slot < 0) {
-      GF_TRY(find_stored(core, e.constant, used, stored, detail));
-      expand_constant(*core.program, e.constant, stored, e.bytes, memory + e.offset);
+      GF_TRY(expand_constant(core, e.constant, used, e.bytes, memory + e.offset, detail));
       continue;
     }
     NodeView view = node_view(core, n);
@@ -171,16 +176,14 @@ Error pack_entry(SessionCore& core, uint32_t entry, std::span<const PackEntry> l
       TensorInfo& info = core.info_in[static_cast<size_t>(k)];
       if (!info.present || !info.is_constant) continue;
       const TensorRecord& t = *n.input(k);
-      if (info.constant_data == nullptr && k != r.input) continue;
-      GF_TRY(find_stored(core, t.index, used, stored, detail));
       if (info.constant_data != nullptr) {
+        const std::byte* stored = nullptr;
+        GF_TRY(find_stored(core, t.index, used, stored, detail));
         info.constant_data = stored;
-        continue;
+      } else if (k == r.input) {  // one that is stored shorter gets its dense form for the moment
+        GF_TRY(expand_constant(core, t.index, used, t.capacity, create_memory.data(), detail));
+        info.constant_data = create_memory.data();
       }
-      // one that is stored shorter gets its dense form for the moment
-      if (t.capacity > create_memory.size()) return GF_FAIL(detail, Error::BufferTooSmall, -1, "create memory has %zu bytes, %llu are needed", create_memory.size(), static_cast<unsigned long long>(t.capacity));
-      expand_constant(*core.program, t.index, stored, t.capacity, create_memory.data());
-      info.constant_data = create_memory.data();
     }
     if (const Error err = r.pack(view, memory + e.offset); err != Error::Ok)
       return blame(core, e.node, GF_FAIL(detail, err, static_cast<int32_t>(e.node), "packing weights failed"), detail);
@@ -236,12 +239,8 @@ Result<Weights> Weights::create(const Program& program, const Tables& tables, co
   PackList list;
   uint64_t total = 0;
   if (const Error e = collect(program, tables, options, work, list, total, detail); e != Error::Ok) return e;
-  if (memory.size() < total)
-    return GF_FAIL(detail, Error::BufferTooSmall, -1, "weights memory has %zu bytes, %llu are needed", memory.size(), static_cast<unsigned long long>(total));
-  if (create_memory.size() < list.create_bytes)
-    return GF_FAIL(detail, Error::BufferTooSmall, -1, "create memory has %zu bytes, %llu are needed", create_memory.size(), static_cast<unsigned long long>(list.create_bytes));
-  if (reinterpret_cast<uintptr_t>(memory.data()) % kAlignment != 0 || reinterpret_cast<uintptr_t>(create_memory.data()) % kAlignment != 0)
-    return GF_FAIL(detail, Error::Misaligned, -1, "weights and create memory must be aligned to %zu", kAlignment);
+  if (const Error e = check_memory(memory, total, "weights", detail); e != Error::Ok) return e;
+  if (const Error e = check_memory(create_memory, list.create_bytes, "create", detail); e != Error::Ok) return e;
   auto* header = new (memory.data()) WeightsHeader();
   header->count = list.count;
   if (list.count != 0) std::memcpy(static_cast<void*>(header->entries), list.entries.data(), list.count * sizeof(PackEntry));
