@@ -62,20 +62,17 @@ inline constexpr int kIntKinds = 5;
 enum class Operands : uint8_t { VectorVector = 0, VectorScalar = 1, ScalarVector = 2 };
 
 using UnaryF32 = void (*)(const float* in, float* out, int64_t n, float p0, float p1);
-using BinaryF32 = void (*)(const float* a, const float* b, float* out, int64_t n);
-using CompareF32 = void (*)(const float* a, const float* b, uint8_t* out, int64_t n);
-using BinaryI32 = void (*)(const int32_t* a, const int32_t* b, int32_t* out, int64_t n);
-using BinaryI64 = void (*)(const int64_t* a, const int64_t* b, int64_t* out, int64_t n);
+using Binary = void (*)(const void* a, const void* b, void* out, int64_t n);
 /// out[i] = condition[i] != 0 ? a[i] : b[i]; elements of 1, 2, 4 or 8 bytes.
 using Where = void (*)(const uint8_t* condition, const void* a, const void* b, void* out, int64_t n);
 using Cast = void (*)(const void* in, void* out, int64_t n);
 
 /// Functions for `isa` (the best compiled target it allows). Never null.
 UnaryF32 unary_f32(Isa isa, UnaryKind kind);
-BinaryF32 binary_f32(Isa isa, BinaryKind kind, Operands operands);
-CompareF32 compare_f32(Isa isa, CompareKind kind, Operands operands);  ///< writes 0 or 1; NaN: only NotEqual is true
-BinaryI32 binary_i32(Isa isa, IntKind kind, Operands operands);
-BinaryI64 binary_i64(Isa isa, IntKind kind, Operands operands);
+Binary binary_f32(Isa isa, BinaryKind kind, Operands operands);
+Binary compare_f32(Isa isa, CompareKind kind, Operands operands);  ///< writes bytes, 0 or 1; NaN: only NotEqual is true
+Binary binary_i32(Isa isa, IntKind kind, Operands operands);
+Binary binary_i64(Isa isa, IntKind kind, Operands operands);
 
 /// `element_bytes` 1, 2, 4 or 8, else null. `a_scalar`/`b_scalar`: the operand points at one element.
 Where where_select(Isa isa, int element_bytes, bool a_scalar, bool b_scalar);

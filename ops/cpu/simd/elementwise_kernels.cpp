@@ -70,39 +70,29 @@ const typename Op::Attrs& as(const void* attrs) {
 
 BoundUnary bound(Isa isa, UnaryKind kind, float p0 = 0, float p1 = 0) { return {unary_f32(isa, kind), p0, p1}; }
 
+// Ops without attributes.
+constexpr struct {
+  uint16_t op;
+  UnaryKind kind;
+} kPlain[] = {
+    {op::Abs::info.id, UnaryKind::Abs}, {op::Acos::info.id, UnaryKind::Acos}, {op::Acosh::info.id, UnaryKind::Acosh},
+    {op::Asin::info.id, UnaryKind::Asin}, {op::Asinh::info.id, UnaryKind::Asinh}, {op::Atan::info.id, UnaryKind::Atan},
+    {op::Atanh::info.id, UnaryKind::Atanh}, {op::Ceil::info.id, UnaryKind::Ceil}, {op::Cos::info.id, UnaryKind::Cos},
+    {op::Cosh::info.id, UnaryKind::Cosh}, {op::Erf::info.id, UnaryKind::Erf}, {op::Exp::info.id, UnaryKind::Exp},
+    {op::Floor::info.id, UnaryKind::Floor}, {op::HardSwish::info.id, UnaryKind::HardSwish}, {op::Log::info.id, UnaryKind::Log},
+    {op::Mish::info.id, UnaryKind::Mish}, {op::Neg::info.id, UnaryKind::Neg}, {op::Reciprocal::info.id, UnaryKind::Reciprocal},
+    {op::Relu::info.id, UnaryKind::Relu}, {op::Round::info.id, UnaryKind::Round}, {op::Sigmoid::info.id, UnaryKind::Sigmoid},
+    {op::Sign::info.id, UnaryKind::Sign}, {op::Sin::info.id, UnaryKind::Sin}, {op::Sinh::info.id, UnaryKind::Sinh},
+    {op::Softplus::info.id, UnaryKind::Softplus}, {op::Softsign::info.id, UnaryKind::Softsign}, {op::Sqrt::info.id, UnaryKind::Sqrt},
+    {op::Tan::info.id, UnaryKind::Tan}, {op::Tanh::info.id, UnaryKind::Tanh},
+};
+
 }  // namespace
 
 BoundUnary bind_unary(Isa isa, uint16_t op, const void* attrs) {
+  for (const auto& row : kPlain)
+    if (row.op == op) return bound(isa, row.kind);
   switch (op) {
-    case op::Abs::info.id: return bound(isa, UnaryKind::Abs);
-    case op::Acos::info.id: return bound(isa, UnaryKind::Acos);
-    case op::Acosh::info.id: return bound(isa, UnaryKind::Acosh);
-    case op::Asin::info.id: return bound(isa, UnaryKind::Asin);
-    case op::Asinh::info.id: return bound(isa, UnaryKind::Asinh);
-    case op::Atan::info.id: return bound(isa, UnaryKind::Atan);
-    case op::Atanh::info.id: return bound(isa, UnaryKind::Atanh);
-    case op::Ceil::info.id: return bound(isa, UnaryKind::Ceil);
-    case op::Cos::info.id: return bound(isa, UnaryKind::Cos);
-    case op::Cosh::info.id: return bound(isa, UnaryKind::Cosh);
-    case op::Erf::info.id: return bound(isa, UnaryKind::Erf);
-    case op::Exp::info.id: return bound(isa, UnaryKind::Exp);
-    case op::Floor::info.id: return bound(isa, UnaryKind::Floor);
-    case op::HardSwish::info.id: return bound(isa, UnaryKind::HardSwish);
-    case op::Log::info.id: return bound(isa, UnaryKind::Log);
-    case op::Mish::info.id: return bound(isa, UnaryKind::Mish);
-    case op::Neg::info.id: return bound(isa, UnaryKind::Neg);
-    case op::Reciprocal::info.id: return bound(isa, UnaryKind::Reciprocal);
-    case op::Relu::info.id: return bound(isa, UnaryKind::Relu);
-    case op::Round::info.id: return bound(isa, UnaryKind::Round);
-    case op::Sigmoid::info.id: return bound(isa, UnaryKind::Sigmoid);
-    case op::Sign::info.id: return bound(isa, UnaryKind::Sign);
-    case op::Sin::info.id: return bound(isa, UnaryKind::Sin);
-    case op::Sinh::info.id: return bound(isa, UnaryKind::Sinh);
-    case op::Softplus::info.id: return bound(isa, UnaryKind::Softplus);
-    case op::Softsign::info.id: return bound(isa, UnaryKind::Softsign);
-    case op::Sqrt::info.id: return bound(isa, UnaryKind::Sqrt);
-    case op::Tan::info.id: return bound(isa, UnaryKind::Tan);
-    case op::Tanh::info.id: return bound(isa, UnaryKind::Tanh);
     case op::Celu::info.id: return bound(isa, UnaryKind::Celu, as<op::Celu>(attrs).alpha);
     case op::Clip::info.id:
       return bound(isa, UnaryKind::Clip, static_cast<float>(as<op::Clip>(attrs).min),
@@ -175,13 +165,10 @@ Error run_unary(RunContext& context) {
 
 // --- binary and compare --------------------------------------------------------------------------------------------
 
-// One function per pair of operand forms, resolved at create; all have the signature (a, b, out, n) on untyped memory.
+// One function per pair of operand forms, resolved at create.
 struct BoundBinary {
-  enum class Type : uint8_t { F32, I32, I64, Compare } type = Type::F32;
-  BinaryF32 f32[3] = {};
-  BinaryI32 i32[3] = {};
-  BinaryI64 i64[3] = {};
-  CompareF32 compare[3] = {};
+  Binary function[3] = {};
+  int64_t bytes = 0, out_bytes = 0;  // of an element
 };
 constexpr Operands kForms[] = {Operands::VectorVector, Operands::VectorScalar, Operands::ScalarVector};
 
@@ -241,32 +228,30 @@ Error init_binary(const NodeView& node, InitContext& context) {
   auto& bound = *new (context.data) BoundBinary;
   BinaryKind kind{};
   IntKind int_kind{};
-  if (node.input(0).dtype == DType::F32) find_binary(node.def->info.id, node.attrs, kind);
+  const DType type = node.input(0).dtype;
+  if (type == DType::F32) find_binary(node.def->info.id, node.attrs, kind);
   else find_int(node.def->info.id, int_kind);
-  bound.type = node.input(0).dtype == DType::F32   ? BoundBinary::Type::F32
-               : node.input(0).dtype == DType::I32 ? BoundBinary::Type::I32
-                                                   : BoundBinary::Type::I64;
-  for (size_t k = 0; k < 3; ++k) {
-    if (bound.type == BoundBinary::Type::F32) bound.f32[k] = binary_f32(node.isa, kind, kForms[k]);
-    else if (bound.type == BoundBinary::Type::I32) bound.i32[k] = binary_i32(node.isa, int_kind, kForms[k]);
-    else bound.i64[k] = binary_i64(node.isa, int_kind, kForms[k]);
-  }
+  bound.bytes = bound.out_bytes = dtype_bits(type) / 8;
+  for (size_t k = 0; k < 3; ++k)
+    bound.function[k] = type == DType::F32   ? binary_f32(node.isa, kind, kForms[k])
+                        : type == DType::I32 ? binary_i32(node.isa, int_kind, kForms[k])
+                                             : binary_i64(node.isa, int_kind, kForms[k]);
   return Error::Ok;
 }
 
 Error init_compare(const NodeView& node, InitContext& context) {
   auto& bound = *new (context.data) BoundBinary;
-  bound.type = BoundBinary::Type::Compare;
-  for (size_t k = 0; k < 3; ++k)
-    bound.compare[k] = compare_f32(node.isa, compare_kind(node.def->info.id), kForms[k]);
+  bound.bytes = sizeof(float);
+  bound.out_bytes = 1;
+  for (size_t k = 0; k < 3; ++k) bound.function[k] = compare_f32(node.isa, compare_kind(node.def->info.id), kForms[k]);
   return Error::Ok;
 }
 
-template <class In, class Out>
-void run_forms(RunContext& context, void (*const (&functions)[3])(const In*, const In*, Out*, int64_t)) {
-  const In* a = context.input(0).as<const In>();
-  const In* b = context.input(1).as<const In>();
-  Out* out = context.output(0).as<Out>();
+Error run_binary(RunContext& context) {
+  const auto& bound = *static_cast<const BoundBinary*>(context.data);
+  const auto* a = context.input(0).as<const uint8_t>();
+  const auto* b = context.input(1).as<const uint8_t>();
+  auto* out = context.output(0).as<uint8_t>();
   BroadcastWalk<2> walk;
   const Shape* shapes[2] = {&context.input(0).shape, &context.input(1).shape};
   walk.init(context.output(0).shape, shapes);
@@ -275,22 +260,12 @@ void run_forms(RunContext& context, void (*const (&functions)[3])(const In*, con
   const size_t form = walk.strides[0][last] == 0 && walk.strides[1][last] != 0   ? 2
                       : walk.strides[1][last] == 0 && walk.strides[0][last] != 0 ? 1
                                                                                  : 0;
-  const auto function = functions[form];
+  const auto function = bound.function[form];
   context.parallel.chunks(walk.count, kGrain, [&](int64_t begin, int64_t end, int) {
     walk.runs(begin, end, [&](int64_t position, const int64_t* at, int64_t length) {
-      function(a + at[0], b + at[1], out + position, length);
+      function(a + at[0] * bound.bytes, b + at[1] * bound.bytes, out + position * bound.out_bytes, length);
     });
   });
-}
-
-Error run_binary(RunContext& context) {
-  const auto& bound = *static_cast<const BoundBinary*>(context.data);
-  switch (bound.type) {
-    case BoundBinary::Type::F32: run_forms(context, bound.f32); break;
-    case BoundBinary::Type::I32: run_forms(context, bound.i32); break;
-    case BoundBinary::Type::I64: run_forms(context, bound.i64); break;
-    case BoundBinary::Type::Compare: run_forms(context, bound.compare); break;
-  }
   return Error::Ok;
 }
 

@@ -7,6 +7,7 @@
 #include "hwy/highway.h"
 #include "ops/cpu/simd/elementwise.h"
 #include "ops/cpu/simd/math-inl.h"
+#include "ops/cpu/simd/small_loops.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
@@ -26,6 +27,7 @@ namespace {
 
 #define GF_UNARY_STD(name, function)                              \
   struct name {                                                   \
+    static constexpr bool kByLanes = true;                        \
     static float scalar(float x) { return function(x); }          \
     template <class D, class V>                                   \
     static HWY_INLINE V call(D d, V x, V, V) {                    \
@@ -51,8 +53,13 @@ GF_UNARY(Exp, return v_exp(d, x))
 GF_UNARY(Expm1, return v_expm1(d, x))
 GF_UNARY(Log, return v_log(d, x))
 GF_UNARY(Log1p, return v_log1p(d, x))
+#if GF_SIMD_F64_VECTORS
 GF_UNARY(Sin, return v_sin(d, x))
 GF_UNARY(Cos, return v_cos(d, x))
+#else
+GF_UNARY_STD(Sin, std::sin)
+GF_UNARY_STD(Cos, std::cos)
+#endif
 GF_UNARY_STD(Tan, std::tan)
 GF_UNARY_STD(Asin, std::asin)
 GF_UNARY_STD(Acos, std::acos)
@@ -87,6 +94,24 @@ GF_UNARY(Clip, return clip(x, p0, p1))
 GF_UNARY(Affine, return hn::MulAdd(p0, x, p1))
 GF_UNARY(Swish, return hn::Mul(x, v_sigmoid(d, hn::Mul(p0, x))))
 
+#if GF_SMALL_CODE
+template <class Op>
+void unary_loop(const float* in, float* out, size_t count, float p0, float p1) {
+  const F32Tag d;
+  const F32Vec v0 = hn::Set(d, p0), v1 = hn::Set(d, p1);
+  for (; count != 0; --count, in += 4, out += 4) hn::StoreU(Op::call(d, hn::LoadU(d, in), v0, v1), d, out);
+}
+
+void run_by_lanes(float (*f)(float), const float* in, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = f(in[i]);
+}
+
+template <class Op>
+void run_unary(const float* in, float* out, int64_t n, float p0, float p1) {
+  if constexpr (requires { Op::kByLanes; }) run_by_lanes(Op::scalar, in, out, n);
+  else run_vectors(unary_loop<Op>, in, out, n, p0, p1);
+}
+#else
 template <class Op>
 void run_unary(const float* in, float* out, int64_t n, float p0, float p1) {
   const F32Tag d;
@@ -96,6 +121,7 @@ void run_unary(const float* in, float* out, int64_t n, float p0, float p1) {
   for (; i + lanes <= count; i += lanes) hn::StoreU(Op::call(d, hn::LoadU(d, in + i), v0, v1), d, out + i);
   if (i < count) store_n(d, Op::call(d, load_n(d, in + i, count - i), v0, v1), out + i, count - i);
 }
+#endif
 
 struct UnaryTable {
   UnaryF32 functions[kUnaryKinds];

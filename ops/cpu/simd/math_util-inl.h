@@ -33,6 +33,11 @@ using F32Vec = hn::Vec<F32Tag>;
 #define GF_SIMD_F64_VECTORS 0
 #endif
 
+// Whether code is to be small before it is fast in what nets spend little time in: a WebAssembly module is downloaded. There a formula
+// has one loop with steps known when it runs, and the rest of a row goes through a buffer and the same loop.
+#undef GF_SMALL_CODE
+#define GF_SMALL_CODE (HWY_TARGET == HWY_WASM)
+
 /// The first `n` (< lanes) floats at `p`; the other lanes are 0. Reads nothing beyond p[n-1].
 template <class D>
 HWY_INLINE hn::Vec<D> load_n([[maybe_unused]] D d, const float* p, size_t n) {

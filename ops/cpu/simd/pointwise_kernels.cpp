@@ -13,7 +13,7 @@ void run_unary_step(const cpu::PointwiseStep& step, const float* a, const float*
 }
 
 void run_binary_step(const cpu::PointwiseStep& step, const float* a, const float* b, float* out, int64_t count) {
-  reinterpret_cast<BinaryF32>(const_cast<void*>(step.function))(a, b, out, count);
+  reinterpret_cast<Binary>(const_cast<void*>(step.function))(a, b, out, count);
 }
 
 bool resolve(uint16_t op, Isa isa, bool binary, cpu::PointwiseStep& step) {
