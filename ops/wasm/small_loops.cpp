@@ -91,9 +91,9 @@ void compare_vectors(unsigned accepted, const void* a, const void* b, bool a_sca
 void select_vectors(size_t bytes, const uint8_t* condition, const void* a, const void* b, bool a_scalar, bool b_scalar, void* out, int64_t n) {
   if (n <= 0) return;
   // Sixteen conditions choose `bytes` vectors; `first` numbers the condition of every byte of the first of them.
-  uint8_t lanes[16];
-  for (unsigned i = 0; i < 16; ++i) lanes[i] = static_cast<uint8_t>(i / bytes);
-  const v128_t first = wasm_v128_load(lanes), next = wasm_i8x16_splat(static_cast<int8_t>(16 / bytes)), zero = wasm_i8x16_const_splat(0);
+  const v128_t numbers = wasm_i8x16_const(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), zero = wasm_i8x16_const_splat(0);
+  const v128_t first = wasm_u8x16_shr(numbers, static_cast<uint32_t>(__builtin_ctz(static_cast<unsigned>(bytes))));
+  const v128_t next = wasm_i8x16_splat(static_cast<int8_t>(16 / bytes));
   const auto *p = static_cast<const char*>(a), *q = static_cast<const char*>(b);
   auto* to = static_cast<char*>(out);
   const size_t step = 16 * bytes;
