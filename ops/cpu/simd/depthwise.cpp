@@ -92,10 +92,29 @@ HWY_INLINE void valid_columns(const DepthwiseArgs& a, int64_t ow, int64_t& k0, i
   if (k0 > k1) k0 = k1;
 }
 
+#if GF_SMALL_CODE
+// Tiles of 4 pixels (V8 keeps more sums in memory); the last one reaches back over pixels that are computed already.
+template <int kKernelW>
+HWY_INLINE void row_of_channels(const DepthwiseArgs& a, const RowTaps& taps, int64_t inner0, int64_t inner1, int64_t c, const Clamp& clamp, float* out_row) {
+  constexpr int64_t kPixels = 4;
+  for (int64_t ow = 0; ow < a.out_w;) {
+    if (ow >= inner0 && ow + 2 <= inner1 && inner0 + kPixels <= inner1) {
+      if (ow + kPixels > inner1) ow = inner1 - kPixels;
+      tile<kPixels, kKernelW, false>(a, taps, ow, 0, a.kernel_w, c, 0, clamp, out_row + ow * a.channels + c);
+      ow += kPixels;
+      continue;
+    }
+    int64_t k0, k1;
+    valid_columns(a, ow, k0, k1);
+    tile<1, 0, false>(a, taps, ow, k0, k1, c, 0, clamp, out_row + ow * a.channels + c);
+    ++ow;
+  }
+}
+#else
 template <int kKernelW, bool kPartial>
 HWY_INLINE void row_of_channels(const DepthwiseArgs& a, const RowTaps& taps, int64_t inner0, int64_t inner1, int64_t c,
                                 size_t partial, const Clamp& clamp, float* out_row) {
-  constexpr int kPixels = HWY_TARGET == HWY_WASM ? 4 : 8;  // V8 keeps more sums in memory
+  constexpr int kPixels = 8;
   for (int64_t ow = 0; ow < a.out_w;) {
     float* out = out_row + ow * a.channels + c;
     if (ow >= inner0 && ow + kPixels <= inner1) {
@@ -114,6 +133,7 @@ HWY_INLINE void row_of_channels(const DepthwiseArgs& a, const RowTaps& taps, int
     ++ow;
   }
 }
+#endif
 
 template <int kKernelW>
 HWY_INLINE void row_multiplier_one(const DepthwiseArgs& a, const RowTaps& taps, const Clamp& clamp, float* out_row) {
@@ -124,6 +144,12 @@ HWY_INLINE void row_multiplier_one(const DepthwiseArgs& a, const RowTaps& taps, 
   int64_t inner1 = a.in_w - 1 - reach + a.pad_left < 0 ? 0 : (a.in_w - 1 - reach + a.pad_left) / a.stride_w + 1;
   if (inner1 > a.out_w) inner1 = a.out_w;
   if (inner0 > inner1) inner0 = inner1;
+#if GF_SMALL_CODE  // there are at least `lanes` channels; the last vector reaches back
+  for (int64_t c = 0; c < a.channels; c += lanes) {
+    if (c + lanes > a.channels) c = a.channels - lanes;
+    row_of_channels<kKernelW>(a, taps, inner0, inner1, c, clamp, out_row);
+  }
+#else
   int64_t c = 0;
   for (; c + lanes <= a.channels; c += lanes) {
     row_of_channels<kKernelW, false>(a, taps, inner0, inner1, c, 0, clamp, out_row);
@@ -131,9 +157,10 @@ HWY_INLINE void row_multiplier_one(const DepthwiseArgs& a, const RowTaps& taps, 
   if (c < a.channels) {
     row_of_channels<kKernelW, true>(a, taps, inner0, inner1, c, static_cast<size_t>(a.channels - c), clamp, out_row);
   }
+#endif
 }
 
-// multiplier > 1: blocks of output channels in a stack buffer, one input value at a time.
+// multiplier > 1 and few channels: one input value at a time.
 void row_any_multiplier(const DepthwiseArgs& a, const RowTaps& taps, float low, float high, bool clamp, float* out_row) {
   const int64_t m = a.multiplier, out_channels = a.channels * m;
   for (int64_t ow = 0; ow < a.out_w; ++ow) {
@@ -177,7 +204,7 @@ void depthwise_row(const DepthwiseArgs& a, int64_t n, int64_t oh) {
   const float low = relu ? 0.0f : a.activation.a, high = relu ? __builtin_inff() : a.activation.b;
   const Clamp clamp{hn::Set(d, low), hn::Set(d, high), active};
   float* out_row = a.out + (n * a.out_h + oh) * a.out_w * out_channels;
-  if (a.multiplier != 1) return row_any_multiplier(a, taps, low, high, active, out_row);
+  if (a.multiplier != 1 || (GF_SMALL_CODE && a.channels < static_cast<int64_t>(hn::Lanes(d)))) return row_any_multiplier(a, taps, low, high, active, out_row);
   const bool dense = a.stride_w == 1 && a.dilation_w == 1;
   if (dense && a.kernel_w == 3) return row_multiplier_one<3>(a, taps, clamp, out_row);
   if (dense && a.kernel_w == 5) return row_multiplier_one<5>(a, taps, clamp, out_row);
