@@ -18,19 +18,27 @@ v128_t spread(const void* p, size_t bytes) {
   }
 }
 
-/// 4, 8 or 12 bytes, the others zero.
-v128_t load_rest(const char* p, size_t size) {
-  if (size == 4) return wasm_v128_load32_zero(p);
-  const v128_t v = wasm_v128_load64_zero(p);
-  return size == 8 ? v : wasm_v128_load32_lane(p + 8, v, 2);
-}
-void store_rest(char* p, v128_t v, size_t size) {
-  if (size == 4) return wasm_v128_store32_lane(p, v, 0);
-  wasm_v128_store64_lane(p, v, 0);
-  if (size == 12) wasm_v128_store32_lane(p + 8, v, 2);
+}  // namespace
+
+v128_t load_rest(const float* p, size_t n) {
+  v128_t v = wasm_f32x4_const_splat(0);
+  if ((n & 2) != 0) {
+    v = wasm_v128_load64_zero(p);
+    if ((n & 1) != 0) v = wasm_v128_load32_lane(p + 2, v, 2);
+  } else if (n != 0) {
+    v = wasm_v128_load32_zero(p);
+  }
+  return v;
 }
 
-}  // namespace
+void store_rest(v128_t v, float* p, size_t n) {
+  if ((n & 2) != 0) {
+    wasm_v128_store64_lane(p, v, 0);
+    if ((n & 1) != 0) wasm_v128_store32_lane(p + 2, v, 2);
+  } else if (n != 0) {
+    wasm_v128_store32_lane(p, v, 0);
+  }
+}
 
 void run_vectors(VectorLoop loop, size_t bytes, Operands operands, const void* a, const void* b, void* out, int64_t n) {
   if (n <= 0) return;
@@ -49,32 +57,32 @@ void run_vectors(VectorLoop loop, size_t bytes, Operands operands, const void* a
   }
   if (whole != 0) loop(p, q, out, whole / 16, step_a, step_b);
   if (rest == 0) return;
-  if (step_a != 0) x = load_rest(p + whole, rest);
-  if (step_b != 0) y = load_rest(q + whole, rest);
+  if (step_a != 0) x = load_rest(reinterpret_cast<const float*>(p + whole), rest / 4);
+  if (step_b != 0) y = load_rest(reinterpret_cast<const float*>(q + whole), rest / 4);
   loop(&x, &y, &x, 1, 0, 0);
-  store_rest(static_cast<char*>(out) + whole, x, rest);
+  store_rest(x, reinterpret_cast<float*>(static_cast<char*>(out) + whole), rest / 4);
 }
 
 void run_vectors(UnaryLoop loop, const float* in, float* out, int64_t n, float p0, float p1) {
   const auto count = static_cast<size_t>(n), rest = count & 3, whole = count - rest;
   if (whole != 0) loop(in, out, whole / 4, p0, p1);
   if (rest == 0) return;
-  v128_t x = load_rest(reinterpret_cast<const char*>(in + whole), 4 * rest);
+  v128_t x = load_rest(in + whole, rest);
   auto* const one = reinterpret_cast<float*>(&x);
   loop(one, one, 1, p0, p1);
-  store_rest(reinterpret_cast<char*>(out + whole), x, 4 * rest);
+  store_rest(x, out + whole, rest);
 }
 
 void compare_vectors(unsigned accepted, const void* a, const void* b, bool a_scalar, bool b_scalar, uint8_t* out, int64_t n) {
   if (n <= 0) return;
   const auto mask = [accepted](unsigned bit) { return wasm_i32x4_splat((accepted & bit) != 0 ? -1 : 0); };
   const v128_t less = mask(1), equal = mask(2), flip = mask(4), ones = wasm_i8x16_const_splat(1);
-  const auto *p = static_cast<const char*>(a), *q = static_cast<const char*>(b);
+  const auto *p = static_cast<const float*>(a), *q = static_cast<const float*>(b);
   v128_t x = wasm_v128_load32_splat(p), y = wasm_v128_load32_splat(q);
-  for (; n > 0; n -= 4, p += 16, q += 16, out += 4) {
+  for (; n > 0; n -= 4, p += 4, q += 4, out += 4) {
     const auto left = static_cast<size_t>(n);
-    if (!a_scalar) x = left >= 4 ? wasm_v128_load(p) : load_rest(p, 4 * left);
-    if (!b_scalar) y = left >= 4 ? wasm_v128_load(q) : load_rest(q, 4 * left);
+    if (!a_scalar) x = left >= 4 ? wasm_v128_load(p) : load_rest(p, left);
+    if (!b_scalar) y = left >= 4 ? wasm_v128_load(q) : load_rest(q, left);
     const v128_t found = wasm_v128_or(wasm_v128_and(wasm_f32x4_lt(x, y), less), wasm_v128_and(wasm_f32x4_eq(x, y), equal));
     const v128_t words = wasm_v128_xor(found, flip), halves = wasm_i16x8_narrow_i32x4(words, words);
     const v128_t result = wasm_v128_and(wasm_i8x16_narrow_i16x8(halves, halves), ones);

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "hwy/highway.h"
+#include "ops/cpu/simd/small_loops.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
@@ -44,14 +45,7 @@ HWY_INLINE hn::Vec<D> load_n([[maybe_unused]] D d, const float* p, size_t n) {
 #if GF_SIMD_MASKED_MEMORY
   return hn::MaskedLoad(hn::FirstN(d, n), d, p);
 #elif HWY_TARGET == HWY_WASM
-  v128_t v = wasm_f32x4_const_splat(0);
-  if ((n & 2) != 0) {
-    v = wasm_v128_load64_zero(p);
-    if ((n & 1) != 0) v = wasm_v128_load32_lane(p + 2, v, 2);
-  } else if (n != 0) {
-    v = wasm_v128_load32_zero(p);
-  }
-  return hn::Vec<D>{v};
+  return hn::Vec<D>{load_rest(p, n)};
 #else
   HWY_ALIGN float buffer[hn::MaxLanes(d)] = {};
   for (size_t i = 0; i < n; ++i) buffer[i] = p[i];
@@ -75,12 +69,7 @@ HWY_INLINE void store_n([[maybe_unused]] D d, hn::Vec<D> v, float* p, size_t n) 
 #if GF_SIMD_MASKED_MEMORY
   hn::BlendedStore(v, hn::FirstN(d, n), d, p);
 #elif HWY_TARGET == HWY_WASM
-  if ((n & 2) != 0) {
-    wasm_v128_store64_lane(p, v.raw, 0);
-    if ((n & 1) != 0) wasm_v128_store32_lane(p + 2, v.raw, 2);
-  } else if (n != 0) {
-    wasm_v128_store32_lane(p, v.raw, 0);
-  }
+  store_rest(v.raw, p, n);
 #else
   HWY_ALIGN float buffer[hn::MaxLanes(d)];
   hn::Store(v, d, buffer);
@@ -104,6 +93,12 @@ template <class F>
 HWY_INLINE void for_vectors(int64_t cols, F&& f) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+#if GF_SMALL_CODE
+  for (int64_t j = 0; j < cols; j += lanes) {
+    const auto count = static_cast<size_t>(cols - j < lanes ? cols - j : lanes);
+    f(j, [d, count](const float* p) { return load_up_to(d, p, count); }, [d, count](F32Vec v, float* p) { store_up_to(d, v, p, count); });
+  }
+#else
   int64_t j = 0;
   for (; j + lanes <= cols; j += lanes)
     f(j, [d](const float* p) HWY_ATTR { return hn::LoadU(d, p); }, [d](F32Vec v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
@@ -111,6 +106,7 @@ HWY_INLINE void for_vectors(int64_t cols, F&& f) {
   const auto rest = static_cast<size_t>(cols - j);
   f(j, [d, rest](const float* p) HWY_ATTR { return load_n(d, p, rest); },
     [d, rest](F32Vec v, float* p) HWY_ATTR { store_n(d, v, p, rest); });
+#endif
 }
 
 /// x kept within [low, high]; NaN stays NaN: both comparisons are false for it.

@@ -43,6 +43,7 @@ struct AverageOp {
   HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const { return hn::Add(acc, x); }
   HWY_INLINE F32Vec finish(F32Vec acc) const { return hn::Div(acc, divisor); }
 };
+#if !GF_SMALL_CODE
 struct L1Op {
   static F32Vec start() { return hn::Zero(F32Tag()); }
   HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const { return hn::Add(acc, hn::Abs(x)); }
@@ -59,6 +60,20 @@ struct LpOp {
   HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const { return hn::Add(acc, v_pow(F32Tag(), hn::Abs(x), p)); }
   HWY_INLINE F32Vec finish(F32Vec acc) const { return v_pow(F32Tag(), acc, inverse); }
 };
+#else
+struct LpOp {  // any p
+  float p;
+  static F32Vec start() { return hn::Zero(F32Tag()); }
+  HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const {
+    const F32Tag d;
+    return hn::Add(acc, p == 1.0f ? hn::Abs(x) : p == 2.0f ? hn::Mul(x, x) : v_pow(d, hn::Abs(x), hn::Set(d, p)));
+  }
+  HWY_INLINE F32Vec finish(F32Vec acc) const {
+    const F32Tag d;
+    return p == 1.0f ? acc : p == 2.0f ? hn::Sqrt(acc) : v_pow(d, acc, hn::Set(d, 1.0f / p));
+  }
+};
+#endif
 
 // kVectors vectors of channels at once: independent chains hide the latency of max and add.
 template <int kVectors, class Op>
@@ -76,12 +91,29 @@ HWY_INLINE void window(const PoolWindow& w, int64_t c, const Op& op, float* out)
   for (int v = 0; v < kVectors; ++v) hn::StoreU(op.finish(acc[v]), d, out + c + v * lanes);
 }
 
+#if GF_SMALL_CODE
+// One vector at a time behind the last four, the last of at most four channels.
+template <class Op>
+HWY_INLINE void window_of_one(const PoolWindow& w, int64_t c, size_t count, const Op& op, float* out) {
+  const F32Tag d;
+  F32Vec acc = Op::start();
+  for (int64_t r = 0; r < w.rows; ++r) {
+    const float* p = w.first + r * w.row_step + c;
+    for (int64_t k = 0; k < w.cols; ++k, p += w.col_step) acc = op.add(acc, load_up_to(d, p, count));
+  }
+  store_up_to(d, op.finish(acc), out + c, count);
+}
+#endif
+
 template <class Op>
 HWY_INLINE void pool_window(const PoolWindow& w, const Op& op, float* out) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t c = 0;
   for (; c + 4 * lanes <= w.channels; c += 4 * lanes) window<4>(w, c, op, out);
+#if GF_SMALL_CODE
+  for (; c < w.channels; c += lanes) window_of_one(w, c, static_cast<size_t>(w.channels - c < lanes ? w.channels - c : lanes), op, out);
+#else
   for (; c + lanes <= w.channels; c += lanes) window<1>(w, c, op, out);
   if (c < w.channels) {
     const auto rest = static_cast<size_t>(w.channels - c);
@@ -92,6 +124,7 @@ HWY_INLINE void pool_window(const PoolWindow& w, const Op& op, float* out) {
     }
     store_n(d, op.finish(acc), out + c, rest);
   }
+#endif
 }
 
 void max_window(const PoolWindow& w, float* out) { pool_window(w, MaxOp{}, out); }
@@ -99,10 +132,16 @@ void average_window(const PoolWindow& w, float* out) {
   pool_window(w, AverageOp{hn::Set(F32Tag(), w.divisor)}, out);
 }
 void lp_window(const PoolWindow& w, float p, float* out) {
+#if GF_SMALL_CODE
+  const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
+  for (int64_t c = 0; c < w.channels; c += lanes)
+    window_of_one(w, c, static_cast<size_t>(w.channels - c < lanes ? w.channels - c : lanes), LpOp{p}, out);
+#else
   const F32Tag d;
   if (p == 1.0f) return pool_window(w, L1Op{}, out);
   if (p == 2.0f) return pool_window(w, L2Op{}, out);
   pool_window(w, LpOp{hn::Set(d, p), hn::Set(d, 1.0f / p)}, out);
+#endif
 }
 
 // Where the greatest element is: its place in the window, counted in f32 (exact: windows have fewer than 2^24 elements). dx has the
@@ -135,18 +174,7 @@ HWY_INLINE void max_grad_vector(const PoolWindow& w, int64_t c, F32Vec dy, float
 }
 
 void max_grad_window(const PoolWindow& w, const float* dy, float* dx, bool alone) {
-  const F32Tag d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t c = 0;
-  for (; c + lanes <= w.channels; c += lanes)
-    max_grad_vector(
-        w, c, hn::LoadU(d, dy + c), dx, alone, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p); },
-        [&](F32Vec v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
-  if (c == w.channels) return;
-  const auto rest = static_cast<size_t>(w.channels - c);
-  max_grad_vector(
-      w, c, load_n(d, dy + c, rest), dx, alone, [&](const float* p) HWY_ATTR { return load_n(d, p, rest); },
-      [&](F32Vec v, float* p) HWY_ATTR { store_n(d, v, p, rest); });
+  for_vectors(w.channels, [&](int64_t c, auto load, auto store) HWY_ATTR { max_grad_vector(w, c, load(dy + c), dx, alone, load, store); });
 }
 
 constexpr PoolTable kPoolTable = {max_window, average_window, lp_window, max_grad_window};

@@ -6,6 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#ifdef __wasm_simd128__
+#include <wasm_simd128.h>
+#endif
+
 #include "ops/cpu/simd/elementwise.h"
 
 namespace gf::simd {
@@ -25,5 +29,11 @@ void compare_vectors(unsigned accepted, const void* a, const void* b, bool a_sca
 
 /// out[i] = condition[i] != 0 ? a[i] : b[i]; elements of 1, 2, 4 or 8 bytes.
 void select_vectors(size_t bytes, const uint8_t* condition, const void* a, const void* b, bool a_scalar, bool b_scalar, void* out, int64_t n);
+
+#ifdef __wasm_simd128__
+/// The first n floats at p, 0 to 3 of them; the other lanes are 0. Never in line: a row has one end.
+v128_t load_rest(const float* p, size_t n);
+void store_rest(v128_t v, float* p, size_t n);
+#endif
 
 }  // namespace gf::simd
