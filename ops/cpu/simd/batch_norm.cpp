@@ -36,6 +36,12 @@ namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
 constexpr int kRelu = 1, kClamp = 2;
+#undef GF_ACTIVATION_KIND
+#if GF_SMALL_CODE
+#define GF_ACTIVATION_KIND(a) static_cast<int>((a).activation.kind)  // one loop, whatever the activation
+#else
+#define GF_ACTIVATION_KIND(a) kActivation
+#endif
 
 // f(first, last) for each run of rows.
 template <class F>
@@ -48,7 +54,7 @@ void statistics(const float* x, int64_t rows, int64_t cols, float* sums) {
   float *centre = sums, *sum = sums + cols, *square = sums + 2 * cols;
   const int64_t some = rows < kBatchRun ? rows : kBatchRun;
   const F32Vec factor = hn::Set(d, 1.0f / static_cast<float>(some));
-  for_vectors(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
+  for_long_bodies(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
     F32Vec s = hn::Zero(d);
     for (int64_t row = 0; row < some; ++row) s = hn::Add(s, load(x + row * cols + j));
     store(hn::Mul(s, factor), centre + j);
@@ -56,7 +62,7 @@ void statistics(const float* x, int64_t rows, int64_t cols, float* sums) {
     store(hn::Zero(d), square + j);
   });
   for_runs(0, rows, [&](int64_t first, int64_t last) HWY_ATTR {
-    for_vectors(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
+    for_long_bodies(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
       const F32Vec c = load(centre + j);
       F32Vec s = hn::Zero(d), q = hn::Zero(d);
       for (int64_t row = first; row < last; ++row) {
@@ -73,28 +79,28 @@ void statistics(const float* x, int64_t rows, int64_t cols, float* sums) {
 template <int kActivation>
 void normalise(const BatchNormArgs& a, int64_t begin, int64_t end) {
   const F32Tag d;
+  const int kind = GF_ACTIVATION_KIND(a);
   const F32Vec low = hn::Set(d, a.activation.a), high = hn::Set(d, a.activation.b);
   for (int64_t row = begin; row < end; ++row) {
     const float* in = a.in + row * a.channels;
     float* out = a.out + row * a.channels;
-    for_vectors(a.channels, [&](int64_t j, auto load, auto store) HWY_ATTR {
+    for_long_bodies(a.channels, [&](int64_t j, auto load, auto store) HWY_ATTR {
       F32Vec y = hn::MulAdd(hn::Sub(load(in + j), load(a.mean + j)), load(a.scale + j), load(a.bias + j));
-      if constexpr (kActivation == kRelu) y = hn::IfThenZeroElse(hn::Lt(y, hn::Zero(d)), y);
-      if constexpr (kActivation == kClamp) y = clip(y, low, high);
+      if (kind == kRelu) y = hn::IfThenZeroElse(hn::Lt(y, hn::Zero(d)), y);
+      if (kind == kClamp) y = clip(y, low, high);
       store(y, out + j);
     });
   }
 }
 
 // dy where the activation lets its argument through: relu what is above 0, clamp its ends too (as the gradients of the ops relu and clip).
-template <int kActivation>
 struct Gate {
   F32Vec low, high;
   explicit Gate(const ActivationSpec& f) : low(hn::Set(F32Tag(), f.a)), high(hn::Set(F32Tag(), f.b)) {}
-  HWY_INLINE F32Vec operator()(F32Vec centred, F32Vec dy, F32Vec scale, F32Vec bias) const {
-    if constexpr (kActivation == 0) return dy;
+  HWY_INLINE F32Vec operator()(int kind, F32Vec centred, F32Vec dy, F32Vec scale, F32Vec bias) const {
+    if (kind == 0) return dy;
     const F32Vec s = hn::MulAdd(centred, scale, bias);
-    if constexpr (kActivation == kRelu) return hn::IfThenZeroElse(hn::Le(s, hn::Zero(F32Tag())), dy);
+    if (kind == kRelu) return hn::IfThenZeroElse(hn::Le(s, hn::Zero(F32Tag())), dy);
     return hn::IfThenElseZero(hn::And(hn::Ge(s, low), hn::Le(s, high)), dy);
   }
 };
@@ -103,17 +109,18 @@ template <int kActivation>
 void gradient_sums(const BatchNormGradArgs& a, const BatchNormMap& m, int64_t begin, int64_t end, float* sums) {
   const F32Tag d;
   const int64_t cols = a.channels;
-  const Gate<kActivation> gate(a.activation);
-  for_vectors(cols, [&](int64_t j, auto, auto store) HWY_ATTR {
+  const int kind = GF_ACTIVATION_KIND(a);
+  const Gate gate(a.activation);
+  for_long_bodies(cols, [&](int64_t j, auto, auto store) HWY_ATTR {
     store(hn::Zero(d), sums + j);
     store(hn::Zero(d), sums + cols + j);
   });
   for_runs(begin, end, [&](int64_t first, int64_t last) HWY_ATTR {
-    for_vectors(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
-      const F32Vec mean = load(a.mean + j), scale = load(m.scale + j), bias = kActivation == 0 ? scale : load(a.beta + j);
+    for_long_bodies(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
+      const F32Vec mean = load(a.mean + j), scale = load(m.scale + j), bias = kind == 0 ? scale : load(a.beta + j);
       F32Vec of_g = hn::Zero(d), of_gx = hn::Zero(d);
       for (int64_t row = first; row < last; ++row) {
-        const F32Vec x = hn::Sub(load(a.x + row * cols + j), mean), g = gate(x, load(a.dy + row * cols + j), scale, bias);
+        const F32Vec x = hn::Sub(load(a.x + row * cols + j), mean), g = gate(kind, x, load(a.dy + row * cols + j), scale, bias);
         of_g = hn::Add(of_g, g);
         of_gx = hn::MulAdd(g, x, of_gx);
       }
@@ -126,22 +133,30 @@ void gradient_sums(const BatchNormGradArgs& a, const BatchNormMap& m, int64_t be
 template <int kActivation>
 void gradient(const BatchNormGradArgs& a, const BatchNormMap& m, int64_t begin, int64_t end) {
   const int64_t cols = a.channels;
-  const Gate<kActivation> gate(a.activation);
+  const int kind = GF_ACTIVATION_KIND(a);
+  const Gate gate(a.activation);
   for (int64_t row = begin; row < end; ++row) {
     const float *px = a.x + row * cols, *dy = a.dy + row * cols;
     float* dx = a.dx + row * cols;
-    for_vectors(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
+    for_long_bodies(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
       const F32Vec x = hn::Sub(load(px + j), load(a.mean + j)), scale = load(m.scale + j);
-      const F32Vec g = gate(x, load(dy + j), scale, kActivation == 0 ? scale : load(a.beta + j));
+      const F32Vec g = gate(kind, x, load(dy + j), scale, kind == 0 ? scale : load(a.beta + j));
       store(hn::MulAdd(scale, g, hn::MulAdd(x, load(m.slope + j), load(m.shift + j))), dx + j);
     });
   }
 }
 
+#if GF_SMALL_CODE
+constexpr BatchNormTable kBatchNormTable = {statistics,
+                                            {normalise<0>, normalise<0>, normalise<0>},
+                                            {gradient_sums<0>, gradient_sums<0>, gradient_sums<0>},
+                                            {gradient<0>, gradient<0>, gradient<0>}};
+#else
 constexpr BatchNormTable kBatchNormTable = {statistics,
                                             {normalise<0>, normalise<kRelu>, normalise<kClamp>},
                                             {gradient_sums<0>, gradient_sums<kRelu>, gradient_sums<kClamp>},
                                             {gradient<0>, gradient<kRelu>, gradient<kClamp>}};
+#endif
 
 }  // namespace
 }  // namespace gf::simd::HWY_NAMESPACE

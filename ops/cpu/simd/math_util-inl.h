@@ -88,17 +88,22 @@ HWY_INLINE void store_up_to(D d, hn::Vec<D> v, float* p, size_t n) {
   else store_n(d, v, p, n);
 }
 
+#if GF_SMALL_CODE
+struct LoadUpTo {
+  size_t count;
+  HWY_INLINE F32Vec operator()(const float* p) const { return load_up_to(F32Tag(), p, count); }
+};
+struct StoreUpTo {
+  size_t count;
+  HWY_INLINE void operator()(F32Vec v, float* p) const { store_up_to(F32Tag(), v, p, count); }
+};
+#endif
+
 /// f(position, load, store) over a row of `cols`: whole vectors, then the rest (lanes behind the end are read as zeros).
 template <class F>
 HWY_INLINE void for_vectors(int64_t cols, F&& f) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-#if GF_SMALL_CODE
-  for (int64_t j = 0; j < cols; j += lanes) {
-    const auto count = static_cast<size_t>(cols - j < lanes ? cols - j : lanes);
-    f(j, [d, count](const float* p) { return load_up_to(d, p, count); }, [d, count](F32Vec v, float* p) { store_up_to(d, v, p, count); });
-  }
-#else
   int64_t j = 0;
   for (; j + lanes <= cols; j += lanes)
     f(j, [d](const float* p) HWY_ATTR { return hn::LoadU(d, p); }, [d](F32Vec v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
@@ -106,6 +111,19 @@ HWY_INLINE void for_vectors(int64_t cols, F&& f) {
   const auto rest = static_cast<size_t>(cols - j);
   f(j, [d, rest](const float* p) HWY_ATTR { return load_n(d, p, rest); },
     [d, rest](F32Vec v, float* p) HWY_ATTR { store_n(d, v, p, rest); });
+}
+
+/// The same with one copy of f where code is to be small: for loops with much in them, or that run seldom.
+template <class F>
+HWY_INLINE void for_long_bodies(int64_t cols, F&& f) {
+#if GF_SMALL_CODE
+  constexpr int64_t kLanes = 4;
+  for (int64_t j = 0; j < cols; j += kLanes) {
+    const auto count = static_cast<size_t>(cols - j < kLanes ? cols - j : kLanes);
+    f(j, LoadUpTo{count}, StoreUpTo{count});
+  }
+#else
+  for_vectors(cols, f);
 #endif
 }
 

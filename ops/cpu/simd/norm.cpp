@@ -26,17 +26,10 @@ HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
-// out = f(vector of in, index) over a row, tail included.
+// out = f(vector of in, index, how to load what stands beside it) over a row, tail included.
 template <class F>
 HWY_INLINE void map_row(const float* in, float* out, int64_t n, const F& f) {
-  const F32Tag d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) hn::StoreU(f.whole(hn::LoadU(d, in + i), i), d, out + i);
-  if (i < n) {
-    const auto rest = static_cast<size_t>(n - i);
-    store_n(d, f.part(load_n(d, in + i, rest), i, rest), out + i, rest);
-  }
+  for_vectors(n, [&](int64_t i, auto load, auto store) HWY_ATTR { store(f(load(in + i), i, load), out + i); });
 }
 
 // (x - centre) * factor * gamma[i] + beta[i]
@@ -45,45 +38,49 @@ struct Normalise {
   F32Vec centre, factor;
   const float* gamma;
   const float* beta;
-  HWY_INLINE F32Vec whole(F32Vec x, int64_t i) const {
-    const F32Tag d;
+  template <class Load>
+  HWY_INLINE F32Vec operator()(F32Vec x, int64_t i, const Load& load) const {
     F32Vec y = hn::Mul(hn::Sub(x, centre), factor);
-    if constexpr (kGamma) y = hn::Mul(y, hn::LoadU(d, gamma + i));
-    if constexpr (kBeta) y = hn::Add(y, hn::LoadU(d, beta + i));
-    return y;
-  }
-  HWY_INLINE F32Vec part(F32Vec x, int64_t i, size_t n) const {
-    const F32Tag d;
-    F32Vec y = hn::Mul(hn::Sub(x, centre), factor);
-    if constexpr (kGamma) y = hn::Mul(y, load_n(d, gamma + i, n));
-    if constexpr (kBeta) y = hn::Add(y, load_n(d, beta + i, n));
+    if constexpr (kGamma) y = hn::Mul(y, load(gamma + i));
+    if constexpr (kBeta) y = hn::Add(y, load(beta + i));
     return y;
   }
 };
 struct AddRow {
   const float* other;
-  HWY_INLINE F32Vec whole(F32Vec x, int64_t i) const { return hn::Add(x, hn::LoadU(F32Tag(), other + i)); }
-  HWY_INLINE F32Vec part(F32Vec x, int64_t i, size_t n) const { return hn::Add(x, load_n(F32Tag(), other + i, n)); }
+  template <class Load>
+  HWY_INLINE F32Vec operator()(F32Vec x, int64_t i, const Load& load) const { return hn::Add(x, load(other + i)); }
 };
 struct MulAddRow {
   const float* scale;
   const float* shift;
-  HWY_INLINE F32Vec whole(F32Vec x, int64_t i) const {
-    const F32Tag d;
-    return hn::MulAdd(x, hn::LoadU(d, scale + i), hn::LoadU(d, shift + i));
-  }
-  HWY_INLINE F32Vec part(F32Vec x, int64_t i, size_t n) const {
-    const F32Tag d;
-    return hn::MulAdd(x, load_n(d, scale + i, n), load_n(d, shift + i, n));
-  }
+  template <class Load>
+  HWY_INLINE F32Vec operator()(F32Vec x, int64_t i, const Load& load) const { return hn::MulAdd(x, load(scale + i), load(shift + i)); }
 };
 struct MulRow {
   const float* scale;
-  HWY_INLINE F32Vec whole(F32Vec x, int64_t i) const { return hn::Mul(x, hn::LoadU(F32Tag(), scale + i)); }
-  HWY_INLINE F32Vec part(F32Vec x, int64_t i, size_t n) const { return hn::Mul(x, load_n(F32Tag(), scale + i, n)); }
+  template <class Load>
+  HWY_INLINE F32Vec operator()(F32Vec x, int64_t i, const Load& load) const { return hn::Mul(x, load(scale + i)); }
 };
-template <bool kCentre>
-void norm_rows(const RowNorm& a, int64_t begin, int64_t end) {
+
+// y = x normalised, with the parameters that are there.
+HWY_INLINE void normalise_row(const RowNorm& a, const float* x, float* y, F32Vec m, F32Vec s) {
+#if GF_SMALL_CODE
+  // One loop: a parameter that is not there is read from a vector that changes nothing, times 1 or plus -0.
+  static const float kNone[8] = {1.0f, 1.0f, 1.0f, 1.0f, -0.0f, -0.0f, -0.0f, -0.0f};
+  const bool gamma = a.gamma != nullptr, beta = a.beta != nullptr;
+  map_row(x, y, a.cols, [&](F32Vec v, int64_t i, const auto& load) {
+    return hn::Add(hn::Mul(hn::Mul(hn::Sub(v, m), s), load(gamma ? a.gamma + i : kNone)), load(beta ? a.beta + i : kNone + 4));
+  });
+#else
+  if (a.gamma != nullptr && a.beta != nullptr) map_row(x, y, a.cols, Normalise<true, true>{m, s, a.gamma, a.beta});
+  else if (a.gamma != nullptr) map_row(x, y, a.cols, Normalise<true, false>{m, s, a.gamma, nullptr});
+  else if (a.beta != nullptr) map_row(x, y, a.cols, Normalise<false, true>{m, s, nullptr, a.beta});
+  else map_row(x, y, a.cols, Normalise<false, false>{m, s, nullptr, nullptr});
+#endif
+}
+
+GF_ROW_LOOP void norm_lines(bool centred, const RowNorm& a, int64_t begin, int64_t end) {
   const F32Tag d;
   for (int64_t r = begin; r < end; ++r) {
     const int64_t offset = r * a.cols;
@@ -95,17 +92,17 @@ void norm_rows(const RowNorm& a, int64_t begin, int64_t end) {
       x = sum;
     }
     const auto count = static_cast<float>(a.cols);
-    const float mean = kCentre ? reduce_row<AccSum>(x, a.cols) / count : 0.0f;
-    const float squares = kCentre ? reduce_row<AccCentredSquare>(x, a.cols, mean) : reduce_row<AccSumSquare>(x, a.cols);
+    const float mean = centred ? reduce_row<AccSum>(x, a.cols) / count : 0.0f;
+    const float squares = centred ? reduce_row<AccCentredSquare>(x, a.cols, mean) : reduce_row<AccSumSquare>(x, a.cols);
     const float inv_std = 1.0f / std::sqrt(squares / count + a.epsilon);
-    if (kCentre && a.mean != nullptr) a.mean[r] = mean;
+    if (centred && a.mean != nullptr) a.mean[r] = mean;
     if (a.inv_std != nullptr) a.inv_std[r] = inv_std;
-    const F32Vec m = hn::Set(d, mean), s = hn::Set(d, inv_std);
-    if (a.gamma != nullptr && a.beta != nullptr) map_row(x, y, a.cols, Normalise<true, true>{m, s, a.gamma, a.beta});
-    else if (a.gamma != nullptr) map_row(x, y, a.cols, Normalise<true, false>{m, s, a.gamma, nullptr});
-    else if (a.beta != nullptr) map_row(x, y, a.cols, Normalise<false, true>{m, s, nullptr, a.beta});
-    else map_row(x, y, a.cols, Normalise<false, false>{m, s, nullptr, nullptr});
+    normalise_row(a, x, y, hn::Set(d, mean), hn::Set(d, inv_std));
   }
+}
+template <bool kCentre>
+void norm_rows(const RowNorm& a, int64_t begin, int64_t end) {
+  norm_lines(kCentre, a, begin, end);
 }
 
 template <class Acc>

@@ -50,7 +50,7 @@ void gradient_rows(const RowNormGrad& g, int64_t begin, int64_t end, float* sums
     float* dx = g.dx + row * cols;
     const F32Vec mean = hn::Set(d, g.mean == nullptr ? 0.0f : g.mean[row]), inverse = hn::Set(d, g.inverse[row]);
     F32Vec of_g = hn::Zero(d), of_gh = hn::Zero(d);  // vectors behind the end are zero: they add nothing
-    for_vectors(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
+    for_long_bodies(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
       const F32Vec dv = load(dy + j), h = hn::Mul(hn::Sub(load(x + j), mean), inverse), v = hn::Mul(dv, load(g.gamma + j));
       of_g = hn::Add(of_g, v);
       of_gh = hn::MulAdd(v, h, of_gh);
@@ -60,7 +60,7 @@ void gradient_rows(const RowNormGrad& g, int64_t begin, int64_t end, float* sums
     });
     const F32Vec mean_g = hn::Set(d, g.mean == nullptr ? 0.0f : lanes_sum(d, of_g) * count);
     const F32Vec mean_gh = hn::Set(d, lanes_sum(d, of_gh) * count);
-    for_vectors(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
+    for_long_bodies(cols, [&](int64_t j, auto load, auto store) HWY_ATTR {
       const F32Vec h = hn::Mul(hn::Sub(load(x + j), mean), inverse), v = hn::Mul(load(dy + j), load(g.gamma + j));
       store(hn::Mul(inverse, hn::NegMulAdd(h, mean_gh, hn::Sub(v, mean_g))), dx + j);
     });

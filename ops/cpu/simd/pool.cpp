@@ -174,7 +174,7 @@ HWY_INLINE void max_grad_vector(const PoolWindow& w, int64_t c, F32Vec dy, float
 }
 
 void max_grad_window(const PoolWindow& w, const float* dy, float* dx, bool alone) {
-  for_vectors(w.channels, [&](int64_t c, auto load, auto store) HWY_ATTR { max_grad_vector(w, c, load(dy + c), dx, alone, load, store); });
+  for_long_bodies(w.channels, [&](int64_t c, auto load, auto store) HWY_ATTR { max_grad_vector(w, c, load(dy + c), dx, alone, load, store); });
 }
 
 constexpr PoolTable kPoolTable = {max_window, average_window, lp_window, max_grad_window};

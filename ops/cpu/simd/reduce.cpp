@@ -32,10 +32,26 @@ void columns(const float* p, int64_t rows, int64_t stride, int64_t cols, const f
   reduce_columns<Acc>(p, rows, stride, cols, bias, out);
 }
 
+#if GF_SMALL_CODE
+template <RareAcc kKind>
+float rare_row(const float* p, int64_t n, float bias) {
+  return reduce_row(p, n, bias, AccRare{kKind});
+}
+template <RareAcc kKind>
+void rare_columns(const float* p, int64_t rows, int64_t stride, int64_t cols, const float* bias, float* out) {
+  reduce_columns(p, rows, stride, cols, bias, out, AccRare{kKind});
+}
+constexpr ReduceTable kReduceTable = {
+    {row<AccSum>, row<AccSumSquare>, rare_row<RareAcc::SumAbs>, row<AccSumExp>, rare_row<RareAcc::Product>, row<AccMax>,
+     rare_row<RareAcc::Min>},
+    {columns<AccSum>, columns<AccSumSquare>, rare_columns<RareAcc::SumAbs>, rare_columns<RareAcc::SumExp>,
+     rare_columns<RareAcc::Product>, rare_columns<RareAcc::Max>, rare_columns<RareAcc::Min>}};
+#else
 constexpr ReduceTable kReduceTable = {
     {row<AccSum>, row<AccSumSquare>, row<AccSumAbs>, row<AccSumExp>, row<AccProduct>, row<AccMax>, row<AccMin>},
     {columns<AccSum>, columns<AccSumSquare>, columns<AccSumAbs>, columns<AccSumExp>, columns<AccProduct>,
      columns<AccMax>, columns<AccMin>}};
+#endif
 
 }  // namespace
 }  // namespace gf::simd::HWY_NAMESPACE

@@ -30,6 +30,33 @@ namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
 // out = e^(in - max) and the sum of it, in blocks of 64 vectors.
+#if GF_SMALL_CODE
+// The same blocks and sums; the two sums of a block take turns, so that one place makes the exponentials of whole vectors.
+HWY_INLINE float exp_and_sum(const float* in, float* out, int64_t n, float max) {
+  const F32Tag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const F32Vec bias = hn::Set(d, max);
+  F32Vec total = hn::Zero(d);
+  int64_t i = 0;
+  while (i + lanes <= n) {
+    F32Vec s0 = hn::Zero(d), s1 = s0;
+    for (int k = 0; k < 64 && i + lanes <= n; ++k, i += lanes) {
+      const F32Vec y = v_exp_negative(d, hn::Sub(hn::LoadU(d, in + i), bias)), other = s0;
+      hn::StoreU(y, d, out + i);
+      s0 = s1;
+      s1 = hn::Add(other, y);
+    }
+    total = hn::Add(total, hn::Add(s0, s1));
+  }
+  if (i < n) {
+    const auto rest = static_cast<size_t>(n - i);
+    const F32Vec y = v_exp_negative(d, hn::Sub(load_n(d, in + i, rest), bias));
+    total = hn::Add(total, hn::IfThenElseZero(hn::FirstN(d, rest), y));
+    store_n(d, y, out + i, rest);
+  }
+  return lanes_sum(d, total);
+}
+#else
 HWY_INLINE float exp_and_sum(const float* in, float* out, int64_t n, float max) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -65,18 +92,13 @@ HWY_INLINE float exp_and_sum(const float* in, float* out, int64_t n, float max) 
 #endif
   return lanes_sum(d, total);
 }
+#endif
 
 // out = in * factor + shift
 HWY_INLINE void affine(const float* in, float* out, int64_t n, float factor, float shift) {
   const F32Tag d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const F32Vec f = hn::Set(d, factor), s = hn::Set(d, shift);
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) hn::StoreU(hn::MulAdd(hn::LoadU(d, in + i), f, s), d, out + i);
-  if (i < n) {
-    const auto rest = static_cast<size_t>(n - i);
-    store_n(d, hn::MulAdd(load_n(d, in + i, rest), f, s), out + i, rest);
-  }
+  for_vectors(n, [&](int64_t i, auto load, auto store) HWY_ATTR { store(hn::MulAdd(load(in + i), f, s), out + i); });
 }
 
 void softmax_rows(const SoftmaxLines& l, int64_t rows, int64_t cols) {
@@ -92,10 +114,10 @@ void softmax_rows(const SoftmaxLines& l, int64_t rows, int64_t cols) {
 // (x - max) - log(sum): two subtractions, so that a large max does not swallow the logarithm.
 void log_softmax_rows(const SoftmaxLines& l, int64_t rows, int64_t cols) {
   const F32Tag d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const float* in = l.in;
   for (int64_t r = 0; r < rows; ++r, in += cols) {
-    const float max = reduce_row<AccMax>(in, cols), sum = reduce_row<AccSumExp>(in, cols, max);
+    const float max = reduce_row<AccMax>(in, cols);
+    const float sum = reduce_row<AccSumExp>(in, cols, max);
     if (l.max != nullptr) {
       l.max[r] = max;
       l.sum[r] = sum;
@@ -103,20 +125,12 @@ void log_softmax_rows(const SoftmaxLines& l, int64_t rows, int64_t cols) {
     }
     const F32Vec m = hn::Set(d, max), log_sum = hn::Set(d, std::log(sum));
     float* out = l.out + r * cols;
-    int64_t i = 0;
-    for (; i + lanes <= cols; i += lanes) {
-      hn::StoreU(hn::Sub(hn::Sub(hn::LoadU(d, in + i), m), log_sum), d, out + i);
-    }
-    if (i < cols) {
-      const auto rest = static_cast<size_t>(cols - i);
-      store_n(d, hn::Sub(hn::Sub(load_n(d, in + i, rest), m), log_sum), out + i, rest);
-    }
+    for_vectors(cols, [&](int64_t i, auto load, auto store) HWY_ATTR { store(hn::Sub(hn::Sub(load(in + i), m), log_sum), out + i); });
   }
 }
 
 // One vector of columns (the first `count` lanes of it).
-template <bool kLog>
-HWY_INLINE void softmax_column(const SoftmaxLines& l, int64_t column, int64_t rows, int64_t stride, size_t count) {
+HWY_INLINE void softmax_column(bool log, const SoftmaxLines& l, int64_t column, int64_t rows, int64_t stride, size_t count) {
   const F32Tag d;
   const float* in = l.in + column;
   float* out = l.out == nullptr ? nullptr : l.out + column;
@@ -126,18 +140,18 @@ HWY_INLINE void softmax_column(const SoftmaxLines& l, int64_t column, int64_t ro
     if (whole) hn::StoreU(v, d, p);
     else store_n(d, v, p, count);
   };
-  F32Vec max = hn::Set(d, AccMax::kIdentity), sum = hn::Zero(d);
+  F32Vec max = hn::Set(d, AccMax::identity()), sum = hn::Zero(d);
   for (int64_t r = 0; r < rows; ++r) max = max_nan(max, load(in + r * stride));
   for (int64_t r = 0; r < rows;) {
     F32Vec block = hn::Zero(d);
     for (int k = 0; k < 64 && r < rows; ++k, ++r) {
       const F32Vec y = v_exp_negative(d, hn::Sub(load(in + r * stride), max));
       block = hn::Add(block, y);
-      if (!kLog) store(y, out + r * stride);
+      if (!log) store(y, out + r * stride);
     }
     sum = hn::Add(sum, block);
   }
-  if constexpr (kLog) {
+  if (log) {
     if (l.max != nullptr) {
       store(max, l.max + column);
       store(sum, l.sum + column);
@@ -153,11 +167,14 @@ HWY_INLINE void softmax_column(const SoftmaxLines& l, int64_t column, int64_t ro
   }
 }
 
-template <bool kLog>
-void softmax_columns(const SoftmaxLines& l, int64_t rows, int64_t stride, int64_t cols) {
+GF_ROW_LOOP void softmax_tile(bool log, const SoftmaxLines& l, int64_t rows, int64_t stride, int64_t cols) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
   for (int64_t c = 0; c < cols; c += lanes)
-    softmax_column<kLog>(l, c, rows, stride, static_cast<size_t>(cols - c < lanes ? cols - c : lanes));
+    softmax_column(log, l, c, rows, stride, static_cast<size_t>(cols - c < lanes ? cols - c : lanes));
+}
+template <bool kLog>
+void softmax_columns(const SoftmaxLines& l, int64_t rows, int64_t stride, int64_t cols) {
+  softmax_tile(kLog, l, rows, stride, cols);
 }
 
 constexpr SoftmaxTable kSoftmaxTable = {{softmax_rows, log_softmax_rows},
