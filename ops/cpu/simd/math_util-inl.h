@@ -105,6 +105,9 @@ HWY_INLINE void for_vectors(int64_t cols, F&& f) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t j = 0;
+#if GF_SMALL_CODE
+#pragma clang loop unroll_count(2)  // bodies are short: the rounds cost as much
+#endif
   for (; j + lanes <= cols; j += lanes)
     f(j, [d](const float* p) HWY_ATTR { return hn::LoadU(d, p); }, [d](F32Vec v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
   if (j == cols) return;

@@ -68,9 +68,10 @@ HWY_INLINE void normalise_row(const RowNorm& a, const float* x, float* y, F32Vec
 #if GF_SMALL_CODE
   // One loop: a parameter that is not there is read from a vector that changes nothing, times 1 or plus -0.
   static const float kNone[8] = {1.0f, 1.0f, 1.0f, 1.0f, -0.0f, -0.0f, -0.0f, -0.0f};
-  const bool gamma = a.gamma != nullptr, beta = a.beta != nullptr;
-  map_row(x, y, a.cols, [&](F32Vec v, int64_t i, const auto& load) {
-    return hn::Add(hn::Mul(hn::Mul(hn::Sub(v, m), s), load(gamma ? a.gamma + i : kNone)), load(beta ? a.beta + i : kNone + 4));
+  const float *gamma = a.gamma != nullptr ? a.gamma : kNone, *beta = a.beta != nullptr ? a.beta : kNone + 4;
+  const int64_t of_gamma = a.gamma != nullptr ? -1 : 0, of_beta = a.beta != nullptr ? -1 : 0;
+  map_row(x, y, a.cols, [=](F32Vec v, int64_t i, const auto& load) {
+    return hn::Add(hn::Mul(hn::Mul(hn::Sub(v, m), s), load(gamma + (i & of_gamma))), load(beta + (i & of_beta)));
   });
 #else
   if (a.gamma != nullptr && a.beta != nullptr) map_row(x, y, a.cols, Normalise<true, true>{m, s, a.gamma, a.beta});

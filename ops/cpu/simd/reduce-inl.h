@@ -143,6 +143,10 @@ GF_ROW_LOOP float reduce_row(const float* p, int64_t n, float bias_value = 0.0f,
     }
   }
 #if GF_SMALL_CODE
+  for (; i + lanes <= n; i += lanes) {
+    if constexpr (requires { Acc::kLong; }) break;
+    level1 = acc.combine(level1, acc.map(d, hn::LoadU(d, p + i), bias));
+  }
   for (; i < n; i += lanes) {
     const auto count = static_cast<size_t>(n - i < lanes ? n - i : lanes);
     const F32Vec x = acc.map(d, load_up_to(d, p + i, count), bias);
