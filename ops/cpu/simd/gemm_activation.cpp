@@ -8,12 +8,29 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "ops/cpu/simd/elementwise.h"
 #include "ops/cpu/simd/math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
+#if GF_SMALL_CODE
+// The loops of the elementwise functions, row by row.
+void activate(const ActivationSpec& spec, float* c, int64_t ldc, int64_t rows, int64_t cols) {
+  constexpr UnaryKind kKinds[] = {UnaryKind::Identity, UnaryKind::Relu,    UnaryKind::Clip,  UnaryKind::LeakyRelu,
+                                  UnaryKind::HardSigmoid, UnaryKind::HardSwish, UnaryKind::Sigmoid, UnaryKind::Swish,
+                                  UnaryKind::Tanh,     UnaryKind::Gelu,    UnaryKind::GeluTanh, UnaryKind::Elu};
+  static_assert(sizeof(kKinds) == static_cast<size_t>(Activation::Elu) + 1, "in the order of Activation");
+  if (spec.kind == Activation::None) return;
+  const UnaryF32 f = unary_f32(Isa::Wasm128, kKinds[static_cast<size_t>(spec.kind)]);
+  if (ldc == cols) {
+    cols *= rows;
+    rows = 1;
+  }
+  for (int64_t i = 0; i < rows; ++i, c += ldc) f(c, c, cols, spec.a, spec.b);
+}
+#else
 template <class F>
 HWY_INLINE void map_block(float* c, int64_t ldc, int64_t rows, int64_t cols, F f) {
   const F32Tag d;
@@ -69,6 +86,8 @@ void activate(const ActivationSpec& spec, float* c, int64_t ldc, int64_t rows, i
       });
   }
 }
+
+#endif
 
 }  // namespace
 

@@ -325,6 +325,15 @@ HWY_INLINE V v_gelu_tanh_slope(D d, V x) {
   return hn::MulAdd(hn::Mul(x, hn::Mul(e, hn::Sub(one, e))), slope, s);
 }
 
+// Sigmoid and tanh where they are few among other work: calls where code is to be small.
+#if GF_SMALL_CODE
+inline HWY_NOINLINE F32Vec sigmoid_of(F32Vec x) { return v_sigmoid(F32Tag(), x); }
+inline HWY_NOINLINE F32Vec tanh_of(F32Vec x) { return v_tanh(F32Tag(), x); }
+#else
+HWY_INLINE F32Vec sigmoid_of(F32Vec x) { return v_sigmoid(F32Tag(), x); }
+HWY_INLINE F32Vec tanh_of(F32Vec x) { return v_tanh(F32Tag(), x); }
+#endif
+
 #if GF_SIMD_F64_VECTORS
 // The functions below work in f64 halves: argument reduction and pow need more than f32 gives.
 template <class D, class V, class F>

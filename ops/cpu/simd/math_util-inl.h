@@ -116,6 +116,33 @@ HWY_INLINE void for_vectors(int64_t cols, F&& f) {
     [d, rest](F32Vec v, float* p) HWY_ATTR { store_n(d, v, p, rest); });
 }
 
+/// A vector of a row: whole, or the first lanes of one.
+struct Lane {
+  size_t partial;  // 0: whole
+  HWY_INLINE F32Vec load(const float* p) const {
+    const F32Tag d;
+    return partial == 0 ? hn::LoadU(d, p) : load_n(d, p, partial);
+  }
+  HWY_INLINE void store(F32Vec v, float* p) const {
+    const F32Tag d;
+    if (partial == 0) hn::StoreU(v, d, p);
+    else store_n(d, v, p, partial);
+  }
+};
+
+/// f(index, lane) over [0, n) by vectors: one copy of f where code is to be small.
+template <class F>
+HWY_INLINE void each_vector(int64_t n, const F& f) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
+#if GF_SMALL_CODE
+  for (int64_t i = 0; i < n; i += lanes) f(i, Lane{static_cast<size_t>(i + lanes <= n ? 0 : n - i)});
+#else
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) f(i, Lane{0});
+  if (i < n) f(i, Lane{static_cast<size_t>(n - i)});
+#endif
+}
+
 /// The same with one copy of f where code is to be small: for loops with much in them, or that run seldom.
 template <class F>
 HWY_INLINE void for_long_bodies(int64_t cols, F&& f) {

@@ -33,29 +33,6 @@ HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
-// Reads and writes whole vectors, or the first n lanes of one.
-struct Lane {
-  size_t partial;  // 0: whole vectors
-  HWY_INLINE F32Vec load(const float* p) const {
-    const F32Tag d;
-    return partial == 0 ? hn::LoadU(d, p) : load_n(d, p, partial);
-  }
-  HWY_INLINE void store(F32Vec v, float* p) const {
-    const F32Tag d;
-    if (partial == 0) hn::StoreU(v, d, p);
-    else store_n(d, v, p, partial);
-  }
-};
-
-// f(index, lane) over [0, n) by vectors.
-template <class F>
-HWY_INLINE void each_vector(int64_t n, const F& f) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) f(i, Lane{0});
-  if (i < n) f(i, Lane{static_cast<size_t>(n - i)});
-}
-
 HWY_INLINE F32Vec clamp(F32Vec x, float bound) {
   const F32Tag d;
   const F32Vec high = hn::Set(d, bound), low = hn::Set(d, -bound);
@@ -70,17 +47,17 @@ void lstm(const float* gates, const float* p, const CellLimits& limits, int64_t 
   const bool input_forget = limits.input_forget;
   each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
     F32Vec i = lane.load(gates + j), o = lane.load(gates + hidden + j), f = lane.load(gates + 2 * hidden + j);
-    const F32Vec g = v_tanh(d, clamp(lane.load(gates + 3 * hidden + j), bound));
+    const F32Vec g = tanh_of(clamp(lane.load(gates + 3 * hidden + j), bound));
     F32Vec cell = lane.load(c + j);
     if (p != nullptr) {
       i = hn::MulAdd(lane.load(p + j), cell, i);
       f = hn::MulAdd(lane.load(p + 2 * hidden + j), cell, f);
     }
-    i = v_sigmoid(d, clamp(i, bound));
-    f = input_forget ? hn::Sub(hn::Set(d, 1.0f), i) : v_sigmoid(d, clamp(f, bound));
+    i = sigmoid_of(clamp(i, bound));
+    f = input_forget ? hn::Sub(hn::Set(d, 1.0f), i) : sigmoid_of(clamp(f, bound));
     cell = hn::MulAdd(f, cell, hn::Mul(i, g));
     if (p != nullptr) o = hn::MulAdd(lane.load(p + hidden + j), cell, o);
-    o = v_sigmoid(d, clamp(o, bound));
+    o = sigmoid_of(clamp(o, bound));
     if (values != nullptr) {
       lane.store(i, values + j);
       lane.store(o, values + hidden + j);
@@ -88,15 +65,14 @@ void lstm(const float* gates, const float* p, const CellLimits& limits, int64_t 
       lane.store(g, values + 3 * hidden + j);
     }
     lane.store(cell, c + j);
-    lane.store(hn::Mul(o, v_tanh(d, cell)), h + j);
+    lane.store(hn::Mul(o, tanh_of(cell)), h + j);
   });
 }
 
 void gru_reset(const float* zr, const CellLimits& limits, int64_t hidden, const float* h, float* reset_h, float* values) {
-  const F32Tag d;
   const float bound = limits.clip;
   each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
-    const F32Vec r = v_sigmoid(d, clamp(lane.load(zr + hidden + j), bound));
+    const F32Vec r = sigmoid_of(clamp(lane.load(zr + hidden + j), bound));
     if (values != nullptr) lane.store(r, values + hidden + j);
     lane.store(hn::Mul(r, lane.load(h + j)), reset_h + j);
   });
@@ -107,11 +83,10 @@ HWY_INLINE F32Vec blend_state(F32Vec z, F32Vec n, F32Vec h) {
 }
 
 void gru_update(const float* z_in, const float* n_in, const CellLimits& limits, int64_t hidden, float* h, float* values) {
-  const F32Tag d;
   const float bound = limits.clip;
   each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
-    const F32Vec z = v_sigmoid(d, clamp(lane.load(z_in + j), bound));
-    const F32Vec n = v_tanh(d, clamp(lane.load(n_in + j), bound));
+    const F32Vec z = sigmoid_of(clamp(lane.load(z_in + j), bound));
+    const F32Vec n = tanh_of(clamp(lane.load(n_in + j), bound));
     if (values != nullptr) {
       lane.store(z, values + j);
       lane.store(n, values + 2 * hidden + j);
@@ -121,13 +96,12 @@ void gru_update(const float* z_in, const float* n_in, const CellLimits& limits, 
 }
 
 void gru_linear(const float* x, const float* s, const CellLimits& limits, int64_t hidden, float* h, float* values) {
-  const F32Tag d;
   const float bound = limits.clip;
   each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
     const int64_t k = hidden + j, m = 2 * hidden + j;
-    const F32Vec z = v_sigmoid(d, clamp(hn::Add(lane.load(x + j), lane.load(s + j)), bound));
-    const F32Vec r = v_sigmoid(d, clamp(hn::Add(lane.load(x + k), lane.load(s + k)), bound));
-    const F32Vec n = v_tanh(d, clamp(hn::MulAdd(r, lane.load(s + m), lane.load(x + m)), bound));
+    const F32Vec z = sigmoid_of(clamp(hn::Add(lane.load(x + j), lane.load(s + j)), bound));
+    const F32Vec r = sigmoid_of(clamp(hn::Add(lane.load(x + k), lane.load(s + k)), bound));
+    const F32Vec n = tanh_of(clamp(hn::MulAdd(r, lane.load(s + m), lane.load(x + m)), bound));
     if (values != nullptr) {
       lane.store(z, values + j);
       lane.store(r, values + k);
@@ -143,7 +117,7 @@ void plain(const float* gates, const CellLimits& limits, int64_t hidden, float* 
   const float bound = limits.clip;
   each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
     const F32Vec x = clamp(lane.load(gates + j), bound);
-    lane.store(kRelu ? hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x) : v_tanh(d, x), h + j);
+    lane.store(kRelu ? hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x) : tanh_of(x), h + j);
   });
 }
 

@@ -43,28 +43,7 @@ HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
-// Reads and writes whole vectors, or the first n lanes of one.
-struct BackLane {
-  size_t partial;  // 0: whole vectors
-  HWY_INLINE F32Vec load(const float* p) const {
-    const F32Tag d;
-    return partial == 0 ? hn::LoadU(d, p) : load_n(d, p, partial);
-  }
-  HWY_INLINE F32Vec load_or_zero(const float* p, int64_t at) const { return p == nullptr ? hn::Zero(F32Tag()) : load(p + at); }
-  HWY_INLINE void store(F32Vec v, float* p) const {
-    const F32Tag d;
-    if (partial == 0) hn::StoreU(v, d, p);
-    else store_n(d, v, p, partial);
-  }
-};
-
-template <class F>
-HWY_INLINE void each_back_vector(int64_t n, const F& f) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) f(i, BackLane{0});
-  if (i < n) f(i, BackLane{static_cast<size_t>(n - i)});
-}
+HWY_INLINE F32Vec load_or_zero(Lane lane, const float* p, int64_t at) { return p == nullptr ? hn::Zero(F32Tag()) : lane.load(p + at); }
 
 // 0 where y is an edge of what clip allows, see cell_edge_room (schema/recurrent_grad.h); else s.
 HWY_INLINE F32Vec free_or_zero(F32Vec s, F32Vec y, F32Vec edge) {
@@ -72,41 +51,50 @@ HWY_INLINE F32Vec free_or_zero(F32Vec s, F32Vec y, F32Vec edge) {
   const F32Vec room = hn::Mul(hn::Abs(edge), hn::Set(d, 4 * 0x1p-23f));
   return hn::IfThenZeroElse(hn::Le(hn::Abs(hn::Sub(y, edge)), room), s);
 }
-HWY_INLINE F32Vec sigmoid_slope(F32Vec y, float clip) {
+// What clip lets sigmoid and tanh reach; nothing without it.
+struct Edges {
+  bool any;
+  F32Vec sigmoid_high, sigmoid_low, tanh_high;
+  explicit HWY_INLINE Edges(float clip) : any(clip > 0), sigmoid_high(hn::Zero(F32Tag())), sigmoid_low(sigmoid_high), tanh_high(sigmoid_high) {
+    const F32Tag d;
+    if (!any) return;
+    sigmoid_high = sigmoid_of(hn::Set(d, clip));
+    sigmoid_low = sigmoid_of(hn::Set(d, -clip));
+    tanh_high = tanh_of(hn::Set(d, clip));
+  }
+};
+HWY_INLINE F32Vec sigmoid_slope(F32Vec y, const Edges& edges) {
   const F32Tag d;
   const F32Vec s = hn::Mul(y, hn::Sub(hn::Set(d, 1.0f), y));
-  if (!(clip > 0)) return s;
-  return free_or_zero(free_or_zero(s, y, v_sigmoid(d, hn::Set(d, clip))), y, v_sigmoid(d, hn::Set(d, -clip)));
+  return edges.any ? free_or_zero(free_or_zero(s, y, edges.sigmoid_high), y, edges.sigmoid_low) : s;
 }
-HWY_INLINE F32Vec tanh_slope(F32Vec y, float clip) {
-  const F32Tag d;
-  const F32Vec s = hn::NegMulAdd(y, y, hn::Set(d, 1.0f));
-  if (!(clip > 0)) return s;
-  const F32Vec edge = v_tanh(d, hn::Set(d, clip));
-  return free_or_zero(free_or_zero(s, y, edge), y, hn::Neg(edge));
+HWY_INLINE F32Vec tanh_slope(F32Vec y) { return hn::NegMulAdd(y, y, hn::Set(F32Tag(), 1.0f)); }
+HWY_INLINE F32Vec tanh_slope(F32Vec y, const Edges& edges) {
+  const F32Vec s = tanh_slope(y);
+  return edges.any ? free_or_zero(free_or_zero(s, y, edges.tanh_high), y, hn::Neg(edges.tanh_high)) : s;
 }
 
 void lstm_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
   const F32Tag d;
   const BackRow r = row;
-  const float clip = limits.clip;
+  const Edges edges(limits.clip);
   const bool input_forget = limits.input_forget;
-  each_back_vector(hidden, [=](int64_t j, BackLane lane) HWY_ATTR {
+  each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
     const F32Vec i = lane.load(r.gates + j), o = lane.load(r.gates + hidden + j), f = lane.load(r.gates + 2 * hidden + j);
-    const F32Vec g = lane.load(r.gates + 3 * hidden + j), shown = v_tanh(d, lane.load(r.kept + j));
-    const F32Vec before = lane.load_or_zero(r.before, j), dh = hn::Add(lane.load(r.dh + j), lane.load_or_zero(r.dy, j));
-    const F32Vec da_o = hn::Mul(hn::Mul(dh, shown), sigmoid_slope(o, clip));
-    F32Vec dc = hn::MulAdd(hn::Mul(dh, o), tanh_slope(shown, 0), lane.load(r.dc + j));
+    const F32Vec g = lane.load(r.gates + 3 * hidden + j), shown = tanh_of(lane.load(r.kept + j));
+    const F32Vec before = load_or_zero(lane, r.before, j), dh = hn::Add(lane.load(r.dh + j), load_or_zero(lane, r.dy, j));
+    const F32Vec da_o = hn::Mul(hn::Mul(dh, shown), sigmoid_slope(o, edges));
+    F32Vec dc = hn::MulAdd(hn::Mul(dh, o), tanh_slope(shown), lane.load(r.dc + j));
     if (r.p != nullptr) dc = hn::MulAdd(lane.load(r.p + hidden + j), da_o, dc);
     const F32Vec d_f = hn::Mul(dc, before);
     F32Vec d_i = hn::Mul(dc, g);
     if (input_forget) d_i = hn::Sub(d_i, d_f);
-    const F32Vec da_f = input_forget ? hn::Zero(d) : hn::Mul(d_f, sigmoid_slope(f, clip));
-    const F32Vec da_i = hn::Mul(d_i, sigmoid_slope(i, clip));
+    const F32Vec da_f = input_forget ? hn::Zero(d) : hn::Mul(d_f, sigmoid_slope(f, edges));
+    const F32Vec da_i = hn::Mul(d_i, sigmoid_slope(i, edges));
     lane.store(da_i, r.da + j);
     lane.store(da_o, r.da + hidden + j);
     lane.store(da_f, r.da + 2 * hidden + j);
-    lane.store(hn::Mul(hn::Mul(dc, i), tanh_slope(g, clip)), r.da + 3 * hidden + j);
+    lane.store(hn::Mul(hn::Mul(dc, i), tanh_slope(g, edges)), r.da + 3 * hidden + j);
     dc = hn::Mul(dc, f);
     if (r.p != nullptr) dc = hn::MulAdd(lane.load(r.p + j), da_i, hn::MulAdd(lane.load(r.p + 2 * hidden + j), da_f, dc));
     lane.store(dc, r.dc + j);
@@ -114,12 +102,12 @@ void lstm_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
 }
 
 // da_z, da_n and the part of dh that stays
-HWY_INLINE F32Vec candidate_back(const BackRow& r, BackLane lane, int64_t hidden, int64_t j, float clip) {
+HWY_INLINE F32Vec candidate_back(const BackRow& r, Lane lane, int64_t hidden, int64_t j, const Edges& edges) {
   const F32Tag d;
   const F32Vec z = lane.load(r.gates + j), n = lane.load(r.gates + 2 * hidden + j);
-  const F32Vec dh = hn::Add(lane.load(r.dh + j), lane.load_or_zero(r.dy, j));
-  const F32Vec da_n = hn::Mul(hn::Mul(dh, hn::Sub(hn::Set(d, 1.0f), z)), tanh_slope(n, clip));
-  const F32Vec da_z = hn::Mul(hn::Mul(dh, hn::Sub(lane.load_or_zero(r.before, j), n)), sigmoid_slope(z, clip));
+  const F32Vec dh = hn::Add(lane.load(r.dh + j), load_or_zero(lane, r.dy, j));
+  const F32Vec da_n = hn::Mul(hn::Mul(dh, hn::Sub(hn::Set(d, 1.0f), z)), tanh_slope(n, edges));
+  const F32Vec da_z = hn::Mul(hn::Mul(dh, hn::Sub(load_or_zero(lane, r.before, j), n)), sigmoid_slope(z, edges));
   lane.store(da_z, r.da + j);
   lane.store(da_n, r.da + 2 * hidden + j);
   lane.store(hn::Mul(dh, z), r.dh + j);
@@ -128,10 +116,10 @@ HWY_INLINE F32Vec candidate_back(const BackRow& r, BackLane lane, int64_t hidden
 
 void gru_linear_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
   const BackRow r = row;
-  const float clip = limits.clip;
-  each_back_vector(hidden, [=](int64_t j, BackLane lane) HWY_ATTR {
-    const F32Vec da_n = candidate_back(r, lane, hidden, j, clip), reset = lane.load(r.gates + hidden + j);
-    const F32Vec da_r = hn::Mul(hn::Mul(da_n, lane.load(r.kept + j)), sigmoid_slope(reset, clip));
+  const Edges edges(limits.clip);
+  each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
+    const F32Vec da_n = candidate_back(r, lane, hidden, j, edges), reset = lane.load(r.gates + hidden + j);
+    const F32Vec da_r = hn::Mul(hn::Mul(da_n, lane.load(r.kept + j)), sigmoid_slope(reset, edges));
     lane.store(da_r, r.da + hidden + j);
     lane.store(lane.load(r.da + j), r.ds + j);
     lane.store(da_r, r.ds + hidden + j);
@@ -141,16 +129,16 @@ void gru_linear_back(const BackRow& row, const BackLimits& limits, int64_t hidde
 
 void gru_gates_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
   const BackRow r = row;
-  const float clip = limits.clip;
-  each_back_vector(hidden, [=](int64_t j, BackLane lane) HWY_ATTR { (void)candidate_back(r, lane, hidden, j, clip); });
+  const Edges edges(limits.clip);
+  each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR { (void)candidate_back(r, lane, hidden, j, edges); });
 }
 
 void gru_reset_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
   const BackRow r = row;
-  const float clip = limits.clip;
-  each_back_vector(hidden, [=](int64_t j, BackLane lane) HWY_ATTR {
+  const Edges edges(limits.clip);
+  each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
     const F32Vec met = lane.load(r.product + j), reset = lane.load(r.gates + hidden + j);
-    lane.store(hn::Mul(hn::Mul(met, lane.load_or_zero(r.before, j)), sigmoid_slope(reset, clip)), r.da + hidden + j);
+    lane.store(hn::Mul(hn::Mul(met, load_or_zero(lane, r.before, j)), sigmoid_slope(reset, edges)), r.da + hidden + j);
     lane.store(hn::MulAdd(met, reset, lane.load(r.dh + j)), r.dh + j);
   });
 }
@@ -159,12 +147,13 @@ template <bool kRelu>
 void plain_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
   const F32Tag d;
   const BackRow r = row;
-  const float clip = limits.clip;
-  each_back_vector(hidden, [=](int64_t j, BackLane lane) HWY_ATTR {
-    const F32Vec y = lane.load(r.y + j), dh = hn::Add(lane.load(r.dh + j), lane.load_or_zero(r.dy, j));
-    if (!kRelu) return lane.store(hn::Mul(dh, tanh_slope(y, clip)), r.da + j);
+  const Edges edges(kRelu ? 0.0f : limits.clip);
+  const float bound = limits.clip;
+  each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
+    const F32Vec y = lane.load(r.y + j), dh = hn::Add(lane.load(r.dh + j), load_or_zero(lane, r.dy, j));
+    if (!kRelu) return lane.store(hn::Mul(dh, tanh_slope(y, edges)), r.da + j);
     F32Vec slope = hn::IfThenElseZero(hn::Gt(y, hn::Zero(d)), hn::Set(d, 1.0f));
-    if (clip > 0) slope = free_or_zero(slope, y, hn::Set(d, clip));
+    if (bound > 0) slope = free_or_zero(slope, y, hn::Set(d, bound));
     lane.store(hn::Mul(dh, slope), r.da + j);
   });
 }
