@@ -110,7 +110,7 @@ constexpr int kRowsHere = 6;
 template <int kRows, int kVectors>
 constexpr auto tile_or_null() {
   using Function = void (*)(const DirectTile&);
-  if constexpr (kRows <= 2 || kRows == kRowsHere || (kRowsHere == 12 && (kRows == 4 || kRows == 6)))
+  if constexpr ((kRows <= 2 && !(GF_SMALL_CODE && kRows == 2)) || kRows == kRowsHere || (kRowsHere == 12 && (kRows == 4 || kRows == 6)))
     return static_cast<Function>(direct_tile<kRows, kVectors>);
   else return static_cast<Function>(nullptr);
 }
@@ -163,8 +163,12 @@ struct Row {
   void plain(int64_t n, int64_t oh);
   void transposed(int64_t n, int64_t oh) const;
   const float* padded(int64_t row, int64_t slot);
-  template <class F>
-  void tiles(DirectTile& tile, int64_t pixels, int64_t width, F&& done) const;
+  void tiles(DirectTile& tile, int64_t pixels, int64_t width, float* sums) const;
+  void activate(float* out) const {
+    const DirectConvShape& s = plan.shape;
+    if (args.activation.kind != Activation::None)
+      activate_block(plan.isa)(args.activation, out, s.out_channels, s.out_w, s.out_channels);
+  }
 };
 
 /// A row of the input with its padding.
@@ -179,11 +183,10 @@ const float* Row::padded(int64_t row, int64_t slot) {
   return copy;
 }
 
-/// The product for `pixels` pixels in tiles of rows; done(first pixel, rows) after each. tile.a and tile.out move along; `out` of a tile
-/// begins anew where out_stride says so.
-template <class F>
-void Row::tiles(DirectTile& tile, int64_t pixels, int64_t width, F&& done) const {
-  const int64_t lanes = table.lanes;
+/// The product for `pixels` pixels in tiles of rows; tile.a moves along. A plain convolution's tiles lie one behind the other; those of a
+/// transposed one (`sums`: its row of the output) are added to it.
+void Row::tiles(DirectTile& tile, int64_t pixels, int64_t width, float* sums) const {
+  const int64_t lanes = table.lanes, step = plan.shape.stride_w * plan.shape.out_channels;
   const float *bias = tile.bias, *first_b[kMaxDirectKernel];
   for (int64_t s = 0; s < tile.segments; ++s) first_b[s] = tile.b[s];
   for (int64_t p = 0; p < pixels;) {
@@ -201,7 +204,8 @@ void Row::tiles(DirectTile& tile, int64_t pixels, int64_t width, F&& done) const
     }
     tile.out = out;
     for (int64_t s = 0; s < tile.segments; ++s) tile.a[s] += rows * tile.a_step;
-    done(p, rows);
+    if (sums != nullptr) table.add_rows(out, plan.columns, rows, width, sums + p * step, step);
+    else tile.out += rows * width;
     p += rows;
   }
 }
@@ -224,16 +228,14 @@ void Row::plain(int64_t n, int64_t oh) {
   }
   float* out = args.out + (n * s.out_h + oh) * s.out_w * s.out_channels;
   tile.out = out;
-  tiles(tile, s.out_w, s.out_channels, [&](int64_t, int64_t rows) { tile.out += rows * s.out_channels; });
-  if (args.activation.kind != Activation::None)
-    activate_block(plan.isa)(args.activation, out, s.out_channels, s.out_w, s.out_channels);
+  tiles(tile, s.out_w, s.out_channels, nullptr);
+  activate(out);
 }
 
 void Row::transposed(int64_t n, int64_t oh) const {
   const DirectConvShape& s = plan.shape;
   const auto* packed = static_cast<const float*>(args.shared);
   float *sums = scratch, *products = scratch + plan.row_floats;
-  const int64_t width = width_of(plan);
   std::memset(sums, 0, static_cast<size_t>(plan.row_floats) * sizeof(float));
   DirectTile tile{};
   tile.k = s.in_channels;
@@ -246,19 +248,14 @@ void Row::transposed(int64_t n, int64_t oh) const {
     tile.a[tile.segments] = args.in + (n * s.in_h + reach / s.stride_h) * s.in_w * s.in_channels;
     tile.b[tile.segments++] = packed + kh * s.in_channels * plan.columns;
   }
-  const int64_t step = s.stride_w * s.out_channels;
-  if (tile.segments > 0)
-    tiles(tile, s.in_w, width, [&](int64_t p, int64_t rows) {
-      table.add_rows(products, plan.columns, rows, width, sums + p * step, step);
-    });
+  if (tile.segments > 0) tiles(tile, s.in_w, width_of(plan), sums);
   float* out = args.out + (n * s.out_h + oh) * s.out_w * s.out_channels;
   const int64_t from = s.pad_left * s.out_channels, size = s.out_w * s.out_channels;
   std::memcpy(out, sums + from, static_cast<size_t>(size) * sizeof(float));
   if (args.bias != nullptr)
     for (int64_t w = 0; w < s.out_w; ++w)
       for (int64_t c = 0; c < s.out_channels; ++c) out[w * s.out_channels + c] += args.bias[c];
-  if (args.activation.kind != Activation::None)
-    activate_block(plan.isa)(args.activation, out, s.out_channels, s.out_w, s.out_channels);
+  activate(out);
 }
 
 }  // namespace

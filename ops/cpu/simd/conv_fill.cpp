@@ -36,6 +36,7 @@ HWY_INLINE void copy(const float* from, int64_t n, float* to) {
     if (i < n) hn::StoreU(hn::LoadU(d, from + n - kLanes), d, to + n - kLanes);
     return;
   }
+#if HWY_TARGET != HWY_WASM  // whose vectors have four lanes
   const hn::FixedTag<float, 4> d4;
   if (n >= 4) {
     int64_t i = 0;
@@ -43,6 +44,7 @@ HWY_INLINE void copy(const float* from, int64_t n, float* to) {
     if (i < n) hn::StoreU(hn::LoadU(d4, from + n - 4), d4, to + n - 4);
     return;
   }
+#endif
   for (int64_t i = 0; i < n; ++i) to[i] = from[i];
 }
 HWY_INLINE void zero(int64_t n, float* to) {
@@ -86,6 +88,7 @@ HWY_INLINE void copy_border(const ConvGather& g, const Strips& s, const Run& run
   if (run.to > high) zero(run.to - high, out + (high - run.from));
 }
 
+#if HWY_TARGET != HWY_WASM  // a module has one loop for all lengths
 /// Positions that lie inside: the number of vectors per strip is fixed for short ones, so that the loop over positions
 /// is nothing but loads and stores.
 template <int kVectors>
@@ -105,6 +108,8 @@ HWY_INLINE void copy_inside(const float* from, int64_t step, int64_t n, float* o
   }
 }
 
+#endif
+
 void copy_run(const ConvGather& g, const Strips& s, const Run& run) {
   const int64_t n = run.to - run.from, step = g.step[2];
   if (run.line == nullptr) {
@@ -116,11 +121,18 @@ void copy_run(const ConvGather& g, const Strips& s, const Run& run) {
   const int64_t first = run.w >= 0 ? 0 : std::min(run.positions, (-run.w + step - 1) / step);
   const int64_t room = g.in[2] - taps - run.w;
   const int64_t last = std::clamp(room < 0 ? 0 : room / step + 1, first, run.positions);
+#if HWY_TARGET == HWY_WASM
+  for (int64_t i = first > 0 ? 0 : last; i < run.positions; i = i + 1 == first ? last : i + 1) copy_border(g, s, run, i);
+#else
   for (int64_t i = 0; i < first; ++i) copy_border(g, s, run, i);
   for (int64_t i = last; i < run.positions; ++i) copy_border(g, s, run, i);
+#endif
   const float* from = run.line + (run.w + first * step) * g.pixel + run.from;
   float* out = run.out + first * run.stride;
   const int64_t count = last - first, advance = step * g.pixel;
+#if HWY_TARGET == HWY_WASM
+  for (int64_t i = 0; i < count; ++i, from += advance, out += run.stride) copy(from, n, out);
+#else
 #if HWY_TARGET != HWY_SCALAR
   switch (n < kLanes ? 0 : (n + kLanes - 1) / kLanes) {
     case 1: return copy_inside<1>(from, advance, n, out, run.stride, count);
@@ -131,6 +143,7 @@ void copy_run(const ConvGather& g, const Strips& s, const Run& run) {
   }
 #endif
   copy_inside<0>(from, advance, n, out, run.stride, count);
+#endif
 }
 
 void gather(const ConvGather& g, int64_t row, int64_t rows, int64_t k, int64_t kc, float* out, int64_t stride) {

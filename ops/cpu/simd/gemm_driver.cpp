@@ -20,6 +20,13 @@ constexpr int64_t kMinPanels = 4;
 constexpr int64_t kMinWork = int64_t{1} << 18;  // multiply-adds
 constexpr int64_t kMaxTiles = 64;               // most per task where B is packed: more tasks than wanted for tall products
 
+// WebAssembly has no prefetching: what says where to do it is left out of a module.
+#ifdef __wasm_simd128__
+constexpr bool kMayPrefetch = false;
+#else
+constexpr bool kMayPrefetch = true;
+#endif
+
 constexpr int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
 /// First item of part `index` of `count` items in `parts` parts.
@@ -236,7 +243,8 @@ void run_tile(const Block& block, const Chunk& chunk, const Chunk& next, int64_t
   if (tile.kernel_rows > tile.rows)
     std::memset(block.a + tile.rows * kernels.a_stride, 0, static_cast<size_t>((tile.kernel_rows - tile.rows) * kernels.a_stride) * sizeof(float));
   const float* packed = block.b;  // in the order pack_chunk writes
-  const bool straight = !kernels.prefetches && p.map_row == nullptr && tile.kernel_rows == tile.rows;
+  const bool prefetches = kMayPrefetch && kernels.prefetches;
+  const bool straight = !prefetches && p.map_row == nullptr && tile.kernel_rows == tile.rows;
   for (int64_t k_block = chunk.k_begin; k_block < chunk.k_end; ++k_block) {
     const int64_t k = k_start(block, k_block);
     TileArgs t = tile_defaults(p, *block.grid, k_block);
@@ -249,11 +257,15 @@ void run_tile(const Block& block, const Chunk& chunk, const Chunk& next, int64_t
       panel = run_straight(block, tile, panel, chunk.end, k_block == 0, t, (p.packed ? p.k : t.kc) * kernels.nr, operands);
       packed += t.kc * kernels.nr * (panel - chunk.begin);
     }
-    const bool b_comes = kernels.prefetches && p.packed && !(next == chunk) && t.kc > 0;
-    const NextA next_a = !kernels.prefetches || b_comes || t.kc == 0 ? NextA{} : next_of_a(block, chunk, next, index, k_block);
+    const bool b_comes = prefetches && p.packed && !(next == chunk) && t.kc > 0;
+    const NextA next_a = !prefetches || b_comes || t.kc == 0 ? NextA{} : next_of_a(block, chunk, next, index, k_block);
     for (; panel < chunk.end; ++panel) {
       t.b = p.packed ? packed_at(block, operands.b, panel, k) : packed;
       packed += t.kc * panel_width(block, panel);
+      if (!kMayPrefetch) {
+        run_panel(block, tile, panel, k_block, t, operands);
+        continue;
+      }
       t.ahead = t.b;
       t.ahead_step = 0;
       if (b_comes) look_ahead_b(block, chunk, next, index, k_block, panel, operands.b, t);
