@@ -22,12 +22,63 @@ HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
+#if GF_SMALL_CODE
+
+// C[kRows, cols] (+)= A[kRows, depth] B[depth, cols] for whole pairs of vectors: 8 sums, since V8 keeps more of them in memory.
+template <int kRows>
+HWY_NOINLINE void product_rows(const float* a, ptrdiff_t a_row, ptrdiff_t a_step, const float* b, ptrdiff_t b_row, float* c, ptrdiff_t c_row,
+                               ptrdiff_t cols, ptrdiff_t depth, bool accumulate) {
+  const F32Tag d;
+  for (ptrdiff_t j = 0; j + 8 <= cols; j += 8) {
+    F32Vec acc[kRows][2];
+    const float* from[kRows];  // moved along: Emscripten's compiler computes every index anew
+    for (int r = 0; r < kRows; ++r) {
+      from[r] = a + r * a_row;
+      for (int v = 0; v < 2; ++v) acc[r][v] = accumulate ? hn::LoadU(d, c + r * c_row + j + v * 4) : hn::Zero(d);
+    }
+    const float* p = b + j;
+    for (ptrdiff_t k = 0; k < depth; ++k, p += b_row) {
+      const F32Vec low = hn::LoadU(d, p), high = hn::LoadU(d, p + 4);
+      for (int r = 0; r < kRows; ++r) {
+        const F32Vec x = hn::Set(d, *from[r]);
+        from[r] += a_step;
+        acc[r][0] = hn::MulAdd(x, low, acc[r][0]);
+        acc[r][1] = hn::MulAdd(x, high, acc[r][1]);
+      }
+    }
+    for (int r = 0; r < kRows; ++r)
+      for (int v = 0; v < 2; ++v) hn::StoreU(acc[r][v], d, c + r * c_row + j + v * 4);
+  }
+}
+
+void product_of(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_row, float* c, int64_t c_row, int64_t rows,
+                int64_t cols, int64_t depth, bool accumulate) {
+  const auto row = static_cast<ptrdiff_t>(a_row), step = static_cast<ptrdiff_t>(a_step), of_b = static_cast<ptrdiff_t>(b_row);
+  const auto of_c = static_cast<ptrdiff_t>(c_row), all = static_cast<ptrdiff_t>(rows), width = static_cast<ptrdiff_t>(cols);
+  const auto deep = static_cast<ptrdiff_t>(depth);
+  ptrdiff_t r = 0;
+  for (; r + 4 <= all; r += 4) product_rows<4>(a + r * row, row, step, b, of_b, c + r * of_c, of_c, width, deep, accumulate);
+  for (; r < all; ++r) product_rows<1>(a + r * row, row, step, b, of_b, c + r * of_c, of_c, width, deep, accumulate);
+  for (r = 0; r < all; ++r) {  // dimensions of heads are multiples of 8, nearly always
+    for (ptrdiff_t j = width & ~ptrdiff_t{7}; j < width; ++j) {
+      float sum = accumulate ? c[r * of_c + j] : 0.0f;
+      for (ptrdiff_t k = 0; k < deep; ++k) sum += a[r * row + k * step] * b[k * of_b + j];
+      c[r * of_c + j] = sum;
+    }
+  }
+}
+template <bool kTurned>
+void product(const float* a, int64_t a_row, const float* b, int64_t b_row, float* c, int64_t c_row, int64_t rows, int64_t cols,
+             int64_t depth, bool accumulate) {
+  product_of(a, kTurned ? 1 : a_row, kTurned ? a_row : 1, b, b_row, c, c_row, rows, cols, depth, accumulate);
+}
+
+#else
+
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 constexpr int kTileRows = 12, kTurnedRows = 8;  // 24 and 16 accumulators of 32 registers
 #elif HWY_TARGET == HWY_NEON
 constexpr int kTileRows = 8, kTurnedRows = 8;
-#elif HWY_TARGET == HWY_WASM
-constexpr int kTileRows = 4, kTurnedRows = 4;  // V8 keeps more than 8 sums in memory
 #else
 constexpr int kTileRows = 6, kTurnedRows = 4;   // 12 accumulators of 16 registers
 #endif
@@ -44,22 +95,11 @@ HWY_INLINE void product_tile(const float* a, int64_t a_row, const float* b, int6
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) acc[r][v] = accumulate ? load(c + r * c_row + v * lanes) : hn::Zero(d);
   }
-#if HWY_TARGET == HWY_WASM
-  const float* from[kRows];  // moved along: Emscripten's compiler computes every index anew
-  for (int r = 0; r < kRows; ++r) from[r] = kTurned ? a + r : a + r * a_row;
   for (int64_t k = 0; k < depth; ++k, b += b_row) {
-#else
-  for (int64_t k = 0; k < depth; ++k, b += b_row) {
-#endif
     F32Vec row[kVectors];
     for (int v = 0; v < kVectors; ++v) row[v] = load(b + v * lanes);
     for (int r = 0; r < kRows; ++r) {
-#if HWY_TARGET == HWY_WASM
-      const F32Vec x = hn::Set(d, *from[r]);
-      from[r] += kTurned ? a_row : 1;
-#else
       const F32Vec x = hn::Set(d, kTurned ? a[k * a_row + r] : a[r * a_row + k]);
-#endif
       for (int v = 0; v < kVectors; ++v) acc[r][v] = hn::MulAdd(x, row[v], acc[r][v]);
     }
   }
@@ -105,6 +145,8 @@ void product(const float* a, int64_t a_row, const float* b, int64_t b_row, float
     product_tile<kTurned, 1, 1, true>(a + r * step, a_row, b + whole, b_row, c + r * c_row + whole, c_row, depth, rest, accumulate);
 }
 
+#endif
+
 // scores[r][j] = q[r] . k[j] for few rows: vectors along the head's dimension, four keys at a time.
 void dot_products(const AttentionBlock& b, const float* keys, int64_t count, float* scores) {
   const F32Tag d;
@@ -143,7 +185,7 @@ void adjust_row(const AttentionBlock& b, int64_t r, int64_t first, int64_t count
   const F32Vec same_bias = hn::Set(d, bias == nullptr ? 0.0f : *bias);
   for (int64_t j = 0; j < count; j += lanes) {  // rows of scores are padded to whole vectors
     F32Vec x = hn::LoadU(d, s + j);
-    x = a.softcap > 0 ? hn::Mul(cap, v_tanh(d, hn::Mul(x, cap_scale))) : hn::Mul(x, scale);
+    x = a.softcap > 0 ? hn::Mul(cap, tanh_of(hn::Mul(x, cap_scale))) : hn::Mul(x, scale);
     if (bias != nullptr) {
       const auto rest = static_cast<size_t>(count - j);
       const bool whole = count - j >= lanes;
@@ -166,6 +208,14 @@ float exponentials(float* s, int64_t n, float max) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const F32Vec bias = hn::Set(d, max);
   F32Vec sum = hn::Zero(d);
+#if GF_SMALL_CODE
+  for (int64_t j = 0; j < n; j += lanes) {
+    const auto count = static_cast<size_t>(n - j < lanes ? n - j : lanes);
+    const F32Vec y = v_exp_negative(d, hn::Sub(load_up_to(d, s + j, count), bias));
+    store_up_to(d, y, s + j, count);
+    sum = hn::Add(sum, count == hn::Lanes(d) ? y : hn::IfThenElseZero(hn::FirstN(d, count), y));
+  }
+#else
   int64_t j = 0;
   for (; j + lanes <= n; j += lanes) {
     const F32Vec y = v_exp_negative(d, hn::Sub(hn::LoadU(d, s + j), bias));
@@ -180,21 +230,15 @@ float exponentials(float* s, int64_t n, float max) {
     store_n(d, y, s + j, rest);
   }
 #endif
+#endif
   return lanes_sum(d, sum);
 }
 
 float greatest(const float* s, int64_t n) { return reduce_row<AccMax>(s, n); }
 
-HWY_INLINE void scale_row(float* p, int64_t n, float factor) {
-  const F32Tag d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const F32Vec f = hn::Set(d, factor);
-  int64_t j = 0;
-  for (; j + lanes <= n; j += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, p + j), f), d, p + j);
-  if (j < n) {
-    const auto rest = static_cast<size_t>(n - j);
-    store_n(d, hn::Mul(load_n(d, p + j, rest), f), p + j, rest);
-  }
+GF_ROW_LOOP void scale_row(float* p, int64_t n, float factor) {
+  const F32Vec f = hn::Set(F32Tag(), factor);
+  for_vectors(n, [&](int64_t j, auto load, auto store) HWY_ATTR { store(hn::Mul(load(p + j), f), p + j); });
 }
 
 void attention_block(const AttentionBlock& b) {

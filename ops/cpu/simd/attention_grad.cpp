@@ -131,7 +131,7 @@ void weigh_row(const AttentionSteps& steps, const AttentionBlock& b, const Atten
     const F32Vec w = hn::Mul(hn::LoadU(d, p + j), inverse);
     F32Vec g = hn::Mul(hn::Mul(w, hn::Sub(hn::LoadU(d, ds + j), dot)), scale);
     if (a.softcap > 0) {
-      const F32Vec t = v_tanh(d, hn::Mul(hn::LoadU(d, raw + j), cap_scale));
+      const F32Vec t = tanh_of(hn::Mul(hn::LoadU(d, raw + j), cap_scale));
       g = hn::NegMulAdd(g, hn::Mul(t, t), g);
     }
     hn::StoreU(w, d, p + j);
