@@ -38,6 +38,13 @@ using F32Vec = hn::Vec<F32Tag>;
 // has one loop with steps known when it runs, and the rest of a row goes through a buffer and the same loop.
 #undef GF_SMALL_CODE
 #define GF_SMALL_CODE (HWY_TARGET == HWY_WASM)
+// A function in line, but where code is to be small called.
+#undef GF_SELDOM
+#if GF_SMALL_CODE
+#define GF_SELDOM [[maybe_unused]] HWY_NOINLINE
+#else
+#define GF_SELDOM HWY_INLINE
+#endif
 
 /// The first `n` (< lanes) floats at `p`; the other lanes are 0. Reads nothing beyond p[n-1].
 template <class D>

@@ -43,7 +43,7 @@ struct AccSumSquare : AccSum {
 };
 #endif
 struct AccSumExp : AccSum {  // e^(x - bias), x <= bias
-  static constexpr bool kLong = true;
+  static constexpr bool kLong = true;  // small code has few copies of it
   template <class D, class V>
   static HWY_INLINE V map(D d, V x, V bias) { return v_exp_negative(d, hn::Sub(x, bias)); }
 };
@@ -89,6 +89,7 @@ inline HWY_NOINLINE F32Vec rare_combine(RareAcc kind, F32Vec a, F32Vec b) {
   return kind == RareAcc::Min ? AccMin::combine(a, b) : AccSum::combine(a, b);
 }
 struct AccRare {
+  static constexpr bool kLong = true;
   RareAcc kind;
   float identity() const {
     return kind == RareAcc::Product ? 1.0f : kind == RareAcc::Max ? AccMax::identity() : kind == RareAcc::Min ? AccMin::identity() : 0.0f;
@@ -201,6 +202,9 @@ GF_ROW_LOOP void reduce_columns(const float* p, int64_t rows, int64_t stride, in
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto at = [bias](int64_t c) { return bias == nullptr ? nullptr : bias + c; };
   int64_t c = 0;
+#if GF_SMALL_CODE
+  if constexpr (!requires { Acc::kLong; })
+#endif
   for (; c + 4 * lanes <= cols; c += 4 * lanes) reduce_column_tile<Acc, 4>(p + c, rows, stride, at(c), out + c, acc);
 #if !GF_SMALL_CODE
   for (; c + lanes <= cols; c += lanes) reduce_column_tile<Acc, 1>(p + c, rows, stride, at(c), out + c, acc);

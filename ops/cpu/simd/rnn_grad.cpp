@@ -43,10 +43,24 @@ HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
-HWY_INLINE F32Vec load_or_zero(Lane lane, const float* p, int64_t at) { return p == nullptr ? hn::Zero(F32Tag()) : lane.load(p + at); }
+#if GF_SMALL_CODE
+// There are many loads and stores among little arithmetic, and products take the time: calls.
+HWY_NOINLINE F32Vec load_lanes(const float* p, size_t partial) { return Lane{partial}.load(p); }
+HWY_NOINLINE void store_lanes(F32Vec v, float* p, size_t partial) { Lane{partial}.store(v, p); }
+struct BackLane {
+  size_t partial;
+  explicit BackLane(Lane lane) : partial(lane.partial) {}
+  F32Vec load(const float* p) const { return load_lanes(p, partial); }
+  void store(F32Vec v, float* p) const { store_lanes(v, p, partial); }
+};
+#else
+using BackLane = Lane;
+#endif
+
+HWY_INLINE F32Vec load_or_zero(BackLane lane, const float* p, int64_t at) { return p == nullptr ? hn::Zero(F32Tag()) : lane.load(p + at); }
 
 // 0 where y is an edge of what clip allows, see cell_edge_room (schema/recurrent_grad.h); else s.
-HWY_INLINE F32Vec free_or_zero(F32Vec s, F32Vec y, F32Vec edge) {
+GF_SELDOM F32Vec free_or_zero(F32Vec s, F32Vec y, F32Vec edge) {
   const F32Tag d;
   const F32Vec room = hn::Mul(hn::Abs(edge), hn::Set(d, 4 * 0x1p-23f));
   return hn::IfThenZeroElse(hn::Le(hn::Abs(hn::Sub(y, edge)), room), s);
@@ -63,13 +77,13 @@ struct Edges {
     tanh_high = tanh_of(hn::Set(d, clip));
   }
 };
-HWY_INLINE F32Vec sigmoid_slope(F32Vec y, const Edges& edges) {
+GF_SELDOM F32Vec sigmoid_slope(F32Vec y, const Edges& edges) {
   const F32Tag d;
   const F32Vec s = hn::Mul(y, hn::Sub(hn::Set(d, 1.0f), y));
   return edges.any ? free_or_zero(free_or_zero(s, y, edges.sigmoid_high), y, edges.sigmoid_low) : s;
 }
 HWY_INLINE F32Vec tanh_slope(F32Vec y) { return hn::NegMulAdd(y, y, hn::Set(F32Tag(), 1.0f)); }
-HWY_INLINE F32Vec tanh_slope(F32Vec y, const Edges& edges) {
+GF_SELDOM F32Vec tanh_slope(F32Vec y, const Edges& edges) {
   const F32Vec s = tanh_slope(y);
   return edges.any ? free_or_zero(free_or_zero(s, y, edges.tanh_high), y, hn::Neg(edges.tanh_high)) : s;
 }
@@ -79,7 +93,8 @@ void lstm_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
   const BackRow r = row;
   const Edges edges(limits.clip);
   const bool input_forget = limits.input_forget;
-  each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
+  each_vector(hidden, [=](int64_t j, Lane whole) HWY_ATTR {
+    const BackLane lane(whole);
     const F32Vec i = lane.load(r.gates + j), o = lane.load(r.gates + hidden + j), f = lane.load(r.gates + 2 * hidden + j);
     const F32Vec g = lane.load(r.gates + 3 * hidden + j), shown = tanh_of(lane.load(r.kept + j));
     const F32Vec before = load_or_zero(lane, r.before, j), dh = hn::Add(lane.load(r.dh + j), load_or_zero(lane, r.dy, j));
@@ -102,7 +117,7 @@ void lstm_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
 }
 
 // da_z, da_n and the part of dh that stays
-HWY_INLINE F32Vec candidate_back(const BackRow& r, Lane lane, int64_t hidden, int64_t j, const Edges& edges) {
+GF_SELDOM F32Vec candidate_back(const BackRow& r, BackLane lane, int64_t hidden, int64_t j, const Edges& edges) {
   const F32Tag d;
   const F32Vec z = lane.load(r.gates + j), n = lane.load(r.gates + 2 * hidden + j);
   const F32Vec dh = hn::Add(lane.load(r.dh + j), load_or_zero(lane, r.dy, j));
@@ -117,7 +132,8 @@ HWY_INLINE F32Vec candidate_back(const BackRow& r, Lane lane, int64_t hidden, in
 void gru_linear_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
   const BackRow r = row;
   const Edges edges(limits.clip);
-  each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
+  each_vector(hidden, [=](int64_t j, Lane whole) HWY_ATTR {
+    const BackLane lane(whole);
     const F32Vec da_n = candidate_back(r, lane, hidden, j, edges), reset = lane.load(r.gates + hidden + j);
     const F32Vec da_r = hn::Mul(hn::Mul(da_n, lane.load(r.kept + j)), sigmoid_slope(reset, edges));
     lane.store(da_r, r.da + hidden + j);
@@ -130,13 +146,17 @@ void gru_linear_back(const BackRow& row, const BackLimits& limits, int64_t hidde
 void gru_gates_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
   const BackRow r = row;
   const Edges edges(limits.clip);
-  each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR { (void)candidate_back(r, lane, hidden, j, edges); });
+  each_vector(hidden, [=](int64_t j, Lane whole) HWY_ATTR {
+    const BackLane lane(whole);
+    (void)candidate_back(r, lane, hidden, j, edges);
+  });
 }
 
 void gru_reset_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
   const BackRow r = row;
   const Edges edges(limits.clip);
-  each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
+  each_vector(hidden, [=](int64_t j, Lane whole) HWY_ATTR {
+    const BackLane lane(whole);
     const F32Vec met = lane.load(r.product + j), reset = lane.load(r.gates + hidden + j);
     lane.store(hn::Mul(hn::Mul(met, load_or_zero(lane, r.before, j)), sigmoid_slope(reset, edges)), r.da + hidden + j);
     lane.store(hn::MulAdd(met, reset, lane.load(r.dh + j)), r.dh + j);
@@ -149,7 +169,8 @@ void plain_back(const BackRow& row, const BackLimits& limits, int64_t hidden) {
   const BackRow r = row;
   const Edges edges(kRelu ? 0.0f : limits.clip);
   const float bound = limits.clip;
-  each_vector(hidden, [=](int64_t j, Lane lane) HWY_ATTR {
+  each_vector(hidden, [=](int64_t j, Lane whole) HWY_ATTR {
+    const BackLane lane(whole);
     const F32Vec y = lane.load(r.y + j), dh = hn::Add(lane.load(r.dh + j), load_or_zero(lane, r.dy, j));
     if (!kRelu) return lane.store(hn::Mul(dh, tanh_slope(y, edges)), r.da + j);
     F32Vec slope = hn::IfThenElseZero(hn::Gt(y, hn::Zero(d)), hn::Set(d, 1.0f));
