@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
+#include "runtime/core/bit_cast.h"
 
 #include "ops/cpu/simd/gemm_rounded.h"
 #include "schema/precision.h"
@@ -22,23 +22,23 @@ constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numer
 std::vector<float> all_uppers() {
   std::vector<float> values;
   for (uint32_t upper = 0; upper < 0x10000; ++upper)
-    for (const uint32_t lower : {0U, 1U, 0x7fffU, 0x8000U, 0x8001U, 0xffffU}) values.push_back(std::bit_cast<float>(upper << 16 | lower));
+    for (const uint32_t lower : {0U, 1U, 0x7fffU, 0x8000U, 0x8001U, 0xffffU}) values.push_back(bit_cast<float>(upper << 16 | lower));
   return values;
 }
 
-bool same_number(float a, float b) { return std::isnan(a) ? std::isnan(b) : std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b); }
+bool same_number(float a, float b) { return std::isnan(a) ? std::isnan(b) : bit_cast<uint32_t>(a) == bit_cast<uint32_t>(b); }
 
 TEST(Rounded, OperandIsTheNearestBfloat16) {
   for (const float x : all_uppers()) {
     ASSERT_TRUE(same_number(to_bf16_operand(x), nearest_bf16(x))) << std::hexfloat << x;
-    ASSERT_EQ(std::bit_cast<uint32_t>(to_bf16_operand(x)) & 0xffffU, 0U);
+    ASSERT_EQ(bit_cast<uint32_t>(to_bf16_operand(x)) & 0xffffU, 0U);
   }
 }
 
 /// Value k of line i of what a copy wrote.
 float value_at(const RoundedOps& ops, const float* element, int64_t k) {
-  const auto bits = std::bit_cast<uint32_t>(*element);
-  return ops.values == 1 ? *element : std::bit_cast<float>(k % 2 == 0 ? bits << 16 : bits & 0xffff0000U);
+  const auto bits = bit_cast<uint32_t>(*element);
+  return ops.values == 1 ? *element : bit_cast<float>(k % 2 == 0 ? bits << 16 : bits & 0xffff0000U);
 }
 
 TEST(Rounded, CopiesOfEveryLevelRoundAndPlaceAlike) {
