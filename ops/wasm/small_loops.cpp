@@ -20,7 +20,7 @@ v128_t spread(const void* p, size_t bytes) {
 
 }  // namespace
 
-v128_t load_rest(const float* p, size_t n) {
+Vector128 load_rest(const float* p, size_t n) {
   v128_t v = wasm_f32x4_const_splat(0);
   if ((n & 2) != 0) {
     v = wasm_v128_load64_zero(p);
@@ -31,7 +31,7 @@ v128_t load_rest(const float* p, size_t n) {
   return v;
 }
 
-void store_rest(v128_t v, float* p, size_t n) {
+void store_rest(Vector128 v, float* p, size_t n) {
   if ((n & 2) != 0) {
     wasm_v128_store64_lane(p, v, 0);
     if ((n & 1) != 0) wasm_v128_store32_lane(p + 2, v, 2);

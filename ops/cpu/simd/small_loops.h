@@ -6,10 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#ifdef __wasm_simd128__
-#include <wasm_simd128.h>
-#endif
-
 #include "ops/cpu/simd/elementwise.h"
 
 namespace gf::simd {
@@ -31,9 +27,10 @@ void compare_vectors(unsigned accepted, const void* a, const void* b, bool a_sca
 void select_vectors(size_t bytes, const uint8_t* condition, const void* a, const void* b, bool a_scalar, bool b_scalar, void* out, int64_t n);
 
 #ifdef __wasm_simd128__
+using Vector128 = int32_t __attribute__((vector_size(16)));  ///< v128_t of wasm_simd128.h
 /// The first n floats at p, 0 to 3 of them; the other lanes are 0. Never in line: a row has one end.
-v128_t load_rest(const float* p, size_t n);
-void store_rest(v128_t v, float* p, size_t n);
+Vector128 load_rest(const float* p, size_t n);
+void store_rest(Vector128 v, float* p, size_t n);
 #endif
 
 }  // namespace gf::simd
