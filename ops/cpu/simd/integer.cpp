@@ -37,14 +37,18 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_WASM
 
 using Sums = hn::CappedTag<int32_t, kIntegerPanel>;
 using Halves = hn::Repartition<int16_t, Sums>;
 using Vec = hn::Vec<Sums>;
+#if HWY_TARGET == HWY_WASM
+constexpr int kLanes = 4, kRows = 4, kVectors = 2;  // half a panel: V8 keeps more than 8 sums in memory
+#else
 constexpr bool kWide = HWY_TARGET != HWY_AVX2;  // 32 registers
 constexpr int kLanes = kWide ? 16 : 8;
 constexpr int kRows = kWide ? 8 : 4, kPanels = kWide ? 2 : 1, kVectors = kPanels * static_cast<int>(kIntegerPanel) / kLanes;
+#endif
 
 // Bytes of four rows of the right side and of one row of the left one, ready to be multiplied.
 #if HWY_TARGET == HWY_AVX3_DL
@@ -74,11 +78,17 @@ HWY_INLINE Left left(Vec a) {
   const hn::RebindToUnsigned<Halves> du;
   return {hn::And(hn::BitCast(d, a), hn::Set(d, 0xFF)), hn::BitCast(d, hn::ShiftRight<8>(hn::BitCast(du, a)))};
 }
+#if HWY_TARGET == HWY_WASM
+HWY_INLINE Vec dot(Vec sum, const Left& a, const Right& b) {
+  return hn::Add(sum, Vec{wasm_i32x4_add(wasm_i32x4_dot_i16x8(a.even.raw, b.even.raw), wasm_i32x4_dot_i16x8(a.odd.raw, b.odd.raw))});
+}
+#else
 HWY_INLINE Vec dot(Vec sum, const Left& a, const Right& b) {
   const Sums d;
   Vec none = hn::Zero(d);
   return hn::ReorderWidenMulAccumulate(d, a.odd, b.odd, hn::ReorderWidenMulAccumulate(d, a.even, b.even, sum, none), none);
 }
+#endif
 #endif
 
 HWY_INLINE Vec four_bytes(const uint8_t* a) {
@@ -87,20 +97,20 @@ HWY_INLINE Vec four_bytes(const uint8_t* a) {
   return hn::Set(Sums(), v);
 }
 
-// A tile of rows x vectors, `columns` of them wanted.
+// A tile of rows x vectors from column `first` on, where a panel begins (WebAssembly: or its second half); `columns` of them wanted.
 template <int kTileRows, int kTileVectors>
-HWY_INLINE void tile(const IntegerProduct& p, int64_t row, int64_t panel, int64_t columns) {
+HWY_INLINE void tile(const IntegerProduct& p, int64_t row, int64_t first, int64_t columns) {
   const Sums d;
   const int64_t quads = integer_row_bytes(p.depth) / kIntegerDepth;
   constexpr int kPerPanel = static_cast<int>(kIntegerPanel) / kLanes;
   const uint8_t* const a = p.a + row * p.a_stride;
-  const int8_t* const b = panel_of(p.packed, p.columns, p.depth, panel);
+  const int8_t* const b = panel_of(p.packed, p.columns, p.depth, first / kIntegerPanel) + first % kIntegerPanel * kIntegerDepth;
   const int64_t panel_bytes = kIntegerPanel * integer_row_bytes(p.depth);
   Vec sums[kTileRows][kTileVectors];
   GF_UNROLL(8)
   for (int r = 0; r < kTileRows; ++r)
     GF_UNROLL(2)
-    for (int v = 0; v < kTileVectors; ++v) sums[r][v] = hn::LoadU(d, p.start + panel * kIntegerPanel + v * kLanes);
+    for (int v = 0; v < kTileVectors; ++v) sums[r][v] = hn::LoadU(d, p.start + first + v * kLanes);
   for (int64_t q = 0; q < quads; ++q) {
     Right right_side[kTileVectors];
     GF_UNROLL(2)
@@ -114,7 +124,7 @@ HWY_INLINE void tile(const IntegerProduct& p, int64_t row, int64_t panel, int64_
     }
   }
   for (int r = 0; r < kTileRows; ++r) {
-    int32_t* const c = p.c + (row + r) * p.c_stride + panel * kIntegerPanel;
+    int32_t* const c = p.c + (row + r) * p.c_stride + first;
     if (columns == kTileVectors * kLanes) {
       for (int v = 0; v < kTileVectors; ++v) hn::StoreU(sums[r][v], d, c + v * kLanes);
       continue;
@@ -126,20 +136,28 @@ HWY_INLINE void tile(const IntegerProduct& p, int64_t row, int64_t panel, int64_
 }
 
 template <int kTileVectors>
-void panels(const IntegerProduct& p, int64_t panel, int64_t columns) {
+void panels(const IntegerProduct& p, int64_t first, int64_t columns) {
   int64_t row = 0;
-  for (; row + kRows <= p.rows; row += kRows) tile<kRows, kTileVectors>(p, row, panel, columns);
-  if (kRows == 8 && row + 4 <= p.rows) tile<4, kTileVectors>(p, row, panel, columns), row += 4;
-  if (row + 2 <= p.rows) tile<2, kTileVectors>(p, row, panel, columns), row += 2;
-  if (row < p.rows) tile<1, kTileVectors>(p, row, panel, columns);
+  for (; row + kRows <= p.rows; row += kRows) tile<kRows, kTileVectors>(p, row, first, columns);
+#if HWY_TARGET == HWY_WASM  // a module has few tiles
+  for (; row < p.rows; ++row) tile<1, kTileVectors>(p, row, first, columns);
+#else
+  if (kRows == 8 && row + 4 <= p.rows) tile<4, kTileVectors>(p, row, first, columns), row += 4;
+  if (row + 2 <= p.rows) tile<2, kTileVectors>(p, row, first, columns), row += 2;
+  if (row < p.rows) tile<1, kTileVectors>(p, row, first, columns);
+#endif
 }
 
 void product(const IntegerProduct& p) {
-  const int64_t last = integer_columns(p.columns) / kIntegerPanel;
-  int64_t panel = 0;
-  const auto left_over = [&](int64_t n) { return p.columns - panel * kIntegerPanel < n * kIntegerPanel ? p.columns - panel * kIntegerPanel : n * kIntegerPanel; };
-  for (; panel + kPanels <= last; panel += kPanels) panels<kVectors>(p, panel, left_over(kPanels));
-  if (panel < last) panels<static_cast<int>(kIntegerPanel) / kLanes>(p, panel, left_over(1));
+  const auto left_over = [&](int64_t first, int64_t n) { return p.columns - first < n ? p.columns - first : n; };
+  int64_t first = 0;
+#if HWY_TARGET == HWY_WASM
+  for (; first < p.columns; first += kVectors * kLanes) panels<kVectors>(p, first, left_over(first, kVectors * kLanes));
+#else
+  const int64_t all = integer_columns(p.columns), step = kPanels * kIntegerPanel;
+  for (; first + step <= all; first += step) panels<kVectors>(p, first, left_over(first, step));
+  if (first < all) panels<static_cast<int>(kIntegerPanel) / kLanes>(p, first, left_over(first, kIntegerPanel));
+#endif
 }
 
 void quantize(const float* x, int64_t count, float scale, int32_t zero, bool is_signed, void* y) {

@@ -1,5 +1,5 @@
-// conv_integer and matmul_integer with constant int8 weights, quantize_linear with one scale: x86-64 from AVX2 on; elsewhere the portable kernels
-// run. A block of rows of the left side (of a convolution: what its pixels see) is put together in scratch, then multiplied.
+// conv_integer and matmul_integer with constant int8 weights, quantize_linear with one scale: x86-64 from AVX2 on, and WebAssembly; elsewhere the
+// portable kernels run. A block of rows of the left side (of a convolution: what its pixels see) is put together in scratch, then multiplied.
 #include <cstring>
 
 #include "ops/cpu/simd/integer.h"
@@ -11,6 +11,11 @@
 namespace gf::simd {
 namespace {
 
+#ifdef __wasm_simd128__
+constexpr Isa kNeeded = Isa::Wasm128;
+#else
+constexpr Isa kNeeded = Isa::Avx2;
+#endif
 constexpr int64_t kBlock = 32;      // rows of the left side that are put together at once
 constexpr int64_t kMostDepth = int64_t{1} << 24;
 constexpr int64_t kQuantizeGrain = int64_t{1} << 14;
@@ -259,8 +264,8 @@ Error run_quantize(RunContext& c) {
 }  // namespace
 
 extern const Kernel matmul_integer_kernel, conv_integer_kernel, quantize_linear_kernel;
-const Kernel matmul_integer_kernel{.op = op::MatMulInteger::info.id, .name = "matmul_integer_simd", .isa = Isa::Avx2, .rank = 20, .prepare = prepare_matmul, .init = init, .run = run_matmul};
-const Kernel conv_integer_kernel{.op = op::ConvInteger::info.id, .name = "conv_integer_simd", .isa = Isa::Avx2, .rank = 20, .prepare = prepare_conv, .init = init, .run = run_conv};
-const Kernel quantize_linear_kernel{.op = op::QuantizeLinear::info.id, .name = "quantize_linear_simd", .isa = Isa::Avx2, .rank = 20, .prepare = prepare_quantize, .init = init, .run = run_quantize};
+const Kernel matmul_integer_kernel{.op = op::MatMulInteger::info.id, .name = "matmul_integer_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_matmul, .init = init, .run = run_matmul};
+const Kernel conv_integer_kernel{.op = op::ConvInteger::info.id, .name = "conv_integer_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_conv, .init = init, .run = run_conv};
+const Kernel quantize_linear_kernel{.op = op::QuantizeLinear::info.id, .name = "quantize_linear_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_quantize, .init = init, .run = run_quantize};
 
 }  // namespace gf::simd
