@@ -1,66 +1,68 @@
+// Conversion of runs of elements in two steps, so that the code grows with the number of types and not with that of pairs: every
+// element type is read into the compute type that holds it exactly, and that is converted to the wanted one; storing is the reverse.
 #include "ops/cpu/op_util.h"
+
+#include <array>
 
 #include "ops/cpu/small_float.h"
 
 namespace gf::cpu {
 namespace {
 
-template <class C, class T>
-C convert_in(T v) {
-  if constexpr (std::is_same_v<T, F16> || std::is_same_v<T, BF16>) return convert_in<C>(to_f32(v));
-  else if constexpr (std::is_integral_v<C> && std::is_floating_point_v<T>) return saturating_to_int<C>(v);
-  else return static_cast<C>(v);
+/// Elements between the two steps.
+constexpr int64_t kPiece = 128;
+
+// --- first step: storage <-> the compute type that holds it -----------------------------------------------------------
+
+using Read = void (*)(DType type, const void* source, int64_t first, int64_t stride, int64_t count, void* wide);
+using Write = void (*)(DType type, void* destination, int64_t first, int64_t count, const void* wide);
+
+template <class T, class W>
+W widen(T v) {
+  if constexpr (std::is_same_v<T, F16> || std::is_same_v<T, BF16>) return to_f32(v);
+  else return static_cast<W>(v);
+}
+template <class T, class W>
+T narrow(W v) {
+  if constexpr (std::is_same_v<T, F16>) return to_f16(v);
+  else if constexpr (std::is_same_v<T, BF16>) return to_bf16(v);
+  else return static_cast<T>(v);
 }
 
-template <class T, class C>
-T convert_out(C v) {
-  if constexpr (std::is_same_v<T, bool>) return v != C(0);
-  else if constexpr (std::is_same_v<T, F16> || std::is_same_v<T, BF16>) {
-    float f = 0;
-    if constexpr (std::is_same_v<C, float>) f = v;
-    else f = round_to_odd(static_cast<double>(v));  // the narrower rounding that follows must see what was cut off
-    if constexpr (std::is_same_v<T, F16>) return to_f16(f);
-    else return to_bf16(f);
-  } else if constexpr (std::is_integral_v<T> && std::is_floating_point_v<C>) {
-    if constexpr (std::is_signed_v<T> || sizeof(T) < 8) return static_cast<T>(saturating_to_int<int64_t>(v));
-    else return saturating_to_int<uint64_t>(v);
-  } else {
-    return static_cast<T>(v);
-  }
-}
-
-template <class T, class C>
-void load_run(const void* source, int64_t first, int64_t stride, int64_t count, C* destination) {
+template <class T, class W>
+void read_run(DType, const void* source, int64_t first, int64_t stride, int64_t count, void* wide) {
   const T* s = static_cast<const T*>(source) + first;
-  if constexpr (std::is_same_v<T, bool>) {
-    // bytes other than 0 and 1 (hostile files) must not be read as bool
-    const auto* b = reinterpret_cast<const uint8_t*>(s);
-    for (int64_t k = 0; k < count; ++k) destination[k] = static_cast<C>(b[k * stride] != 0 ? 1 : 0);
-  } else if (stride == 0) {
-    const C v = convert_in<C>(*s);
-    for (int64_t k = 0; k < count; ++k) destination[k] = v;
-  } else if (stride == 1) {
-    if constexpr (std::is_same_v<T, C>) std::memcpy(destination, s, static_cast<size_t>(count) * sizeof(T));
-    else for (int64_t k = 0; k < count; ++k) destination[k] = convert_in<C>(s[k]);
-  } else {
-    for (int64_t k = 0; k < count; ++k) destination[k] = convert_in<C>(s[k * stride]);
-  }
+  W* w = static_cast<W*>(wide);
+  for (int64_t k = 0; k < count; ++k) w[k] = widen<T, W>(s[k * stride]);
 }
-
-template <class T, class C>
-void store_run(void* destination, int64_t first, int64_t count, const C* source) {
+template <class T, class W>
+void write_run(DType, void* destination, int64_t first, int64_t count, const void* wide) {
   T* d = static_cast<T*>(destination) + first;
-  if constexpr (std::is_same_v<T, C>) std::memmove(d, source, static_cast<size_t>(count) * sizeof(T));
-  else for (int64_t k = 0; k < count; ++k) d[k] = convert_out<T>(source[k]);
+  const W* w = static_cast<const W*>(wide);
+  for (int64_t k = 0; k < count; ++k) d[k] = narrow<T, W>(w[k]);
 }
 
-[[maybe_unused]] unsigned sub_byte(const void* source, unsigned bits, int64_t index) {
+// bytes other than 0 and 1 (hostile files) must not be read as bool
+void read_bool(DType, const void* source, int64_t first, int64_t stride, int64_t count, void* wide) {
+  const uint8_t* s = static_cast<const uint8_t*>(source) + first;
+  auto* w = static_cast<uint64_t*>(wide);
+  for (int64_t k = 0; k < count; ++k) w[k] = s[k * stride] != 0 ? 1 : 0;
+}
+void write_bool(DType, void* destination, int64_t first, int64_t count, const void* wide) {
+  bool* d = static_cast<bool*>(destination) + first;
+  const auto* w = static_cast<const uint64_t*>(wide);
+  for (int64_t k = 0; k < count; ++k) d[k] = w[k] != 0;
+}
+
+constexpr bool is_small_int(DType t) { return t == DType::I4 || t == DType::I2 || t == DType::U4 || t == DType::U2; }
+
+unsigned sub_byte(const void* source, unsigned bits, int64_t index) {
   const auto* bytes = static_cast<const uint8_t*>(source);
   const int64_t per_byte = 8 / bits;
   return static_cast<unsigned>(bytes[index / per_byte] >> (static_cast<unsigned>(index % per_byte) * bits)) &
          ((1U << bits) - 1U);
 }
-[[maybe_unused]] void set_sub_byte(void* destination, unsigned bits, int64_t index, unsigned value) {
+void set_sub_byte(void* destination, unsigned bits, int64_t index, unsigned value) {
   auto* bytes = static_cast<uint8_t*>(destination);
   const int64_t per_byte = 8 / bits;
   const unsigned shift = static_cast<unsigned>(index % per_byte) * bits;
@@ -70,69 +72,167 @@ void store_run(void* destination, int64_t first, int64_t count, const C* source)
   b = static_cast<uint8_t>((shift == 0 ? 0U : (b & ~mask)) | ((value << shift) & mask));
 }
 
-template <class C>
-void load_small(DType type, const void* source, int64_t first, int64_t stride, int64_t count, C* destination) {
+// 8-bit and narrower types that have no C++ type.
+void read_small(DType type, const void* source, int64_t first, int64_t stride, int64_t count, void* wide) {
   const unsigned bits = dtype_bits(type);
   for (int64_t k = 0; k < count; ++k) {
     const int64_t at = first + k * stride;
     const unsigned raw = bits == 8 ? static_cast<const uint8_t*>(source)[at] : sub_byte(source, bits, at);
-    if (type == DType::I4 || type == DType::I2) {
-      const unsigned sign = 1U << (bits - 1);
-      destination[k] = static_cast<C>(static_cast<int64_t>(raw ^ sign) - static_cast<int64_t>(sign));
-    } else if (type == DType::U4 || type == DType::U2) {
-      destination[k] = static_cast<C>(raw);
-    } else {
-      destination[k] = convert_in<C>(small_float_to_f32(type, raw));
-    }
+    const unsigned sign = type == DType::I4 || type == DType::I2 ? 1U << (bits - 1) : 0U;
+    if (is_small_int(type)) static_cast<int64_t*>(wide)[k] = static_cast<int64_t>(raw ^ sign) - static_cast<int64_t>(sign);
+    else static_cast<float*>(wide)[k] = small_float_to_f32(type, raw);
   }
 }
-
-template <class C>
-void store_small(DType type, void* destination, int64_t first, int64_t count, const C* source) {
+void write_small(DType type, void* destination, int64_t first, int64_t count, const void* wide) {
   const unsigned bits = dtype_bits(type);
   for (int64_t k = 0; k < count; ++k) {
-    unsigned raw = 0;
-    if (type == DType::I4 || type == DType::I2 || type == DType::U4 || type == DType::U2) {
-      raw = static_cast<unsigned>(convert_out<int64_t>(source[k])) & ((1U << bits) - 1U);
-    } else {
-      float f = 0;
-      if constexpr (std::is_same_v<C, float>) f = source[k];
-      else f = round_to_odd(static_cast<double>(source[k]));
-      raw = f32_to_small_float(type, f, true);
-    }
+    const unsigned raw = is_small_int(type) ? static_cast<unsigned>(static_cast<const int64_t*>(wide)[k])
+                                            : f32_to_small_float(type, static_cast<const float*>(wide)[k], true);
     if (bits == 8) static_cast<uint8_t*>(destination)[first + k] = static_cast<uint8_t>(raw);
     else set_sub_byte(destination, bits, first + k, raw);
   }
 }
 
-/// 8-bit and narrower types that have no C++ type.
-constexpr bool kBuiltSmall =
-    (kBuiltDTypes.bits & (kSubByte | dtypes(DType::F8E4M3FN, DType::F8E4M3FNUZ, DType::F8E5M2, DType::F8E5M2FNUZ, DType::F8E8M0)).bits) != 0;
+struct Storage {
+  Read read = nullptr;
+  Write write = nullptr;  ///< nullptr: the type is a compute type itself
+};
+
+constexpr auto make_storage() {
+  std::array<Storage, kDTypeCount> rows{};
+  const auto set = [&]<DType kType>(Storage row) { rows[static_cast<size_t>(kType)] = row; };
+  const auto add = [&]<DType kType, class T, class W>() {
+    if constexpr (!kBuiltDTypes.contains(kType)) return;
+    else if constexpr (std::is_same_v<T, W>) set.template operator()<kType>({read_run<T, W>});
+    else set.template operator()<kType>({read_run<T, W>, write_run<T, W>});
+  };
+  add.template operator()<DType::F32, float, float>();
+  add.template operator()<DType::F64, uint64_t, uint64_t>();
+  add.template operator()<DType::F16, F16, float>();
+  add.template operator()<DType::BF16, BF16, float>();
+  add.template operator()<DType::I8, int8_t, int64_t>();
+  add.template operator()<DType::U8, uint8_t, uint64_t>();
+  add.template operator()<DType::I16, int16_t, int64_t>();
+  add.template operator()<DType::U16, uint16_t, uint64_t>();
+  add.template operator()<DType::I32, int32_t, int64_t>();
+  add.template operator()<DType::U32, uint32_t, uint64_t>();
+  add.template operator()<DType::I64, uint64_t, uint64_t>();
+  add.template operator()<DType::U64, uint64_t, uint64_t>();
+  if constexpr (kBuiltDTypes.contains(DType::Bool)) rows[static_cast<size_t>(DType::Bool)] = {read_bool, write_bool};
+  for (const DType t : {DType::I4, DType::U4, DType::I2, DType::U2, DType::F8E4M3FN, DType::F8E4M3FNUZ, DType::F8E5M2,
+                        DType::F8E5M2FNUZ, DType::F4E2M1, DType::F8E8M0})
+    if (kBuiltDTypes.contains(t)) rows[static_cast<size_t>(t)] = {read_small, write_small};
+  return rows;
+}
+constexpr auto kStorage = make_storage();
+
+// --- second step: between compute types -------------------------------------------------------------------------------
+
+using Convert = void (*)(const void* source, int64_t count, void* destination);
+
+/// What is converted to: a compute type, or one of two forms of them that some stores want.
+enum Target : uint8_t {
+  kToF32, kToF64, kToI64, kToU64,
+  kToOdd,    ///< f32 that a narrower rounding follows: it must see what was cut off
+  kToTruth,  ///< u64: value != 0
+  kTargets
+};
+
+template <Target kTarget, class From>
+auto converted(From v) {
+  if constexpr (kTarget == kToTruth) return uint64_t{v != From(0)};
+  else if constexpr (kTarget == kToOdd) return round_to_odd(static_cast<double>(v));
+  else if constexpr (kTarget == kToF32) return static_cast<float>(v);
+  else if constexpr (kTarget == kToF64) return static_cast<double>(v);
+  else if constexpr (kTarget == kToI64) return saturating_to_int<int64_t>(v);
+  else return saturating_to_int<uint64_t>(v);
+}
+template <Target kTarget, class From>
+void convert_run(const void* source, int64_t count, void* destination) {
+  const From* s = static_cast<const From*>(source);
+  auto* d = static_cast<decltype(converted<kTarget, From>(From{}))*>(destination);
+  for (int64_t k = 0; k < count; ++k) d[k] = converted<kTarget, From>(s[k]);
+}
+
+// nullptr: the bits stay. Integers keep their low bits between i64 and u64.
+constexpr Convert kConvert[kComputeTypes][kTargets] = {
+    {nullptr, convert_run<kToF64, float>, convert_run<kToI64, float>, convert_run<kToU64, float>, nullptr,
+     convert_run<kToTruth, float>},
+    {convert_run<kToF32, double>, nullptr, convert_run<kToI64, double>, convert_run<kToU64, double>,
+     convert_run<kToOdd, double>, convert_run<kToTruth, double>},
+    {convert_run<kToF32, int64_t>, convert_run<kToF64, int64_t>, nullptr, nullptr, convert_run<kToOdd, int64_t>, nullptr},
+    {convert_run<kToF32, uint64_t>, convert_run<kToF64, uint64_t>, nullptr, nullptr, convert_run<kToOdd, uint64_t>, nullptr}};
+
+constexpr int64_t bytes_of(ComputeType c) { return c == ComputeType::F32 ? 4 : 8; }
+
+Target target_of(DType type) {
+  switch (compute_type(type)) {
+    case ComputeType::F32: return type == DType::F32 ? kToF32 : kToOdd;
+    case ComputeType::F64: return kToF64;
+    // narrow unsigned types take the low bits of a signed integer
+    default: return type == DType::U64 ? kToU64 : type == DType::Bool ? kToTruth : kToI64;
+  }
+}
+
+void load_as(ComputeType to, DType type, const void* source, int64_t first, int64_t stride, int64_t count, void* destination) {
+  const ComputeType own = compute_type(type);
+  const Storage& storage = kStorage[static_cast<size_t>(type)];
+  if (count <= 0 || storage.read == nullptr) return;
+  const Convert convert = kConvert[static_cast<int>(own)][static_cast<int>(to)];
+  auto* const d = static_cast<unsigned char*>(destination);
+  const int64_t size = bytes_of(to);
+  if (stride == 1 && storage.write == nullptr) {
+    const void* const s = static_cast<const unsigned char*>(source) + first * bytes_of(own);
+    if (convert != nullptr) convert(s, count, d);
+    else std::memcpy(d, s, static_cast<size_t>(count * size));
+    return;
+  }
+  if (stride == 0 && count > 1) {
+    load_as(to, type, source, first, 1, 1, d);
+    for (int64_t done = 1, n = 0; done < count; done += n) {
+      n = done < count - done ? done : count - done;
+      std::memcpy(d + done * size, d, static_cast<size_t>(n * size));
+    }
+    return;
+  }
+  alignas(8) unsigned char piece[kPiece * 8];
+  for (int64_t at = 0; at < count; at += kPiece) {
+    const int64_t n = count - at < kPiece ? count - at : kPiece;
+    void* const place = d + at * size;
+    storage.read(type, source, first + at * stride, stride, n, convert == nullptr ? place : piece);
+    if (convert != nullptr) convert(piece, n, place);
+  }
+}
+
+void store_as(ComputeType from, DType type, void* destination, int64_t first, int64_t count, const void* source) {
+  const Storage& storage = kStorage[static_cast<size_t>(type)];
+  if (count <= 0 || storage.read == nullptr) return;
+  const Convert convert = kConvert[static_cast<int>(from)][target_of(type)];
+  if (storage.write == nullptr) {
+    const int64_t size = bytes_of(compute_type(type));
+    void* const d = static_cast<unsigned char*>(destination) + first * size;
+    if (convert != nullptr) convert(source, count, d);
+    else std::memmove(d, source, static_cast<size_t>(count * size));
+    return;
+  }
+  if (convert == nullptr) return storage.write(type, destination, first, count, source);
+  alignas(8) unsigned char piece[kPiece * 8];
+  for (int64_t at = 0; at < count; at += kPiece) {
+    const int64_t n = count - at < kPiece ? count - at : kPiece;
+    convert(static_cast<const unsigned char*>(source) + at * bytes_of(from), n, piece);
+    storage.write(type, destination, first + at, n, piece);
+  }
+}
 
 }  // namespace
 
 template <class C>
 void load(DType type, const void* source, int64_t first, int64_t stride, int64_t count, C* destination) {
-  if (count <= 0) return;
-  const Error error = dispatch_storage(type, [&]<class T>() {
-    load_run<T>(source, first, stride, count, destination);
-    return Error::Ok;
-  });
-  if constexpr (kBuiltSmall) {
-    if (error != Error::Ok) load_small(type, source, first, stride, count, destination);
-  }
+  load_as(compute_type_of<C>(), type, source, first, stride, count, destination);
 }
-
 template <class C>
 void store(DType type, void* destination, int64_t first, int64_t count, const C* source) {
-  if (count <= 0) return;
-  const Error error = dispatch_storage(type, [&]<class T>() {
-    store_run<T>(destination, first, count, source);
-    return Error::Ok;
-  });
-  if constexpr (kBuiltSmall) {
-    if (error != Error::Ok) store_small(type, destination, first, count, source);
-  }
+  store_as(compute_type_of<C>(), type, destination, first, count, source);
 }
 
 template void load<float>(DType, const void*, int64_t, int64_t, int64_t, float*);
