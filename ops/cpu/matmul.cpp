@@ -81,15 +81,11 @@ void multiply(RunContext& c) {
   c.parallel(batches.count * blocks, [&](int64_t task, int) {
     const int64_t n = task / blocks, row = task % blocks * kRows;
     const int64_t rows = left.rows - row < kRows ? left.rows - row : kRows;
-    int64_t matrix[2] = {};
-    batches.runs(n, n + 1, [&](int64_t, const int64_t* offsets, int64_t) {
-      matrix[0] = offsets[0];
-      matrix[1] = offsets[1];
-    });
+    const BroadcastCursor at = batches.cursor(n, n + 1);
     S sums[kRows][kColumns];
     for (int64_t column = 0; column < right.cols; column += kColumns) {
       const int64_t columns = right.cols - column < kColumns ? right.cols - column : kColumns;
-      tile<C>(attrs.precision, a, left, matrix[0] * left.rows * left.cols, b, right, matrix[1] * right.rows * right.cols, row, rows,
+      tile<C>(attrs.precision, a, left, at.offsets[0] * left.rows * left.cols, b, right, at.offsets[1] * right.rows * right.cols, row, rows,
               column, columns, sums);
       for (int64_t r = 0; r < rows; ++r)
         epilogue.finish(y, (n * left.rows + row + r) * right.cols + column, column, columns, sums[r]);

@@ -244,4 +244,50 @@ template void store<double>(DType, void*, int64_t, int64_t, const double*);
 template void store<int64_t>(DType, void*, int64_t, int64_t, const int64_t*);
 template void store<uint64_t>(DType, void*, int64_t, int64_t, const uint64_t*);
 
+// --- broadcasting ------------------------------------------------------------------------------------------------------
+
+int init_broadcast(int operands, const Shape& result, const Shape* const* shapes, int64_t* dims, int64_t (*strides)[kMaxRank],
+                   bool* linear) {
+  int64_t full[BroadcastCursor::kMaxOperands][kMaxRank];
+  for (int j = 0; j < operands; ++j) {
+    const Shape& s = *shapes[j];
+    int64_t n = 1;
+    for (int d = 0; d < kMaxRank; ++d) full[j][d] = 0;
+    for (int d = s.rank - 1; d >= 0; --d) {
+      full[j][d + result.rank - s.rank] = s[d] == 1 ? 0 : n;
+      n *= s[d];
+    }
+  }
+  int rank = 0;
+  for (int d = 0; d < result.rank; ++d) {
+    if (result[d] == 1) continue;
+    bool merge = rank > 0;
+    for (int j = 0; j < operands && merge; ++j) merge = strides[j][rank - 1] == full[j][d] * result[d];
+    if (merge) dims[rank - 1] *= result[d];
+    else dims[rank++] = result[d];
+    for (int j = 0; j < operands; ++j) strides[j][rank - 1] = full[j][d];
+  }
+  if (rank == 0) {
+    rank = 1;
+    dims[0] = 1;
+    for (int j = 0; j < operands; ++j) strides[j][0] = 0;
+  }
+  for (int j = 0; j < operands; ++j) linear[j] = rank == 1 && (strides[j][0] == 1 || dims[0] == 1);
+  return rank;
+}
+
+BroadcastCursor::BroadcastCursor(int operands, int rank, const int64_t* dims, const int64_t (*strides)[kMaxRank], int64_t begin,
+                                 int64_t end)
+    : position(begin), operands_(operands), last_(rank - 1), dims_(dims), strides_(strides), end_(end) {
+  if (begin >= end) return;
+  for (int j = 0; j < operands; ++j) offsets[j] = 0;
+  for (int d = last_; d >= 0; --d) {
+    index_[d] = begin % dims[d];
+    begin /= dims[d];
+    for (int j = 0; j < operands; ++j) offsets[j] += index_[d] * strides[j][d];
+  }
+}
+
+bool BroadcastCursor::next() { return step(operands_); }
+
 }  // namespace gf::cpu

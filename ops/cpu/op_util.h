@@ -200,10 +200,57 @@ constexpr AxisView axis_view(const Shape& shape, int axis) {
   return {shape.count(0, axis), shape[axis], shape.count(axis + 1, shape.rank)};
 }
 
-/// Two accesses per element of a walk over a result with N operands that broadcast to it. Neighbouring dims that every
-/// operand walks alike are merged; dims of size 1 vanish. Strides are in elements, 0 where the operand is broadcast.
+/// Where code is downloaded, loops that many kernels have are shared rather than unrolled into each.
+#ifdef __wasm__
+inline constexpr bool kSmallCode = true;
+#else
+inline constexpr bool kSmallCode = false;
+#endif
+
+/// Where a BroadcastWalk is: `length` elements from result element `position`, operand j from offsets[j] on.
+class BroadcastCursor {
+ public:
+  static constexpr int kMaxOperands = 16;
+  int64_t position = 0, length = 0;
+  int64_t offsets[kMaxOperands];
+
+  /// `dims` and `strides` of the walk, which must outlive this.
+  BroadcastCursor(int operands, int rank, const int64_t* dims, const int64_t (*strides)[kMaxRank], int64_t begin, int64_t end);
+  /// Goes to the first run or the next; false at the end.
+  bool next();
+  /// next() in the caller, for a number of operands that the compiler knows.
+  bool step(int operands) {
+    position += length;
+    if (position >= end_) return false;
+    index_[last_] += length;
+    for (int j = 0; j < operands; ++j) offsets[j] += length * strides_[j][last_];
+    for (int d = last_; d > 0 && index_[d] == dims_[d]; --d) {
+      index_[d] = 0;
+      ++index_[d - 1];
+      for (int j = 0; j < operands; ++j) offsets[j] += strides_[j][d - 1] - dims_[d] * strides_[j][d];
+    }
+    length = dims_[last_] - index_[last_];
+    if (length > end_ - position) length = end_ - position;
+    return true;
+  }
+
+ private:
+  int operands_, last_;
+  const int64_t* dims_;
+  const int64_t (*strides_)[kMaxRank];
+  int64_t end_;
+  int64_t index_[kMaxRank];
+};
+
+/// Fills dims, strides and linear of a BroadcastWalk; returns its rank.
+int init_broadcast(int operands, const Shape& result, const Shape* const* shapes, int64_t* dims, int64_t (*strides)[kMaxRank],
+                   bool* linear);
+
+/// A walk over a result with N operands that broadcast to it. Neighbouring dims that every operand walks alike are merged;
+/// dims of size 1 vanish. Strides are in elements, 0 where the operand is broadcast.
 template <int N>
 struct BroadcastWalk {
+  static_assert(N <= BroadcastCursor::kMaxOperands);
   int rank = 0;                       ///< after merging; >= 1
   int64_t dims[kMaxRank] = {};
   int64_t strides[N][kMaxRank] = {};
@@ -212,63 +259,19 @@ struct BroadcastWalk {
 
   /// `shapes[j]` must broadcast to `result`.
   void init(const Shape& result, const Shape* const* shapes) {
-    int64_t full[N][kMaxRank] = {};
-    for (int j = 0; j < N; ++j) {
-      const Shape& s = *shapes[j];
-      int64_t n = 1;
-      for (int d = s.rank - 1; d >= 0; --d) {
-        full[j][d + result.rank - s.rank] = s[d] == 1 ? 0 : n;
-        n *= s[d];
-      }
-    }
-    rank = 0;
+    rank = init_broadcast(N, result, shapes, dims, strides, linear);
     count = result.count();
-    for (int d = 0; d < result.rank; ++d) {
-      if (result[d] == 1) continue;
-      bool merge = rank > 0;
-      for (int j = 0; j < N && merge; ++j) merge = strides[j][rank - 1] == full[j][d] * result[d];
-      if (merge) {
-        dims[rank - 1] *= result[d];
-      } else {
-        dims[rank++] = result[d];
-      }
-      for (int j = 0; j < N; ++j) strides[j][rank - 1] = full[j][d];
-    }
-    if (rank == 0) {
-      rank = 1;
-      dims[0] = 1;
-      for (int j = 0; j < N; ++j) strides[j][0] = 0;
-    }
-    for (int j = 0; j < N; ++j) linear[j] = rank == 1 && (strides[j][0] == 1 || dims[0] == 1);
   }
 
   /// Calls f(position, offsets, length) for each run inside [begin, end) of the result: `length` elements from result
   /// element `position`, operand j starting at offsets[j] and stepping by strides[j][rank - 1].
   template <class F>
   void runs(int64_t begin, int64_t end, F&& f) const {
-    if (begin >= end) return;
-    int64_t index[kMaxRank];
-    int64_t offsets[N] = {};
-    int64_t rest = begin;
-    for (int d = rank - 1; d >= 0; --d) {
-      index[d] = rest % dims[d];
-      rest /= dims[d];
-      for (int j = 0; j < N; ++j) offsets[j] += index[d] * strides[j][d];
-    }
-    const int last = rank - 1;
-    for (int64_t position = begin; position < end;) {
-      int64_t length = dims[last] - index[last];
-      if (length > end - position) length = end - position;
-      f(position, offsets, length);
-      position += length;
-      index[last] += length;
-      for (int j = 0; j < N; ++j) offsets[j] += length * strides[j][last];
-      for (int d = last; d > 0 && index[d] == dims[d]; --d) {
-        index[d] = 0;
-        ++index[d - 1];
-        for (int j = 0; j < N; ++j) offsets[j] += strides[j][d - 1] - dims[d] * strides[j][d];
-      }
-    }
+    BroadcastCursor at = cursor(begin, end);
+    while (kSmallCode ? at.next() : at.step(N)) f(at.position, at.offsets, at.length);
+  }
+  BroadcastCursor cursor(int64_t begin, int64_t end) const {
+    return {N, rank, dims, strides, begin, end};
   }
 };
 
