@@ -20,7 +20,7 @@ Error run_add_rows(RunContext& c) {
   c.parallel.chunks(length, part, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = 0; t < count; ++t) {
       const int64_t at = wrap_index(index_at(indices, t), length);
-      if (at >= begin && at < end) scatter_run(ScatterReduction::Add, y.dtype, y.data, at * row, rows.data, t * row, row);
+      if (at >= begin && at < end) scatter_run(ScatterReduction::Add, y, at * row, rows, t * row, row);
     }
   });
   return Error::Ok;

@@ -58,13 +58,12 @@ Error run_reverse_sequence(RunContext& c) {
       return GF_FAIL(c.detail, Error::BadData, c.node, "sequence %lld has length %lld of at most %lld",
                      static_cast<long long>(b), static_cast<long long>(n), static_cast<long long>(time));
   }
-  const auto bytes = static_cast<size_t>(dense_bytes(x.dtype, inner));
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t k = 0; k < cols; ++k) {
       const int64_t b = batch_first ? r : k, t = batch_first ? k : r, n = index_at(lengths, b);
       const int64_t from = t < n ? n - 1 - t : t;
       const int64_t source = batch_first ? b * cols + from : from * cols + b;
-      std::memcpy(element_at(y, (r * cols + k) * inner), element_at(x, source * inner), bytes);
+      copy_elements(x, source * inner, y, (r * cols + k) * inner, inner);
     }
   return Error::Ok;
 }

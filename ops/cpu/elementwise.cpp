@@ -22,29 +22,6 @@ struct Job {
   bool direct_output = false;
 };
 
-void load_tile(ComputeType c, DType type, const void* source, int64_t first, int64_t stride, int64_t count,
-               int64_t at, void* tile) {
-  switch (c) {
-    case ComputeType::F32: return load(type, source, first, stride, count, static_cast<float*>(tile) + at);
-    case ComputeType::F64: return load(type, source, first, stride, count, static_cast<double*>(tile) + at);
-    case ComputeType::I64: return load(type, source, first, stride, count, static_cast<int64_t*>(tile) + at);
-    default: return load(type, source, first, stride, count, static_cast<uint64_t*>(tile) + at);
-  }
-}
-
-void store_tile(ComputeType c, DType type, void* destination, int64_t first, int64_t count, const void* tile) {
-  switch (c) {
-    case ComputeType::F32: return store(type, destination, first, count, static_cast<const float*>(tile));
-    case ComputeType::F64: return store(type, destination, first, count, static_cast<const double*>(tile));
-    case ComputeType::I64: return store(type, destination, first, count, static_cast<const int64_t*>(tile));
-    default: return store(type, destination, first, count, static_cast<const uint64_t*>(tile));
-  }
-}
-
-bool is_compute_storage(DType t) {
-  return t == DType::F32 || t == DType::F64 || t == DType::I64 || t == DType::U64;
-}
-
 Error run_range(const Job& job, int64_t begin, int64_t end) {
   Tile in[kMaxInputs];
   Tile out;
@@ -58,21 +35,21 @@ Error run_range(const Job& job, int64_t begin, int64_t end) {
     for (int j = 0; j < inputs; ++j) {
       sources[j] = job.direct_input[j] ? static_cast<const uint8_t*>(c.input(j).data) + at * size : in[j].bytes;
       if (job.direct_input[j]) continue;
-      if (job.walk.linear[j]) load_tile(job.compute, job.type, c.input(j).data, at, 1, count, 0, in[j].bytes);
+      if (job.walk.linear[j]) load_as(job.compute, job.type, c.input(j).data, at, 1, count, in[j].bytes);
       else gather = true;
     }
     if (gather) {
       job.walk.runs(at, at + count, [&](int64_t position, const int64_t* offsets, int64_t length) {
         for (int j = 0; j < inputs; ++j)
           if (!job.walk.linear[j])
-            load_tile(job.compute, job.type, c.input(j).data, offsets[j], job.walk.strides[j][job.walk.rank - 1], length,
-                      position - at, in[j].bytes);
+            load_as(job.compute, job.type, c.input(j).data, offsets[j], job.walk.strides[j][job.walk.rank - 1], length,
+                    in[j].bytes + (position - at) * compute_bytes(job.compute));
       });
     }
     void* target = job.direct_output ? static_cast<uint8_t*>(c.output(0).data) + at * (job.row->bool_output ? 1 : size)
                                      : static_cast<void*>(out.bytes);
     GF_TRY(job.tile(sources, target, count, c.attrs));
-    if (!job.direct_output) store_tile(job.compute, job.type, c.output(0).data, at, count, out.bytes);
+    if (!job.direct_output) store_as(job.compute, job.type, c.output(0).data, at, count, out.bytes);
   }
   return Error::Ok;
 }

@@ -21,7 +21,7 @@ Error run_constant_of_shape(RunContext& c) {
     return Error::Ok;
   }
   c.parallel.chunks(y.count(), kGrain,
-                    [&](int64_t begin, int64_t end, int) { fill_elements(y.dtype, y.data, begin, end - begin, &bits); });
+                    [&](int64_t begin, int64_t end, int) { fill_elements(y, begin, end - begin, &bits); });
   return Error::Ok;
 }
 
@@ -59,19 +59,16 @@ Error run_trilu(RunContext& c) {
   if (k < -rows) k = -rows;
   const int64_t total = x.shape.count(0, rank - 1);
   copy_dense(c.parallel, x.dtype, x.data, y.data, x.count());
-  return dispatch_size(x.dtype, [&]<class T>() {
-    T* out = y.as<T>();
-    c.parallel.chunks(total, row_grain(cols), [&](int64_t begin, int64_t end, int) {
-      for (int64_t r = begin; r < end; ++r) {
-        // upper keeps columns from row + k on, lower those up to it
-        int64_t edge = r % rows + k + (upper ? 0 : 1);
-        edge = edge < 0 ? 0 : (edge > cols ? cols : edge);
-        T* row = out + r * cols;
-        for (int64_t j = upper ? 0 : edge; j < (upper ? edge : cols); ++j) row[j] = T{};
-      }
-    });
-    return Error::Ok;
+  constexpr uint64_t kZero[2] = {};
+  c.parallel.chunks(total, row_grain(cols), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      // upper keeps columns from row + k on, lower those up to it
+      int64_t edge = r % rows + k + (upper ? 0 : 1);
+      edge = edge < 0 ? 0 : (edge > cols ? cols : edge);
+      fill_elements(y, r * cols + (upper ? 0 : edge), upper ? edge : cols - edge, kZero);
+    }
   });
+  return Error::Ok;
 }
 
 Error prepare_trilu(const NodeView&, KernelPlan& plan) {
@@ -88,12 +85,12 @@ Error run_one_hot(RunContext& c) {
   if (depth != view.length)
     return GF_FAIL(c.detail, Error::BadData, c.node, "depth is %lld, the planned length %lld", static_cast<long long>(depth),
                    static_cast<long long>(view.length));
-  fill_elements(y.dtype, y.data, 0, y.count(), values.data);
+  fill_elements(y, 0, y.count(), values.data);
   for (int64_t k = 0; k < indices.count(); ++k) {
     const int64_t index = wrap_index(load_one<int64_t>(indices, k), depth);
     if (index < 0) continue;  // outside: stays off
     const int64_t o = k / view.inner, i = k % view.inner;
-    fill_elements(y.dtype, y.data, (o * depth + index) * view.inner + i, 1, element_at(values, 1));
+    fill_elements(y, (o * depth + index) * view.inner + i, 1, values.as<const unsigned char>() + dtype_bits(values.dtype) / 8);
   }
   return Error::Ok;
 }

@@ -48,26 +48,14 @@ Error run_gather(RunContext& c) {
   GF_TRY(check_indices(c, indices, walk.axis, walk.length));
   const int64_t count = indices.count(), row = walk.row();
   if (count == 0) return Error::Ok;
-  if (dtype_is_sub_byte(x.dtype)) {
-    for (int64_t k = 0; k < count; ++k) {
-      CopyBox box;
-      box.source_offset = walk.place(walk.base(k / row), k % row, wrap_index(index_at(indices, k), walk.length));
-      box.target_offset = k;
-      copy_box({}, x.dtype, x.data, y.data, box);
+  c.parallel.chunks(count / row, copy_grain(x.dtype, count / row, row), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t base = walk.base(r);
+      for (int64_t k = 0; k < row; ++k)
+        copy_elements(x, walk.place(base, k, wrap_index(index_at(indices, r * row + k), walk.length)), y, r * row + k, 1);
     }
-    return Error::Ok;
-  }
-  return dispatch_size(x.dtype, [&]<class T>() {
-    c.parallel.chunks(count / row, row_grain(row), [&](int64_t begin, int64_t end, int) {
-      for (int64_t r = begin; r < end; ++r) {
-        const int64_t base = walk.base(r);
-        for (int64_t k = 0; k < row; ++k)
-          y.as<T>()[r * row + k] =
-              x.as<const T>()[walk.place(base, k, wrap_index(index_at(indices, r * row + k), walk.length))];
-      }
-    });
-    return Error::Ok;
   });
+  return Error::Ok;
 }
 
 Error run_scatter(RunContext& c) {
@@ -81,8 +69,8 @@ Error run_scatter(RunContext& c) {
   const int64_t count = indices.count(), row = walk.row();
   // entries may name one place several times: in order, on one thread
   for (int64_t k = 0; k < count; ++k)
-    scatter_run(a.reduction, x.dtype, c.output(0).data,
-                walk.place(walk.base(k / row), k % row, wrap_index(index_at(indices, k), walk.length)), updates.data, k, 1);
+    scatter_run(a.reduction, c.output(0), walk.place(walk.base(k / row), k % row, wrap_index(index_at(indices, k), walk.length)),
+                updates, k, 1);
   return Error::Ok;
 }
 

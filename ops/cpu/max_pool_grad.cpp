@@ -7,8 +7,6 @@
 namespace gf::cpu {
 namespace {
 
-constexpr int64_t kPiece = 128;
-
 // Window that sees `pixel` through tap t, or -1.
 int64_t window_at(const WindowWalk& walk, int64_t pixel, int64_t t) {
   int64_t window = 0, scale = 1;
@@ -24,24 +22,6 @@ int64_t window_at(const WindowWalk& walk, int64_t pixel, int64_t t) {
   return window;
 }
 
-// The pixel each of the channels [first, first + count) of an image has its greatest element at.
-void find_greatest(const TensorView& x, const WindowWalk& walk, int64_t image, int64_t window, int64_t channels, int64_t first,
-                   int64_t count, int64_t* greatest) {
-  double best[kPiece], seen[kPiece];
-  for (int64_t k = 0; k < count; ++k) greatest[k] = -1;
-  for (int64_t t = 0; t < walk.taps; ++t) {
-    const int64_t pixel = walk.input_pixel(window, t);
-    if (pixel < 0) continue;
-    load(x.dtype, x.data, (image * walk.in_pixels + pixel) * channels + first, 1, count, seen);
-    for (int64_t k = 0; k < count; ++k) {
-      if (greatest[k] >= 0 && seen[k] <= best[k]) continue;
-      if (greatest[k] >= 0 && best[k] != best[k] && seen[k] == seen[k]) continue;
-      best[k] = seen[k];
-      greatest[k] = pixel;
-    }
-  }
-}
-
 Error run(RunContext& c) {
   const auto& attrs = c.attributes<op::MaxPoolGrad::Attrs>();
   const TensorView &x = c.input(0), &dy = c.input(1);
@@ -51,17 +31,17 @@ Error run(RunContext& c) {
     walk.push(window_of(attrs.window(), d, x.shape[d + 1], dy.shape[d + 1], attrs.kernel[static_cast<size_t>(d)]));
   const int64_t channels = x.shape[x.shape.rank - 1];
   c.parallel.chunks(x.shape[0] * walk.in_pixels, row_grain(channels * walk.taps), [&](int64_t begin, int64_t end, int) {
-    int64_t greatest[kPiece];
-    double sums[kPiece], gradient[kPiece];
+    int64_t greatest[kWindowPiece];
+    double sums[kWindowPiece], gradient[kWindowPiece];
     for (int64_t at = begin; at < end; ++at) {
       const int64_t image = at / walk.in_pixels, pixel = at % walk.in_pixels;
-      for (int64_t first = 0; first < channels; first += kPiece) {
-        const int64_t count = channels - first < kPiece ? channels - first : kPiece;
+      for (int64_t first = 0; first < channels; first += kWindowPiece) {
+        const int64_t count = channels - first < kWindowPiece ? channels - first : kWindowPiece;
         for (int64_t k = 0; k < count; ++k) sums[k] = 0;
         for (int64_t t = walk.taps - 1; t >= 0; --t) {  // windows in their order
           const int64_t window = window_at(walk, pixel, t);
           if (window < 0) continue;
-          find_greatest(x, walk, image, window, channels, first, count, greatest);
+          find_greatest(x, walk, image, window, first, count, true, greatest);
           load(dy.dtype, dy.data, (image * walk.pixels + window) * channels + first, 1, count, gradient);
           for (int64_t k = 0; k < count; ++k)
             if (greatest[k] == pixel) sums[k] += gradient[k];

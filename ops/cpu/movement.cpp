@@ -42,95 +42,88 @@ void offsets_of(const CopyBox& b, uint32_t skip, int64_t index, int64_t& source,
   }
 }
 
+// A rectangle of elements on one side: where it starts, steps between rows and between elements, in elements.
+template <class Pointer>
+struct Side {
+  Pointer at;
+  int64_t row = 0, column = 1;
+};
+using Source = Side<const unsigned char*>;
+using Target = Side<unsigned char*>;
+
 template <class T>
-void copy_row(const T* source, int64_t source_stride, T* target, int64_t target_stride, int64_t count) {
-  if (source_stride == 1 && target_stride == 1) {
-    std::memcpy(target, source, static_cast<size_t>(count) * sizeof(T));
-  } else if (source_stride == 0 && target_stride == 1) {
-    const T v = *source;
-    for (int64_t k = 0; k < count; ++k) target[k] = v;
-  } else {
-    for (int64_t k = 0; k < count; ++k) target[k * target_stride] = source[k * source_stride];
+void copy_steps(const Source& source, const Target& target, int64_t rows, int64_t columns) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* s = reinterpret_cast<const T*>(source.at) + r * source.row;
+    T* t = reinterpret_cast<T*>(target.at) + r * target.row;
+    if (!kSmallCode && source.column == 0 && target.column == 1) {
+      const T v = *s;
+      for (int64_t k = 0; k < columns; ++k) t[k] = v;
+    } else {
+      for (int64_t k = 0; k < columns; ++k) t[k * target.column] = s[k * source.column];
+    }
   }
 }
 
-template <class T>
-void copy_rows(const ParallelFor& parallel, const T* source, T* target, const CopyBox& b) {
-  const int last = b.rank - 1;
-  const int64_t length = b.dims[last];
-  int64_t rows = 1;
-  for (int d = 0; d < last; ++d) rows *= b.dims[d];
-  if (rows == 1 && length > kGrain) {  // one long row: cut it
-    parallel.chunks(length, kGrain, [&](int64_t begin, int64_t end, int) {
-      copy_row(source + b.source_offset + begin * b.source_strides[last], b.source_strides[last],
-               target + b.target_offset + begin * b.target_strides[last], b.target_strides[last], end - begin);
-    });
+// The one place that knows element sizes; all around it is the same code for every type.
+void copy_rectangle(int64_t bytes, const Source& s, const Target& t, int64_t rows, int64_t columns) {
+  if (s.column == 1 && t.column == 1) {
+    for (int64_t r = 0; r < rows; ++r)
+      std::memcpy(t.at + r * t.row * bytes, s.at + r * s.row * bytes, static_cast<size_t>(columns * bytes));
     return;
   }
-  parallel.chunks(rows, row_grain(length), [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end;) {
-      int64_t from = 0, to = 0;
-      offsets_of(b, 1U << last, r, from, to);
-      // rows up to the end of the dim before the last lie evenly: no division for each of them (concat of channels)
-      const int64_t run = last == 0 ? 1 : std::min(end - r, b.dims[last - 1] - r % b.dims[last - 1]);
-      const int64_t from_step = last == 0 ? 0 : b.source_strides[last - 1];
-      const int64_t to_step = last == 0 ? 0 : b.target_strides[last - 1];
-      for (int64_t k = 0; k < run; ++k)
-        copy_row(source + from + k * from_step, b.source_strides[last], target + to + k * to_step,
-                 b.target_strides[last], length);
-      r += run;
-    }
-  });
+  switch (bytes) {
+    case 1: return copy_steps<uint8_t>(s, t, rows, columns);
+    case 2: return copy_steps<uint16_t>(s, t, rows, columns);
+    case 4: return copy_steps<uint32_t>(s, t, rows, columns);
+    case 8: return copy_steps<uint64_t>(s, t, rows, columns);
+    default:  // 16: first halves, second halves
+      for (int half = 0; half < 16; half += 8)
+        copy_steps<uint64_t>({s.at + half, 2 * s.row, 2 * s.column}, {t.at + half, 2 * t.row, 2 * t.column}, rows, columns);
+  }
 }
 
-// The source is dense along dim `p`, the target along the last one: square tiles over both.
-template <class T>
-void copy_tiles(const ParallelFor& parallel, const T* source, T* target, const CopyBox& b, int p) {
+// Rectangles over dim `p` and the last one. Where the source is dense along `p` and not along the last dim they are squares, else
+// whole rows.
+void copy_rectangles(const ParallelFor& parallel, int64_t bytes, const void* source, void* target, const CopyBox& b, int p,
+                     bool squares) {
   const int last = b.rank - 1;
-  const int64_t rows = b.dims[p], cols = b.dims[last];
-  const int64_t row_tiles = (rows + kSquare - 1) / kSquare;
+  const int64_t rows = b.dims[p], columns = b.dims[last];
+  const int64_t height = squares ? kSquare : row_grain(columns), width = squares ? kSquare : columns;
+  const int64_t bands = (rows + height - 1) / height;
   const uint32_t skip = (1U << last) | (1U << p);
   int64_t outer = 1;
   for (int d = 0; d < last; ++d)
     if (d != p) outer *= b.dims[d];
-  const int64_t sp = b.source_strides[p], sl = b.source_strides[last];
-  const int64_t tp = b.target_strides[p], tl = b.target_strides[last];
-  parallel.chunks(outer * row_tiles, row_grain(std::min(rows, kSquare) * cols), [&](int64_t begin, int64_t end, int) {
+  const auto copy = [&](int64_t from, int64_t to, int64_t n, int64_t m) {
+    copy_rectangle(bytes, {static_cast<const unsigned char*>(source) + from * bytes, b.source_strides[p], b.source_strides[last]},
+                   {static_cast<unsigned char*>(target) + to * bytes, b.target_strides[p], b.target_strides[last]}, n, m);
+  };
+  if (outer * rows == 1 && columns > kGrain) {  // one long row: cut it
+    parallel.chunks(columns, kGrain, [&](int64_t begin, int64_t end, int) {
+      copy(b.source_offset + begin * b.source_strides[last], b.target_offset + begin * b.target_strides[last], 1, end - begin);
+    });
+    return;
+  }
+  parallel.chunks(outer * bands, row_grain(std::min(rows, height) * columns), [&](int64_t begin, int64_t end, int) {
     for (int64_t task = begin; task < end; ++task) {
       int64_t from = 0, to = 0;
-      offsets_of(b, skip, task / row_tiles, from, to);
-      const int64_t i0 = task % row_tiles * kSquare, i1 = std::min(rows, i0 + kSquare);
-      for (int64_t j0 = 0; j0 < cols; j0 += kSquare) {
-        const int64_t j1 = std::min(cols, j0 + kSquare);
-        for (int64_t i = i0; i < i1; ++i) {
-          const T* s = source + from + i * sp;
-          T* t = target + to + i * tp;
-          for (int64_t j = j0; j < j1; ++j) t[j * tl] = s[j * sl];
-        }
-      }
+      offsets_of(b, skip, task / bands, from, to);
+      const int64_t i = task % bands * height, n = std::min(rows - i, height);
+      for (int64_t j = 0; j < columns; j += width)
+        copy(from + i * b.source_strides[p] + j * b.source_strides[last], to + i * b.target_strides[p] + j * b.target_strides[last],
+             n, std::min(columns - j, width));
     }
   });
 }
 
-unsigned get_bits(const void* base, unsigned bits, int64_t index) {
-  const int64_t per_byte = 8 / bits;
-  const unsigned byte = static_cast<const uint8_t*>(base)[index / per_byte];
-  return (byte >> (static_cast<unsigned>(index % per_byte) * bits)) & ((1U << bits) - 1U);
-}
-void put_bits(void* base, unsigned bits, int64_t index, unsigned value) {
-  const int64_t per_byte = 8 / bits;
-  const unsigned shift = static_cast<unsigned>(index % per_byte) * bits;
-  uint8_t& byte = static_cast<uint8_t*>(base)[index / per_byte];
-  byte = static_cast<uint8_t>((byte & ~(((1U << bits) - 1U) << shift)) | (value << shift));
-}
-
-[[maybe_unused]] void copy_sub_byte(unsigned bits, const void* source, void* target, const CopyBox& b) {
+void copy_sub_byte(unsigned bits, const void* source, void* target, const CopyBox& b) {
   int64_t count = 1;
   for (int d = 0; d < b.rank; ++d) count *= b.dims[d];
   for (int64_t k = 0; k < count; ++k) {
     int64_t from = 0, to = 0;
     offsets_of(b, 0, k, from, to);
-    put_bits(target, bits, to, get_bits(source, bits, from));
+    set_sub_byte(target, bits, to, sub_byte(source, bits, from));
   }
 }
 
@@ -140,20 +133,40 @@ void copy_box(const ParallelFor& parallel, DType type, const void* source, void*
   for (int d = 0; d < box.rank; ++d)
     if (box.dims[d] <= 0) return;
   merge(box);
-  if (box.rank == 0) box.push(1, 1, 1);
   if constexpr ((kBuiltDTypes.bits & kSubByte.bits) != 0)
     if (dtype_is_sub_byte(type)) return copy_sub_byte(dtype_bits(type), source, target, box);
+  if (box.rank == 0) box.push(1, 1, 1);
+  if (box.rank == 1) {  // a rectangle has two dims
+    box.push(box.dims[0], box.source_strides[0], box.target_strides[0]);
+    box.dims[0] = 1;
+  }
   const int last = box.rank - 1;
-  int dense = -1;  // a dim other than the last along which the source is dense
-  for (int d = 0; d < last; ++d)
-    if (std::abs(box.source_strides[d]) == 1) dense = d;
-  (void)dispatch_size(type, [&]<class T>() {
-    const T* s = static_cast<const T*>(source);
-    T* t = static_cast<T*>(target);
-    if (dense >= 0 && std::abs(box.source_strides[last]) > 1) copy_tiles(parallel, s, t, box, dense);
-    else copy_rows(parallel, s, t, box);
-    return Error::Ok;
-  });
+  int p = last - 1;
+  bool squares = false;
+  for (int d = 0; d < last && std::abs(box.source_strides[last]) > 1; ++d)
+    if (std::abs(box.source_strides[d]) == 1) {
+      p = d;
+      squares = true;
+    }
+  copy_rectangles(parallel, dtype_bits(type) / 8, source, target, box, p, squares);
+}
+
+void copy_elements(const TensorView& source, int64_t from, const TensorView& target, int64_t to, int64_t count) {
+  const unsigned bits = dtype_bits(source.dtype);
+  if (bits < 8) {
+    for (int64_t k = 0; k < count; ++k) set_sub_byte(target.data, bits, to + k, sub_byte(source.data, bits, from + k));
+    return;
+  }
+  const int64_t bytes = bits / 8;
+  const unsigned char* s = source.as<const unsigned char>() + from * bytes;
+  unsigned char* t = target.as<unsigned char>() + to * bytes;
+  switch (count * bytes) {  // a call of memcpy takes longer than to copy few bytes
+    case 1: *t = *s; return;
+    case 2: std::memcpy(t, s, 2); return;
+    case 4: std::memcpy(t, s, 4); return;
+    case 8: std::memcpy(t, s, 8); return;
+    default: std::memcpy(t, s, static_cast<size_t>(count * bytes));
+  }
 }
 
 void copy_dense(const ParallelFor& parallel, DType type, const void* source, void* target, int64_t count) {
@@ -171,14 +184,9 @@ void copy_dense(const ParallelFor& parallel, DType type, const void* source, voi
   });
 }
 
-void fill_elements(DType type, void* target, int64_t first, int64_t count, const void* value) {
-  (void)dispatch_size(type, [&]<class T>() {
-    T v;
-    std::memcpy(&v, value, sizeof v);
-    T* t = static_cast<T*>(target) + first;
-    for (int64_t k = 0; k < count; ++k) t[k] = v;
-    return Error::Ok;
-  });
+void fill_elements(const TensorView& target, int64_t first, int64_t count, const void* value) {
+  const int64_t bytes = dtype_bits(target.dtype) / 8;
+  copy_rectangle(bytes, {static_cast<const unsigned char*>(value), 0, 0}, {target.as<unsigned char>() + first * bytes}, 1, count);
 }
 
 Error index_error(const RunContext& c, int64_t index, int64_t position, int axis, int64_t length) {

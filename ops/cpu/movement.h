@@ -34,8 +34,17 @@ void copy_box(const ParallelFor& parallel, DType type, const void* source, void*
 /// Copies `count` dense elements (memmove; nothing when both sides are one).
 void copy_dense(const ParallelFor& parallel, DType type, const void* source, void* target, int64_t count);
 
+/// Copies `count` elements in a row, from element `from` of `source` to element `to` of `target`, of the same type. Sub-byte
+/// elements share bytes with their neighbours, so for them no other thread may write to `target`.
+void copy_elements(const TensorView& source, int64_t from, const TensorView& target, int64_t to, int64_t count);
+
+/// How many of `count` runs of `length` elements a task may copy with copy_elements.
+inline int64_t copy_grain(DType type, int64_t count, int64_t length) {
+  return dtype_is_sub_byte(type) ? count : row_grain(length);
+}
+
 /// Fills `count` elements from `first` with the element at `value` (whole-byte types).
-void fill_elements(DType type, void* target, int64_t first, int64_t count, const void* value);
+void fill_elements(const TensorView& target, int64_t first, int64_t count, const void* value);
 
 /// Element k of an int32 or int64 tensor.
 inline int64_t index_at(const TensorView& t, int64_t k) {
@@ -52,12 +61,5 @@ Error index_error(const RunContext& c, int64_t index, int64_t position, int axis
 
 /// Checks all indices of a tensor against [-length, length).
 Error check_indices(const RunContext& c, const TensorView& indices, int axis, int64_t length);
-
-inline const void* element_at(const TensorView& t, int64_t k) {
-  return static_cast<const unsigned char*>(t.data) + k * static_cast<int64_t>(dtype_bits(t.dtype) / 8);
-}
-inline void* element_at(TensorView& t, int64_t k) {
-  return static_cast<unsigned char*>(t.data) + k * static_cast<int64_t>(dtype_bits(t.dtype) / 8);
-}
 
 }  // namespace gf::cpu

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ops/cpu/movement.h"
+#include "ops/cpu/order.h"
 
 namespace gf::cpu {
 namespace {
@@ -25,6 +26,11 @@ bool overlaps(const Box& a, const Box& b, float threshold) {
   const float area_a = (a.x_high - a.x_low) * (a.y_high - a.y_low), area_b = (b.x_high - b.x_low) * (b.y_high - b.y_low);
   const float joined = area_a + area_b - shared;
   return area_a > 0 && area_b > 0 && joined > 0 && shared / joined > threshold;
+}
+
+bool better(const void* scores, int64_t a, int64_t b) {
+  const auto* score = static_cast<const float*>(scores);
+  return score[a] > score[b] || (score[a] == score[b] && a < b);
 }
 
 Error prepare(const NodeView& node, KernelPlan& plan) {
@@ -50,8 +56,7 @@ Error run(RunContext& c) {
     int64_t candidates = 0, kept_count = 0;
     for (int64_t k = 0; k < count; ++k)  // a NaN score is no candidate: it would have no place in the order
       if (score[k] == score[k] && (least == nullptr || score[k] > *least)) order[candidates++] = k;
-    std::sort(order, order + candidates,
-              [score](int64_t a, int64_t b) { return score[a] > score[b] || (score[a] == score[b] && a < b); });
+    sort_places(order, candidates, candidates, better, score);
     for (int64_t k = 0; k < candidates && kept_count < most; ++k) {
       const Box candidate = read_box(box + order[k] * 4, center);
       bool keep = true;

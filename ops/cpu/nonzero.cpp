@@ -1,9 +1,8 @@
 // nonzero, compress, unique: outputs whose size the data decides. The plan has room for the largest.
 #include "schema/ops/nonzero.h"
 
-#include <algorithm>
-
 #include "ops/cpu/movement.h"
+#include "ops/cpu/order.h"
 #include "schema/ops/compress.h"
 #include "schema/ops/unique.h"
 
@@ -78,47 +77,32 @@ Error run_compress(RunContext& c) {
   for (int64_t o = 0; o < view.outer; ++o)
     for (int64_t k = 0; k < limit; ++k) {
       if (keep[k] == 0) continue;
-      std::memcpy(element_at(y, at * view.inner), element_at(x, (o * view.length + k) * view.inner),
-                  static_cast<size_t>(dense_bytes(x.dtype, view.inner)));
-      ++at;
+      copy_elements(x, (o * view.length + k) * view.inner, y, at++ * view.inner, view.inner);
     }
   return Error::Ok;
 }
 
-// Three-way comparison of two elements; NaN equals NaN and stands last, as in numpy.
-template <class T>
-int compare_elements(const void* base, int64_t a, int64_t b) {
-  const auto value = [base](int64_t k) {
-    const T* p = static_cast<const T*>(base) + k;
-    if constexpr (std::is_same_v<T, F16> || std::is_same_v<T, BF16>) return to_f32(*p);
-    else if constexpr (std::is_same_v<T, bool>) return *reinterpret_cast<const uint8_t*>(p) != 0;
-    else return *p;
-  };
-  const auto x = value(a), y = value(b);
-  if constexpr (!std::is_integral_v<decltype(value(a))>) {
-    const bool x_nan = x != x, y_nan = y != y;
-    if (x_nan || y_nan) return static_cast<int>(x_nan) - static_cast<int>(y_nan);
-  }
-  return x < y ? -1 : (y < x ? 1 : 0);
-}
-
-// Slices along the axis, compared element by element.
+// Slices along the axis, compared element by element; NaN equals NaN and stands last, as in numpy.
 struct Slices {
-  const void* base = nullptr;
+  const uint64_t* keys = nullptr;
   AxisView view;
-  int (*compare_element)(const void*, int64_t, int64_t) = nullptr;
 
   int compare(int64_t a, int64_t b) const {
     for (int64_t o = 0; o < view.outer; ++o)
       for (int64_t i = 0; i < view.inner; ++i) {
-        const int r = compare_element(base, (o * view.length + a) * view.inner + i, (o * view.length + b) * view.inner + i);
-        if (r != 0) return r;
+        const uint64_t x = keys[(o * view.length + a) * view.inner + i], y = keys[(o * view.length + b) * view.inner + i];
+        if (x != y) return x < y ? -1 : 1;
       }
     return 0;
   }
 };
 
-constexpr uint64_t kUniqueArrays = 5;
+bool before(const void* slices, int64_t a, int64_t b) {
+  const int r = static_cast<const Slices*>(slices)->compare(a, b);
+  return r != 0 ? r < 0 : a < b;
+}
+
+constexpr uint64_t kUniqueArrays = 6;
 
 Error prepare_unique(const NodeView& node, KernelPlan& plan) {
   plan.scratch_bytes = kUniqueArrays * sizeof(int64_t) * static_cast<uint64_t>(node.input(0).shape.count() + 1);
@@ -129,10 +113,7 @@ Error prepare_unique(const NodeView& node, KernelPlan& plan) {
 int64_t group_slices(const Slices& slices, int64_t length, bool sorted, int64_t* order, int64_t* inverse, int64_t* first,
                      int64_t* counts, int64_t* renamed) {
   for (int64_t k = 0; k < length; ++k) order[k] = k;
-  std::sort(order, order + length, [&](int64_t a, int64_t b) {
-    const int r = slices.compare(a, b);
-    return r != 0 ? r < 0 : a < b;
-  });
+  sort_places(order, length, length, before, &slices);
   int64_t groups = 0;
   for (int64_t k = 0; k < length; ++k) {
     if (k == 0 || slices.compare(order[k - 1], order[k]) != 0) {
@@ -173,16 +154,14 @@ Error run_unique(RunContext& c) {
   const auto& a = c.attributes<op::Unique::Attrs>();
   const int axis = a.flat ? 0 : wrap_axis(a.axis, x.shape.rank);
   Slices slices;
-  slices.base = x.data;
   slices.view = a.flat ? AxisView{1, x.count(), 1} : axis_view(x.shape, axis);
-  GF_TRY(dispatch_storage(x.dtype, [&]<class T>() {
-    slices.compare_element = compare_elements<T>;
-    return Error::Ok;
-  }));
   const int64_t length = slices.view.length, inner = slices.view.inner;
   if (x.count() == 0) return run_unique_empty(c, axis, length);
   auto* order = static_cast<int64_t*>(c.scratch);
   int64_t *inverse = order + length, *first = inverse + length, *counts = first + length, *renamed = counts + length;
+  auto* keys = reinterpret_cast<uint64_t*>(renamed + length);
+  load_keys(x, 0, 1, x.count(), keys);
+  slices.keys = keys;
   const int64_t groups = group_slices(slices, length, a.sorted, order, inverse, first, counts, renamed);
   if (c.has_output(0)) {
     TensorView& y = c.output(0);
@@ -195,8 +174,7 @@ Error run_unique(RunContext& c) {
     }
     for (int64_t o = 0; o < slices.view.outer; ++o)
       for (int64_t g = 0; g < groups; ++g)
-        std::memcpy(element_at(y, (o * groups + g) * inner), element_at(x, (o * length + first[g]) * inner),
-                    static_cast<size_t>(dense_bytes(x.dtype, inner)));
+        copy_elements(x, (o * length + first[g]) * inner, y, (o * groups + g) * inner, inner);
   }
   const int64_t* lists[4] = {nullptr, first, inverse, counts};
   for (int i = 1; i < 4; ++i) {

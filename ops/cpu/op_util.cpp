@@ -56,22 +56,6 @@ void write_bool(DType, void* destination, int64_t first, int64_t count, const vo
 
 constexpr bool is_small_int(DType t) { return t == DType::I4 || t == DType::I2 || t == DType::U4 || t == DType::U2; }
 
-unsigned sub_byte(const void* source, unsigned bits, int64_t index) {
-  const auto* bytes = static_cast<const uint8_t*>(source);
-  const int64_t per_byte = 8 / bits;
-  return static_cast<unsigned>(bytes[index / per_byte] >> (static_cast<unsigned>(index % per_byte) * bits)) &
-         ((1U << bits) - 1U);
-}
-void set_sub_byte(void* destination, unsigned bits, int64_t index, unsigned value) {
-  auto* bytes = static_cast<uint8_t*>(destination);
-  const int64_t per_byte = 8 / bits;
-  const unsigned shift = static_cast<unsigned>(index % per_byte) * bits;
-  const unsigned mask = ((1U << bits) - 1U) << shift;
-  uint8_t& b = bytes[index / per_byte];
-  // the first element of a byte clears it, so that padding bits of the last byte are zero
-  b = static_cast<uint8_t>((shift == 0 ? 0U : (b & ~mask)) | ((value << shift) & mask));
-}
-
 // 8-bit and narrower types that have no C++ type.
 void read_small(DType type, const void* source, int64_t first, int64_t stride, int64_t count, void* wide) {
   const unsigned bits = dtype_bits(type);
@@ -89,13 +73,17 @@ void write_small(DType type, void* destination, int64_t first, int64_t count, co
     const unsigned raw = is_small_int(type) ? static_cast<unsigned>(static_cast<const int64_t*>(wide)[k])
                                             : f32_to_small_float(type, static_cast<const float*>(wide)[k], true);
     if (bits == 8) static_cast<uint8_t*>(destination)[first + k] = static_cast<uint8_t>(raw);
-    else set_sub_byte(destination, bits, first + k, raw);
+    else {
+      // the first element of a byte clears it, so that padding bits of the last byte are zero
+      if (const int64_t bit = (first + k) * bits; bit % 8 == 0) static_cast<uint8_t*>(destination)[bit / 8] = 0;
+      set_sub_byte(destination, bits, first + k, raw);
+    }
   }
 }
 
 struct Storage {
   Read read = nullptr;
-  Write write = nullptr;  ///< nullptr: the type is a compute type itself
+  Write write = nullptr;  ///< not of the types that are compute types themselves
 };
 
 constexpr auto make_storage() {
@@ -163,8 +151,6 @@ constexpr Convert kConvert[kComputeTypes][kTargets] = {
     {convert_run<kToF32, int64_t>, convert_run<kToF64, int64_t>, nullptr, nullptr, convert_run<kToOdd, int64_t>, nullptr},
     {convert_run<kToF32, uint64_t>, convert_run<kToF64, uint64_t>, nullptr, nullptr, convert_run<kToOdd, uint64_t>, nullptr}};
 
-constexpr int64_t bytes_of(ComputeType c) { return c == ComputeType::F32 ? 4 : 8; }
-
 Target target_of(DType type) {
   switch (compute_type(type)) {
     case ComputeType::F32: return type == DType::F32 ? kToF32 : kToOdd;
@@ -174,15 +160,17 @@ Target target_of(DType type) {
   }
 }
 
+}  // namespace
+
 void load_as(ComputeType to, DType type, const void* source, int64_t first, int64_t stride, int64_t count, void* destination) {
   const ComputeType own = compute_type(type);
   const Storage& storage = kStorage[static_cast<size_t>(type)];
   if (count <= 0 || storage.read == nullptr) return;
   const Convert convert = kConvert[static_cast<int>(own)][static_cast<int>(to)];
   auto* const d = static_cast<unsigned char*>(destination);
-  const int64_t size = bytes_of(to);
-  if (stride == 1 && storage.write == nullptr) {
-    const void* const s = static_cast<const unsigned char*>(source) + first * bytes_of(own);
+  const int64_t size = compute_bytes(to);
+  if (stride == 1 && is_compute_storage(type)) {
+    const void* const s = static_cast<const unsigned char*>(source) + first * compute_bytes(own);
     if (convert != nullptr) convert(s, count, d);
     else std::memcpy(d, s, static_cast<size_t>(count * size));
     return;
@@ -208,8 +196,8 @@ void store_as(ComputeType from, DType type, void* destination, int64_t first, in
   const Storage& storage = kStorage[static_cast<size_t>(type)];
   if (count <= 0 || storage.read == nullptr) return;
   const Convert convert = kConvert[static_cast<int>(from)][target_of(type)];
-  if (storage.write == nullptr) {
-    const int64_t size = bytes_of(compute_type(type));
+  if (is_compute_storage(type)) {
+    const int64_t size = compute_bytes(compute_type(type));
     void* const d = static_cast<unsigned char*>(destination) + first * size;
     if (convert != nullptr) convert(source, count, d);
     else std::memmove(d, source, static_cast<size_t>(count * size));
@@ -219,12 +207,10 @@ void store_as(ComputeType from, DType type, void* destination, int64_t first, in
   alignas(8) unsigned char piece[kPiece * 8];
   for (int64_t at = 0; at < count; at += kPiece) {
     const int64_t n = count - at < kPiece ? count - at : kPiece;
-    convert(static_cast<const unsigned char*>(source) + at * bytes_of(from), n, piece);
+    convert(static_cast<const unsigned char*>(source) + at * compute_bytes(from), n, piece);
     storage.write(type, destination, first + at, n, piece);
   }
 }
-
-}  // namespace
 
 template <class C>
 void load(DType type, const void* source, int64_t first, int64_t stride, int64_t count, C* destination) {
@@ -243,6 +229,17 @@ template void store<float>(DType, void*, int64_t, int64_t, const float*);
 template void store<double>(DType, void*, int64_t, int64_t, const double*);
 template void store<int64_t>(DType, void*, int64_t, int64_t, const int64_t*);
 template void store<uint64_t>(DType, void*, int64_t, int64_t, const uint64_t*);
+
+unsigned sub_byte(const void* source, unsigned bits, int64_t index) {
+  const auto bit = static_cast<uint64_t>(index) * bits;
+  return static_cast<unsigned>(static_cast<const uint8_t*>(source)[bit / 8] >> bit % 8) & ((1U << bits) - 1U);
+}
+void set_sub_byte(void* destination, unsigned bits, int64_t index, unsigned value) {
+  const auto bit = static_cast<uint64_t>(index) * bits;
+  const unsigned mask = ((1U << bits) - 1U) << bit % 8;
+  uint8_t& byte = static_cast<uint8_t*>(destination)[bit / 8];
+  byte = static_cast<uint8_t>((byte & ~mask) | (value << bit % 8 & mask));
+}
 
 // --- broadcasting ------------------------------------------------------------------------------------------------------
 

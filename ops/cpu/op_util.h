@@ -30,12 +30,18 @@ constexpr ComputeType compute_type(DType t) {
   if (dtype_is_unsigned_int(t) || t == DType::Bool || t == DType::U4 || t == DType::U2) return ComputeType::U64;
   return ComputeType::None;
 }
+constexpr int64_t compute_bytes(ComputeType c) { return c == ComputeType::F32 ? 4 : 8; }
 template <class C>
 constexpr ComputeType compute_type_of() {
   if constexpr (std::is_same_v<C, float>) return ComputeType::F32;
   else if constexpr (std::is_same_v<C, double>) return ComputeType::F64;
   else if constexpr (std::is_same_v<C, int64_t>) return ComputeType::I64;
   else return ComputeType::U64;
+}
+
+/// Elements of this type lie in memory as they are computed with.
+constexpr bool is_compute_storage(DType t) {
+  return t == DType::F32 || t == DType::F64 || t == DType::I64 || t == DType::U64;
 }
 
 /// Reads `count` elements of `source` (an array of `type`) starting at element `first`, one every `stride` elements
@@ -47,6 +53,10 @@ void load(DType type, const void* source, int64_t first, int64_t stride, int64_t
 /// their low bits (two's complement wrap), bool becomes value != 0.
 template <class C>
 void store(DType type, void* destination, int64_t first, int64_t count, const C* source);
+
+/// The same with the compute type as a value.
+void load_as(ComputeType to, DType type, const void* source, int64_t first, int64_t stride, int64_t count, void* destination);
+void store_as(ComputeType from, DType type, void* destination, int64_t first, int64_t count, const void* source);
 
 extern template void load<float>(DType, const void*, int64_t, int64_t, int64_t, float*);
 extern template void load<double>(DType, const void*, int64_t, int64_t, int64_t, double*);
@@ -179,6 +189,9 @@ Error dispatch_size(DType t, F&& f) {
 constexpr int64_t dense_bytes(DType t, int64_t count) {
   return static_cast<int64_t>((static_cast<uint64_t>(count) * dtype_bits(t) + 7) / 8);
 }
+/// Element `index` of an array of 1-, 2- or 4-bit elements, low bits first.
+unsigned sub_byte(const void* source, unsigned bits, int64_t index);
+void set_sub_byte(void* destination, unsigned bits, int64_t index, unsigned value);
 /// Row-major strides in elements.
 constexpr void dense_strides(const Shape& shape, int64_t* strides) {
   int64_t n = 1;

@@ -61,12 +61,9 @@ bool read_pads(const RunContext& c, PadAxis* plan) {
   return true;
 }
 
-template <class T>
-void pad_rows(RunContext& c, const PadAxis* plan, int last, int64_t block, const T& fill) {
+void pad_rows(RunContext& c, const PadAxis* plan, int last, int64_t block, const void* fill) {
   const auto mode = c.attributes<op::Pad::Attrs>().mode;
   const Shape &in = c.input(0).shape, &out = c.output(0).shape;
-  const T* source = c.input(0).as<const T>();
-  T* target = c.output(0).as<T>();
   const int64_t row = out[last] * block;
   c.parallel.chunks(out.count(0, last), row_grain(row), [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
@@ -79,14 +76,13 @@ void pad_rows(RunContext& c, const PadAxis* plan, int last, int64_t block, const
         from += (at + plan[d].start) * stride;
         stride *= in[d];
       }
-      T* to = target + r * row;
       for (int64_t i = 0; i < out[last];) {
         const int64_t inside = i - plan[last].before;
         const int64_t at = constant ? -1 : source_of(mode, inside, plan[last].length);
         const int64_t run = at >= 0 && at == inside ? plan[last].length - at : 1;
         const int64_t n = (run < out[last] - i ? run : out[last] - i) * block;
-        if (at < 0) for (int64_t k = 0; k < n; ++k) to[i * block + k] = fill;
-        else std::memcpy(to + i * block, source + from + (at + plan[last].start) * block, static_cast<size_t>(n) * sizeof(T));
+        if (at < 0) fill_elements(c.output(0), r * row + i * block, n, fill);
+        else copy_elements(c.input(0), from + (at + plan[last].start) * block, c.output(0), r * row + i * block, n);
         i += n / block;
       }
     }
@@ -107,13 +103,10 @@ Error run(RunContext& c) {
     if (mode != PadMode::Constant && plan[d].length == 0 && y.shape[d] > 0)
       return GF_FAIL(c.detail, Error::BadData, c.node, "axis %d is empty: nothing to pad with in this mode", d);
   const int64_t block = x.shape.rank == 0 ? 1 : x.shape.count(last + 1, x.shape.rank);
-  return dispatch_size(x.dtype, [&]<class T>() {
-    T fill{};
-    if (c.has_input(2) && c.input(2).count() == 1) std::memcpy(&fill, c.input(2).data, sizeof fill);
-    if (x.shape.rank == 0) *y.as<T>() = *x.as<const T>();
-    else pad_rows(c, plan, last, block, fill);
-    return Error::Ok;
-  });
+  constexpr uint64_t kZero[2] = {};
+  if (x.shape.rank == 0) copy_elements(x, 0, y, 0, 1);
+  else pad_rows(c, plan, last, block, c.has_input(2) && c.input(2).count() == 1 ? c.input(2).data : kZero);
+  return Error::Ok;
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 // and norms are summed in double and rounded once.
 #include <cmath>
 
+#include "ops/cpu/movement.h"
+#include "ops/cpu/order.h"
 #include "ops/cpu/window_walk.h"
 #include "schema/ops/average_pool.h"
 #include "schema/ops/lp_pool.h"
@@ -10,8 +12,6 @@
 
 namespace gf::cpu {
 namespace {
-
-constexpr int64_t kPiece = 128;
 
 WindowWalk walk_of(const RunContext& c, const WindowAttrs& attrs, IntList kernel) {
   WindowWalk walk;
@@ -28,8 +28,8 @@ void for_pieces(const RunContext& c, const WindowWalk& walk, F&& f) {
   const int64_t channels = y[y.rank - 1];
   c.parallel.chunks(y[0] * walk.pixels, row_grain(channels * walk.taps), [&](int64_t begin, int64_t end, int) {
     for (int64_t at = begin; at < end; ++at)
-      for (int64_t from = 0; from < channels; from += kPiece)
-        f(at / walk.pixels, at % walk.pixels, from, channels - from < kPiece ? channels - from : kPiece);
+      for (int64_t from = 0; from < channels; from += kWindowPiece)
+        f(at / walk.pixels, at % walk.pixels, from, channels - from < kWindowPiece ? channels - from : kWindowPiece);
   });
 }
 
@@ -45,16 +45,13 @@ int64_t column_major(const WindowWalk& walk, int64_t pixel) {
   return index;
 }
 
-template <class C>
-constexpr C lowest() {
-  if constexpr (std::is_floating_point_v<C>)
-    return -std::numeric_limits<C>::infinity();
-  else
-    return std::numeric_limits<C>::min();
+// What a window without an element in the image gives: the type's lowest.
+void store_lowest(const TensorView& y, int64_t at) {
+  if (dtype_is_float(y.dtype)) store_one(y, at, -std::numeric_limits<double>::infinity());
+  else store_one(y, at, dtype_is_signed_int(y.dtype) ? -1 - static_cast<int64_t>((uint64_t{1} << (dtype_bits(y.dtype) - 1)) - 1) : 0);
 }
 
-template <class C>
-Error max_pool(RunContext& c) {
+Error run_max(RunContext& c) {
   const auto& attrs = c.attributes<op::MaxPool::Attrs>();
   const WindowWalk walk = walk_of(c, attrs.window(), attrs.kernel);
   const TensorView& x = c.input(0);
@@ -62,31 +59,15 @@ Error max_pool(RunContext& c) {
   int64_t* indices = c.has_output(1) ? c.output(1).as<int64_t>() : nullptr;
   const int64_t channels = x.shape[x.shape.rank - 1];
   for_pieces(c, walk, [&](int64_t image, int64_t p, int64_t from, int64_t count) {
-    C best[kPiece], seen[kPiece];
-    int64_t where[kPiece];
-    for (int64_t k = 0; k < count; ++k) where[k] = -1;
-    for (int64_t t = 0; t < walk.taps; ++t) {
-      const int64_t pixel = walk.input_pixel(p, t);
-      if (pixel < 0) continue;
-      load(x.dtype, x.data, (image * walk.in_pixels + pixel) * channels + from, 1, count, seen);
-      for (int64_t k = 0; k < count; ++k) {
-        if (where[k] >= 0 && !(seen[k] > best[k]) && (seen[k] == seen[k] || best[k] != best[k])) continue;
-        best[k] = seen[k];
-        where[k] = pixel;
-      }
-    }
-    for (int64_t k = 0; k < count; ++k)
-      if (where[k] < 0) best[k] = lowest<C>();
+    int64_t where[kWindowPiece];
+    find_greatest(x, walk, image, p, from, count, false, where);
     const int64_t first = (image * walk.pixels + p) * channels + from;
-    if (x.dtype == DType::I8 || x.dtype == DType::I16 || x.dtype == DType::I32) {
-      const int64_t low = -(int64_t{1} << (dtype_bits(x.dtype) - 1));
-      for (int64_t k = 0; k < count; ++k)
-        if (where[k] < 0) best[k] = static_cast<C>(low);
-    }
-    store(y.dtype, y.data, first, count, best);
-    if (indices == nullptr) return;
     for (int64_t k = 0; k < count; ++k) {
-      const int64_t pixel = where[k] < 0 ? 0 : (attrs.column_major ? column_major(walk, where[k]) : where[k]);
+      int64_t pixel = where[k] < 0 ? 0 : where[k];
+      if (where[k] < 0) store_lowest(y, first + k);
+      else copy_elements(x, (image * walk.in_pixels + pixel) * channels + from + k, y, first + k, 1);
+      if (indices == nullptr) continue;
+      if (attrs.column_major) pixel = column_major(walk, pixel);
       indices[first + k] = (image * channels + from + k) * walk.in_pixels + pixel;
     }
   });
@@ -95,52 +76,41 @@ Error max_pool(RunContext& c) {
 
 // --- average and norm
 
-template <class Attrs, class Add, class Finish>
-void accumulate(RunContext& c, const Attrs& attrs, Add&& add, Finish&& finish) {
-  const WindowWalk walk = walk_of(c, attrs.window(), attrs.kernel);
+double power(double v, int64_t p) { return p == 1 ? v : (p == 2 ? v * v : std::pow(v, static_cast<double>(p))); }
+double root(double v, int64_t p) { return p == 1 ? v : (p == 2 ? std::sqrt(v) : std::pow(v, 1 / static_cast<double>(p))); }
+
+// Norms of order p; with p = 0 averages, over the padded image or the part of a window inside.
+Error accumulate(RunContext& c, const WindowWalk& walk, int64_t p, bool count_padding) {
   const TensorView& x = c.input(0);
   TensorView& y = c.output(0);
   const int64_t channels = x.shape[x.shape.rank - 1];
-  for_pieces(c, walk, [&](int64_t image, int64_t p, int64_t from, int64_t count) {
-    double sums[kPiece] = {}, seen[kPiece];
+  for_pieces(c, walk, [&](int64_t image, int64_t window, int64_t from, int64_t count) {
+    double sums[kWindowPiece] = {}, seen[kWindowPiece];
     int64_t inside = 0, padded = 0;
     for (int64_t t = 0; t < walk.taps; ++t) {
       bool counted = false;
-      const int64_t pixel = walk.input_pixel(p, t, &counted);
+      const int64_t pixel = walk.input_pixel(window, t, &counted);
       padded += counted ? 1 : 0;
       if (pixel < 0) continue;
       ++inside;
       load(x.dtype, x.data, (image * walk.in_pixels + pixel) * channels + from, 1, count, seen);
-      for (int64_t k = 0; k < count; ++k) sums[k] = add(sums[k], seen[k]);
+      for (int64_t k = 0; p != 0 && k < count; ++k) seen[k] = power(std::fabs(seen[k]), p);
+      for (int64_t k = 0; k < count; ++k) sums[k] += seen[k];
     }
-    for (int64_t k = 0; k < count; ++k) sums[k] = finish(sums[k], inside, padded);
-    store(y.dtype, y.data, (image * walk.pixels + p) * channels + from, count, sums);
+    for (int64_t k = 0; k < count; ++k) sums[k] = p != 0 ? root(sums[k], p) : sums[k] / static_cast<double>(count_padding ? padded : inside);
+    store(y.dtype, y.data, (image * walk.pixels + window) * channels + from, count, sums);
   });
-}
-
-Error run_max(RunContext& c) {
-  return dispatch_compute(c.input(0).dtype, [&]<class C>() { return max_pool<C>(c); });
+  return Error::Ok;
 }
 
 Error run_average(RunContext& c) {
   const auto& attrs = c.attributes<op::AveragePool::Attrs>();
-  accumulate(
-      c, attrs, [](double sum, double v) { return sum + v; },
-      [&](double sum, int64_t inside, int64_t padded) {
-        return sum / static_cast<double>(attrs.count_include_pad ? padded : inside);
-      });
-  return Error::Ok;
+  return accumulate(c, walk_of(c, attrs.window(), attrs.kernel), 0, attrs.count_include_pad);
 }
 
 Error run_lp(RunContext& c) {
   const auto& attrs = c.attributes<op::LpPool::Attrs>();
-  const auto p = static_cast<double>(attrs.p);
-  const auto power = [&](double v) { return attrs.p == 1 ? v : (attrs.p == 2 ? v * v : std::pow(v, p)); };
-  const auto root = [&](double v) { return attrs.p == 1 ? v : (attrs.p == 2 ? std::sqrt(v) : std::pow(v, 1 / p)); };
-  accumulate(
-      c, attrs, [&](double sum, double v) { return sum + power(std::fabs(v)); },
-      [&](double sum, int64_t, int64_t) { return root(sum); });
-  return Error::Ok;
+  return accumulate(c, walk_of(c, attrs.window(), attrs.kernel), attrs.p, false);
 }
 
 // --- unpool
@@ -164,7 +134,6 @@ Error run_unpool(RunContext& c) {
     out_pixels *= y.shape[d + 1];
   }
   std::memset(y.data, 0, static_cast<size_t>(dense_bytes(y.dtype, y.count())));
-  const size_t bytes = dtype_bits(x.dtype) / 8;
   // serial and in the indices' own order [N, C, spatial..]: of equal indices the last one wins, as in ONNX
   const int64_t in_pixels = x.shape.count(1, spatial + 1);
   for (int64_t k = 0; k < count; ++k) {
@@ -181,13 +150,29 @@ Error run_unpool(RunContext& c) {
     }
     const int64_t owner = index / plane;
     const int64_t to = (owner / channels * out_pixels + pixel) * channels + owner % channels;
-    std::memcpy(y.as<unsigned char>() + static_cast<size_t>(to) * bytes,
-                x.as<const unsigned char>() + static_cast<size_t>(at) * bytes, bytes);
+    copy_elements(x, at, y, to, 1);
   }
   return Error::Ok;
 }
 
 }  // namespace
+
+void find_greatest(const TensorView& x, const WindowWalk& walk, int64_t image, int64_t window, int64_t first, int64_t count,
+                   bool last_nan, int64_t* greatest) {
+  const int64_t channels = x.shape[x.shape.rank - 1];
+  uint64_t best[kWindowPiece], seen[kWindowPiece];
+  for (int64_t k = 0; k < count; ++k) greatest[k] = -1;
+  for (int64_t t = 0; t < walk.taps; ++t) {
+    const int64_t pixel = walk.input_pixel(window, t);
+    if (pixel < 0) continue;
+    load_keys(x, (image * walk.in_pixels + pixel) * channels + first, 1, count, seen);
+    for (int64_t k = 0; k < count; ++k) {
+      if (greatest[k] >= 0 && seen[k] <= best[k] && !(last_nan && seen[k] == kNanKey)) continue;
+      best[k] = seen[k];
+      greatest[k] = pixel;
+    }
+  }
+}
 
 extern const Kernel max_pool_kernel, average_pool_kernel, lp_pool_kernel, max_unpool_kernel;
 const Kernel max_pool_kernel{

@@ -246,7 +246,6 @@ void pick_nearest(RunContext& c, const Plan& plan) {
   const TensorView& x = c.input(0);
   TensorView& y = c.output(0);
   const int64_t rows = y.shape.count(0, plan.last + 1);
-  const auto bytes = static_cast<size_t>(dense_bytes(x.dtype, plan.block));
   const float extrapolation = c.attributes<op::Resize::Attrs>().extrapolation;
   c.parallel.chunks(rows, row_grain(plan.block), [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
@@ -261,7 +260,7 @@ void pick_nearest(RunContext& c, const Plan& plan) {
         stride *= axis.length;
       }
       if (outside) for (int64_t i = 0; i < plan.block; ++i) store_one(y, r * plan.block + i, extrapolation);
-      else std::memcpy(element_at(y, r * plan.block), element_at(x, from * plan.block), bytes);
+      else copy_elements(x, from * plan.block, y, r * plan.block, plan.block);
     }
   });
 }

@@ -8,7 +8,7 @@ namespace gf::cpu {
 
 /// target[at + k] = reduce(target[at + k], updates[from + k]) for k < count. Arithmetic is f32 for 16-bit floats, wraps
 /// for integers, is and/or on bool; max and min give NaN where one side is NaN.
-void scatter_run(ScatterReduction reduction, DType type, void* target, int64_t at, const void* updates, int64_t from,
+void scatter_run(ScatterReduction reduction, const TensorView& target, int64_t at, const TensorView& updates, int64_t from,
                  int64_t count);
 
 /// prepare of kernels whose output may take over the memory of input 0.

@@ -1,24 +1,26 @@
 // gather_nd and scatter_nd: slices of data at index tuples; tensor_scatter: rows of a cache.
 #include "schema/ops/scatter_nd.h"
 
+#include "ops/cpu/elementwise.h"
 #include "ops/cpu/scatter.h"
-#include "schema/elementwise.h"
+#include "schema/ops/add.h"
 #include "schema/ops/gather_nd.h"
+#include "schema/ops/max.h"
+#include "schema/ops/min.h"
+#include "schema/ops/mul.h"
 #include "schema/ops/tensor_scatter.h"
 
 namespace gf::cpu {
 namespace {
 
-template <class T>
-T combine(ScatterReduction reduction, T a, T b) {
+// The elementwise ops that the reductions are. With the update as the first operand the tie of 0 and -0 goes to what was there.
+const ElementwiseRow* row_of(ScatterReduction reduction) {
   switch (reduction) {
-    case ScatterReduction::None: return b;
-    case ScatterReduction::Add: return wrapping::add(a, b);
-    case ScatterReduction::Mul: return wrapping::mul(a, b);
-    case ScatterReduction::Max: return a != a ? a : (b != b || b > a ? b : a);
-    case ScatterReduction::Min: return a != a ? a : (b != b || b < a ? b : a);
+    case ScatterReduction::Add: return &detail::kElementwiseRow<op::Add>;
+    case ScatterReduction::Mul: return &detail::kElementwiseRow<op::Mul>;
+    case ScatterReduction::Max: return &detail::kElementwiseRow<op::Max>;
+    default: return &detail::kElementwiseRow<op::Min>;
   }
-  return b;
 }
 
 // Offset of tuple t (of `depth` indices from `indices[t * depth]`) in data axes [first, first + depth), or an error.
@@ -48,11 +50,7 @@ Error run_gather_nd(RunContext& c) {
   for (int64_t t = 0; t < batches * per_batch; ++t) {
     int64_t offset = 0;
     GF_TRY(tuple_offset(c, indices, t, depth, x.shape, batch_dims, slice, offset));
-    CopyBox box;
-    box.push(slice, 1, 1);
-    box.source_offset = t / per_batch * batch_size + offset;
-    box.target_offset = t * slice;
-    copy_box({}, x.dtype, x.data, y.data, box);
+    copy_elements(x, t / per_batch * batch_size + offset, y, t * slice, slice);
   }
   return Error::Ok;
 }
@@ -71,7 +69,7 @@ Error run_scatter_nd(RunContext& c) {
   for (int64_t t = 0; t < tuples; ++t) {
     int64_t offset = 0;
     GF_TRY(tuple_offset(c, indices, t, depth, x.shape, 0, slice, offset));
-    scatter_run(reduction, x.dtype, c.output(0).data, offset, updates.data, t * slice, slice);
+    scatter_run(reduction, c.output(0), offset, updates, t * slice, slice);
   }
   return Error::Ok;
 }
@@ -98,38 +96,37 @@ Error run_tensor_scatter(RunContext& c) {
   for (int64_t o = 0; o < to.outer; ++o) {
     const int64_t start = c.has_input(2) ? index_at(c.input(2), o / per_sample) : 0;
     for (int64_t s = 0; s < from.length; ++s)
-      scatter_run(ScatterReduction::None, y.dtype, y.data, (o * to.length + (start + s) % to.length) * to.inner, update.data,
-                  (o * from.length + s) * from.inner, from.inner);
+      copy_elements(update, (o * from.length + s) * from.inner, y, (o * to.length + (start + s) % to.length) * to.inner, from.inner);
   }
   return Error::Ok;
 }
 
 }  // namespace
 
-void scatter_run(ScatterReduction reduction, DType type, void* target, int64_t at, const void* updates, int64_t from,
+void scatter_run(ScatterReduction reduction, const TensorView& target, int64_t at, const TensorView& updates, int64_t from,
                  int64_t count) {
-  if (reduction == ScatterReduction::None) {
-    const int64_t size = static_cast<int64_t>(dtype_bits(type) / 8);
-    std::memcpy(static_cast<unsigned char*>(target) + at * size, static_cast<const unsigned char*>(updates) + from * size,
-                static_cast<size_t>(count * size));
-    return;
-  }
-  (void)dispatch_storage(type, [&]<class T>() {
-    T* t = static_cast<T*>(target) + at;
-    const T* u = static_cast<const T*>(updates) + from;
-    for (int64_t k = 0; k < count; ++k) {
-      if constexpr (std::is_same_v<T, F16>) t[k] = to_f16(combine(reduction, to_f32(t[k]), to_f32(u[k])));
-      else if constexpr (std::is_same_v<T, BF16>) t[k] = to_bf16(combine(reduction, to_f32(t[k]), to_f32(u[k])));
-      else if constexpr (std::is_same_v<T, bool>) {
-        // bytes other than 0 and 1 (hostile files) must not be read as bool
-        const bool a = reinterpret_cast<const uint8_t*>(t)[k] != 0, b = reinterpret_cast<const uint8_t*>(u)[k] != 0;
-        t[k] = reduction == ScatterReduction::Mul || reduction == ScatterReduction::Min ? a && b : a || b;
-      } else {
-        t[k] = combine(reduction, t[k], u[k]);
-      }
+  if (reduction == ScatterReduction::None) return copy_elements(updates, from, target, at, count);
+  const DType type = target.dtype;
+  const ComputeType compute = compute_type(type);
+  if (compute == ComputeType::None) return;
+  const TileFn combine = row_of(reduction)->tiles[static_cast<int>(compute)];
+  const int64_t bytes = compute_bytes(compute);
+  const op::Add::Attrs none;
+  uint64_t was[kTile], update[kTile];
+  for (int64_t k = 0; k < count; k += kTile) {
+    const int64_t n = count - k < kTile ? count - k : kTile;
+    if (is_compute_storage(type)) {
+      void* const place = target.as<unsigned char>() + (at + k) * bytes;
+      const void* const operands[] = {updates.as<unsigned char>() + (from + k) * bytes, place};
+      static_cast<void>(combine(operands, place, n, &none));
+      continue;
     }
-    return Error::Ok;
-  });
+    load_as(compute, type, updates.data, from + k, 1, n, update);
+    load_as(compute, type, target.data, at + k, 1, n, was);
+    const void* const operands[] = {update, was};
+    static_cast<void>(combine(operands, was, n, &none));
+    store_as(compute, type, target.data, at + k, n, was);
+  }
 }
 
 extern const Kernel gather_nd_kernel, scatter_nd_kernel, tensor_scatter_kernel;

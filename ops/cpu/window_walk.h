@@ -53,4 +53,13 @@ struct WindowWalk {
   }
 };
 
+/// Channels that a kernel holds at once.
+inline constexpr int64_t kWindowPiece = 128;
+
+/// The pixel that each of the channels [first, first + count), count <= kWindowPiece, of an image has its greatest element
+/// at in a window: the first of equal ones, -1 where the window sees none. NaN is the greatest; of several the first, or the
+/// last where `last_nan`.
+void find_greatest(const TensorView& x, const WindowWalk& walk, int64_t image, int64_t window, int64_t first, int64_t count,
+                   bool last_nan, int64_t* greatest);
+
 }  // namespace gf::cpu
