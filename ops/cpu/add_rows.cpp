@@ -15,7 +15,7 @@ Error run_add_rows(RunContext& c) {
   if (rows.count() != count * row)
     return GF_FAIL(c.detail, Error::ShapeMismatch, c.node, "rows hold %lld elements, indices ask for %lld",
                    static_cast<long long>(rows.count()), static_cast<long long>(count * row));
-  copy_dense(c.parallel, table.dtype, table.data, y.data, table.count());
+  copy_dense(c.parallel, table, y);
   const int64_t part = std::max<int64_t>((length + kParts - 1) / kParts, row_grain(row));
   c.parallel.chunks(length, part, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = 0; t < count; ++t) {

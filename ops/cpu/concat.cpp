@@ -21,7 +21,7 @@ Error run_concat(RunContext& c) {
     box.push(view.outer, length * view.inner, view.length * view.inner);
     box.push(length * view.inner, 1, 1);
     box.target_offset = start * view.inner;
-    copy_box(c.parallel, x.dtype, x.data, y.data, box);
+    copy_box(c.parallel, x, y, box);
     start += length;
   }
   return Error::Ok;
@@ -47,7 +47,7 @@ Error run_split(RunContext& c) {
       box.push(view.outer, view.length * view.inner, length * view.inner);
       box.push(length * view.inner, 1, 1);
       box.source_offset = start * view.inner;
-      copy_box(c.parallel, x.dtype, x.data, c.output(i).data, box);
+      copy_box(c.parallel, x, c.output(i), box);
     }
     start += length;
   }

@@ -31,7 +31,8 @@ Error run_depth_to_space(RunContext& c) {
   TensorView& y = c.output(0);
   if (y.shape[3] * a.block * a.block != x.shape[3])
     return GF_FAIL(c.detail, Error::ShapeMismatch, c.node, "channels do not divide by block^2");
-  copy_box(c.parallel, x.dtype, x.data, y.data, block_box(x.shape, y.shape, a.block, a.order, true));
+  CopyBox box = block_box(x.shape, y.shape, a.block, a.order, true);
+  copy_box(c.parallel, x, y, box);
   return Error::Ok;
 }
 
@@ -41,7 +42,8 @@ Error run_space_to_depth(RunContext& c) {
   TensorView& y = c.output(0);
   if (y.shape[1] * a.block != x.shape[1] || y.shape[2] * a.block != x.shape[2])
     return GF_FAIL(c.detail, Error::ShapeMismatch, c.node, "height or width do not divide by the block");
-  copy_box(c.parallel, x.dtype, x.data, y.data, block_box(y.shape, x.shape, a.block, a.order, false));
+  CopyBox box = block_box(y.shape, x.shape, a.block, a.order, false);
+  copy_box(c.parallel, x, y, box);
   return Error::Ok;
 }
 
@@ -82,7 +84,7 @@ Error run_center_crop_pad(RunContext& c) {
     else box.target_offset += (want - have) / 2 * target[d];
   }
   std::memset(y.data, 0, static_cast<size_t>(dense_bytes(y.dtype, y.count())));
-  copy_box(c.parallel, x.dtype, x.data, y.data, box);
+  copy_box(c.parallel, x, y, box);
   return Error::Ok;
 }
 

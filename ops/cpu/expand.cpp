@@ -22,7 +22,7 @@ Error run_expand(RunContext& c) {
                      static_cast<long long>(have), static_cast<long long>(y.shape[d]));
     box.push(y.shape[d], have == 1 ? 0 : source[d - skip], target[d]);
   }
-  copy_box(c.parallel, x.dtype, x.data, y.data, box);
+  copy_box(c.parallel, x, y, box);
   return Error::Ok;
 }
 
@@ -41,7 +41,7 @@ Error run_tile(RunContext& c) {
     box.push(times, 0, target[d] * x.shape[d]);
     box.push(x.shape[d], source[d], target[d]);
   }
-  copy_box(c.parallel, x.dtype, x.data, y.data, box);
+  copy_box(c.parallel, x, y, box);
   return Error::Ok;
 }
 

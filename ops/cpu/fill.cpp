@@ -58,7 +58,7 @@ Error run_trilu(RunContext& c) {
   if (k > cols) k = cols;
   if (k < -rows) k = -rows;
   const int64_t total = x.shape.count(0, rank - 1);
-  copy_dense(c.parallel, x.dtype, x.data, y.data, x.count());
+  copy_dense(c.parallel, x, y);
   constexpr uint64_t kZero[2] = {};
   c.parallel.chunks(total, row_grain(cols), [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {

@@ -65,7 +65,7 @@ Error run_scatter(RunContext& c) {
   if (!walk.fits(x.shape) || !(indices.shape == updates.shape))
     return GF_FAIL(c.detail, Error::ShapeMismatch, c.node, "indices and updates do not fit the data");
   GF_TRY(check_indices(c, indices, walk.axis, walk.length));
-  copy_dense(c.parallel, x.dtype, x.data, c.output(0).data, x.count());
+  copy_dense(c.parallel, x, c.output(0));
   const int64_t count = indices.count(), row = walk.row();
   // entries may name one place several times: in order, on one thread
   for (int64_t k = 0; k < count; ++k)

@@ -129,7 +129,7 @@ void copy_sub_byte(unsigned bits, const void* source, void* target, const CopyBo
 
 }  // namespace
 
-void copy_box(const ParallelFor& parallel, DType type, const void* source, void* target, CopyBox box) {
+void copy_box(const ParallelFor& parallel, DType type, const void* source, void* target, CopyBox& box) {
   for (int d = 0; d < box.rank; ++d)
     if (box.dims[d] <= 0) return;
   merge(box);
@@ -151,6 +151,10 @@ void copy_box(const ParallelFor& parallel, DType type, const void* source, void*
   copy_rectangles(parallel, dtype_bits(type) / 8, source, target, box, p, squares);
 }
 
+void copy_box(const ParallelFor& parallel, const TensorView& source, const TensorView& target, CopyBox& box) {
+  copy_box(parallel, source.dtype, source.data, target.data, box);
+}
+
 void copy_elements(const TensorView& source, int64_t from, const TensorView& target, int64_t to, int64_t count) {
   const unsigned bits = dtype_bits(source.dtype);
   if (bits < 8) {
@@ -169,12 +173,12 @@ void copy_elements(const TensorView& source, int64_t from, const TensorView& tar
   }
 }
 
-void copy_dense(const ParallelFor& parallel, DType type, const void* source, void* target, int64_t count) {
-  if (source == target || count <= 0) return;
-  const int64_t bytes = dense_bytes(type, count);
+void copy_dense(const ParallelFor& parallel, const TensorView& source, const TensorView& target) {
+  const int64_t bytes = dense_bytes(source.dtype, source.count());
   constexpr int64_t kChunk = int64_t{1} << 18;
-  const auto* s = static_cast<const unsigned char*>(source);
-  auto* t = static_cast<unsigned char*>(target);
+  const auto* s = source.as<const unsigned char>();
+  auto* t = target.as<unsigned char>();
+  if (s == t || bytes <= 0) return;
   if (s < t + bytes && t < s + bytes) {  // overlapping halves of one buffer
     std::memmove(t, s, static_cast<size_t>(bytes));
     return;

@@ -28,11 +28,12 @@ struct CopyBox {
   }
 };
 
-/// Copies the box. `type` decides the element size; complex and 16-byte types included.
-void copy_box(const ParallelFor& parallel, DType type, const void* source, void* target, CopyBox box);
+/// Copies the box, whose dims it joins on the way. `type` decides the element size; complex and 16-byte types included.
+void copy_box(const ParallelFor& parallel, DType type, const void* source, void* target, CopyBox& box);
+void copy_box(const ParallelFor& parallel, const TensorView& source, const TensorView& target, CopyBox& box);
 
-/// Copies `count` dense elements (memmove; nothing when both sides are one).
-void copy_dense(const ParallelFor& parallel, DType type, const void* source, void* target, int64_t count);
+/// Copies all elements of `source` in their order (memmove; nothing when both sides are one).
+void copy_dense(const ParallelFor& parallel, const TensorView& source, const TensorView& target);
 
 /// Copies `count` elements in a row, from element `from` of `source` to element `to` of `target`, of the same type. Sub-byte
 /// elements share bytes with their neighbours, so for them no other thread may write to `target`.

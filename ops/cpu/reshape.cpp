@@ -20,7 +20,7 @@ Error run(RunContext& c) {
   if (x.count() != c.output(0).count())
     return GF_FAIL(c.detail, Error::ShapeMismatch, c.node, "the new shape holds %lld elements, the input %lld",
                    static_cast<long long>(c.output(0).count()), static_cast<long long>(x.count()));
-  copy_dense(c.parallel, x.dtype, x.data, c.output(0).data, x.count());
+  copy_dense(c.parallel, x, c.output(0));
   return Error::Ok;
 }
 

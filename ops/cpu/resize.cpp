@@ -269,7 +269,7 @@ Error run(RunContext& c) {
   Plan plan;
   GF_TRY(read_plan(c, plan));
   if (c.output(0).count() == 0) return Error::Ok;
-  if (plan.last < 0) copy_dense(c.parallel, c.input(0).dtype, c.input(0).data, c.output(0).data, c.input(0).count());
+  if (plan.last < 0) copy_dense(c.parallel, c.input(0), c.output(0));
   else if (c.attributes<op::Resize::Attrs>().mode == ResizeMode::Nearest) pick_nearest(c, plan);
   else interpolate(c, plan);
   return Error::Ok;

@@ -65,7 +65,7 @@ Error run_scatter_nd(RunContext& c) {
   if (updates.count() != tuples * slice)
     return GF_FAIL(c.detail, Error::ShapeMismatch, c.node, "updates hold %lld elements, indices ask for %lld",
                    static_cast<long long>(updates.count()), static_cast<long long>(tuples * slice));
-  copy_dense(c.parallel, x.dtype, x.data, c.output(0).data, x.count());
+  copy_dense(c.parallel, x, c.output(0));
   for (int64_t t = 0; t < tuples; ++t) {
     int64_t offset = 0;
     GF_TRY(tuple_offset(c, indices, t, depth, x.shape, 0, slice, offset));
@@ -91,7 +91,7 @@ Error run_tensor_scatter(RunContext& c) {
                      static_cast<long long>(start), static_cast<long long>(n), static_cast<long long>(from.length),
                      static_cast<long long>(to.length));
   }
-  copy_dense(c.parallel, cache.dtype, cache.data, y.data, cache.count());
+  copy_dense(c.parallel, cache, y);
   const int64_t per_sample = batch == 0 ? 0 : to.outer / batch;
   for (int64_t o = 0; o < to.outer; ++o) {
     const int64_t start = c.has_input(2) ? index_at(c.input(2), o / per_sample) : 0;

@@ -44,7 +44,7 @@ Error run(RunContext& c) {
     box.push(lengths[d], lengths[d] > 1 ? source[d] * steps[d] : 0, target[d]);
     box.source_offset += lengths[d] > 0 ? starts[d] * source[d] : 0;
   }
-  copy_box(c.parallel, x.dtype, x.data, y.data, box);
+  copy_box(c.parallel, x, y, box);
   return Error::Ok;
 }
 

@@ -18,7 +18,7 @@ Error run(RunContext& c) {
     const int axis = a.perm.empty() ? x.shape.rank - 1 - d : wrap_axis(a.perm[static_cast<size_t>(d)], x.shape.rank);
     box.push(y.shape[d], source[axis], target[d]);
   }
-  copy_box(c.parallel, x.dtype, x.data, y.data, box);
+  copy_box(c.parallel, x, y, box);
   return Error::Ok;
 }
 
