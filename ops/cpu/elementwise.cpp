@@ -13,7 +13,6 @@ union alignas(64) Tile {
 struct Job {
   const ElementwiseRow* row = nullptr;
   const RunContext* context = nullptr;
-  TileFn tile = nullptr;
   DType type = DType::Invalid;
   ComputeType compute = ComputeType::None;
   BroadcastWalk<kMaxInputs> walk;
@@ -48,18 +47,72 @@ Error run_range(const Job& job, int64_t begin, int64_t end) {
     }
     void* target = job.direct_output ? static_cast<uint8_t*>(c.output(0).data) + at * (job.row->bool_output ? 1 : size)
                                      : static_cast<void*>(out.bytes);
-    GF_TRY(job.tile(sources, target, count, c.attrs));
+    GF_TRY(compute_tile(*job.row, job.compute, sources, target, count, c.attrs));
     if (!job.direct_output) store_as(job.compute, job.type, c.output(0).data, at, count, out.bytes);
   }
   return Error::Ok;
 }
 
+// C: what lies in the tiles; Function: of Floats or Ints; Out: uint8_t for Compare and Predicate.
+template <class C, class Out, class Function>
+void compute_scalars(Function function, int inputs, const void* const* operands, void* output, int64_t count, const void* attrs) {
+  const C* x = static_cast<const C*>(operands[0]);
+  const C* y = inputs < 2 ? x : static_cast<const C*>(operands[1]);
+  const C* w = inputs < 3 ? x : static_cast<const C*>(operands[2]);
+  for (int64_t k = 0; k < count; ++k) static_cast<Out*>(output)[k] = static_cast<Out>(function(x[k], y[k], w[k], attrs));
+}
+template <class C, class Function>
+void compute_scalars(Function function, const ElementwiseRow& row, const void* const* operands, void* output, int64_t count,
+                     const void* attrs) {
+  if (row.bool_output) compute_scalars<C, uint8_t>(function, row.inputs, operands, output, count, attrs);
+  else compute_scalars<C, C>(function, row.inputs, operands, output, count, attrs);
+}
+
+// Templates, so that only the one of this build is compiled.
+template <class F>
+Error compute_formulas(const ElementwiseRow& row, const F& f, ComputeType type, const void* const* operands, void* output,
+                       int64_t count, const void* attrs) {
+  if constexpr (std::is_same_v<F, TileFormulas>) {
+    return f.tiles[static_cast<int>(type)](operands, output, count, attrs);
+  } else {
+    const bool is_unsigned = type == ComputeType::U64;
+    if (type == ComputeType::F32) {
+      compute_scalars<float>(f.floats, row, operands, output, count, attrs);
+    } else if (type == ComputeType::F64) {
+      compute_scalars<double>(f.floats, row, operands, output, count, attrs);
+    } else {
+      if (const auto hazard = f.hazards[is_unsigned]; hazard != nullptr)
+        for (int64_t k = 0; k < count; ++k)
+          GF_TRY(hazard(static_cast<const int64_t*>(operands[0])[k], static_cast<const int64_t*>(operands[1])[k], attrs));
+      compute_scalars<int64_t>(f.ints[is_unsigned], row, operands, output, count, attrs);
+    }
+    return Error::Ok;
+  }
+}
+template <class F>
+void compute_formula(F formula, int inputs, const float* const* operands, float* output, int64_t count, const void* attrs) {
+  const void* const untyped[] = {operands[0], operands[inputs - 1]};
+  // float tile functions have no hazards, so there is no error to pass on
+  if constexpr (std::is_same_v<F, TileFormulas::Tile>) static_cast<void>(formula(untyped, output, count, attrs));
+  else compute_scalars<float, float>(formula, inputs, untyped, output, count, attrs);
+}
+
 }  // namespace
 
-Error prepare_elementwise(const NodeView& node, KernelPlan& plan, const ElementwiseRow& row) {
+Error compute_tile(const ElementwiseRow& row, ComputeType type, const void* const* inputs, void* output, int64_t count,
+                   const void* attrs) {
+  return compute_formulas(row, row.formulas, type, inputs, output, count, attrs);
+}
+
+void compute_floats(FloatFormula formula, int inputs, const float* const* operands, float* output, int64_t count, const void* attrs) {
+  compute_formula(formula, inputs, operands, output, count, attrs);
+}
+
+Error prepare_elementwise(const NodeView& node, KernelPlan& plan) {
+  const ElementwiseRow& row = static_cast<const ElementwiseKernel*>(node.kernel)->row;
   const TensorInfo& out = node.output(0);
-  const auto compute = static_cast<int>(compute_type(node.input(0).dtype));
-  if (compute >= kComputeTypes || row.tiles[compute] == nullptr) return plan.refuse("element type");
+  const ComputeType compute = compute_type(node.input(0).dtype);
+  if (compute == ComputeType::None || !row.formulas.takes(compute)) return plan.refuse("element type");
   for (int j = 0; j < row.inputs; ++j) {
     const TensorInfo& in = node.input(j);
     if (dtype_bits(in.dtype) != dtype_bits(out.dtype)) continue;
@@ -71,13 +124,13 @@ Error prepare_elementwise(const NodeView& node, KernelPlan& plan, const Elementw
   return Error::Ok;
 }
 
-Error run_elementwise(RunContext& context, const ElementwiseRow& row) {
+Error run_elementwise(RunContext& context) {
+  const ElementwiseRow& row = static_cast<const ElementwiseKernel*>(context.kernel)->row;
   Job job;
   job.row = &row;
   job.context = &context;
   job.type = context.input(0).dtype;
   job.compute = compute_type(job.type);
-  job.tile = row.tiles[static_cast<int>(job.compute)];
   const Shape& result = context.output(0).shape;
   const Shape* shapes[kMaxInputs];
   for (int j = 0; j < kMaxInputs; ++j) shapes[j] = j < row.inputs ? &context.input(j).shape : &result;

@@ -214,7 +214,7 @@ constexpr AxisView axis_view(const Shape& shape, int axis) {
 }
 
 /// Where code is downloaded, loops that many kernels have are shared rather than unrolled into each.
-#ifdef __wasm__
+#if defined(__wasm__) || defined(GF_SMALL_CODE)
 inline constexpr bool kSmallCode = true;
 #else
 inline constexpr bool kSmallCode = false;

@@ -29,7 +29,7 @@ constexpr bool is_chain_op() {
 struct ChainRow {
   uint16_t op;
   bool binary;
-  TileFn tile;
+  FloatFormula formula;
   const OpDef* def;
 };
 
@@ -46,7 +46,7 @@ constexpr auto make_rows() {
   size_t n = 0;
   AllOps::for_each([&]<class Op>() {
     if constexpr (is_chain_op<Op>())
-      rows[n++] = {Op::info.id, Op::kKind == ElementwiseKind::Binary, detail::kElementwiseRow<Op>.tiles[0], &op_def<Op>};
+      rows[n++] = {Op::info.id, Op::kKind == ElementwiseKind::Binary, detail::float_formula<Op>(), &op_def<Op>};
   });
   return rows;
 }
@@ -60,9 +60,9 @@ const ChainRow* find_row(uint16_t op) {
 }
 
 void run_tile(const PointwiseStep& step, const float* a, const float* b, float* out, int64_t count) {
-  const void* inputs[2] = {a, b};
-  // float tile functions have no hazards, so there is no error to pass on
-  static_cast<void>(static_cast<const ChainRow*>(step.function)->tile(inputs, out, count, step.attrs));
+  const float* operands[] = {a, b};
+  const auto& row = *static_cast<const ChainRow*>(step.function);
+  compute_floats(row.formula, row.binary ? 2 : 1, operands, out, count, step.attrs);
 }
 
 // Parameters fill the op's attributes in field order.

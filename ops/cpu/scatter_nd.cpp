@@ -14,12 +14,12 @@ namespace gf::cpu {
 namespace {
 
 // The elementwise ops that the reductions are. With the update as the first operand the tie of 0 and -0 goes to what was there.
-const ElementwiseRow* row_of(ScatterReduction reduction) {
+const ElementwiseRow& row_of(ScatterReduction reduction) {
   switch (reduction) {
-    case ScatterReduction::Add: return &detail::kElementwiseRow<op::Add>;
-    case ScatterReduction::Mul: return &detail::kElementwiseRow<op::Mul>;
-    case ScatterReduction::Max: return &detail::kElementwiseRow<op::Max>;
-    default: return &detail::kElementwiseRow<op::Min>;
+    case ScatterReduction::Add: return elementwise_kernel<op::Add>.row;
+    case ScatterReduction::Mul: return elementwise_kernel<op::Mul>.row;
+    case ScatterReduction::Max: return elementwise_kernel<op::Max>.row;
+    default: return elementwise_kernel<op::Min>.row;
   }
 }
 
@@ -108,8 +108,8 @@ void scatter_run(ScatterReduction reduction, const TensorView& target, int64_t a
   if (reduction == ScatterReduction::None) return copy_elements(updates, from, target, at, count);
   const DType type = target.dtype;
   const ComputeType compute = compute_type(type);
-  if (compute == ComputeType::None) return;
-  const TileFn combine = row_of(reduction)->tiles[static_cast<int>(compute)];
+  const ElementwiseRow& combine = row_of(reduction);
+  if (compute == ComputeType::None || !combine.formulas.takes(compute)) return;
   const int64_t bytes = compute_bytes(compute);
   const op::Add::Attrs none;
   uint64_t was[kTile], update[kTile];
@@ -118,13 +118,13 @@ void scatter_run(ScatterReduction reduction, const TensorView& target, int64_t a
     if (is_compute_storage(type)) {
       void* const place = target.as<unsigned char>() + (at + k) * bytes;
       const void* const operands[] = {updates.as<unsigned char>() + (from + k) * bytes, place};
-      static_cast<void>(combine(operands, place, n, &none));
+      static_cast<void>(compute_tile(combine, compute, operands, place, n, &none));
       continue;
     }
     load_as(compute, type, updates.data, from + k, 1, n, update);
     load_as(compute, type, target.data, at + k, 1, n, was);
     const void* const operands[] = {update, was};
-    static_cast<void>(combine(operands, was, n, &none));
+    static_cast<void>(compute_tile(combine, compute, operands, was, n, &none));
     store_as(compute, type, target.data, at + k, n, was);
   }
 }
