@@ -36,11 +36,11 @@ Error run(RunContext& c) {
     double *room = scores + keys, *query = room + keys, *key = query + qs.dim, *value = key + ks.dim,
            *sums = value + vs.dim;
     const auto show = [&](AttentionScores at) {
-      if (stage != nullptr && attrs.scores == at) store(stage->dtype, stage->data, task * keys, keys, scores);
+      if (stage != nullptr && attrs.scores == at) store(*stage, task * keys, keys, scores);
     };
-    load(q.dtype, q.data, qs.at(batch, head, row), 1, qs.dim, query);
+    load(q, qs.at(batch, head, row), qs.dim, query);
     for (int64_t j = 0; j < keys; ++j) {
-      load(k.dtype, k.data, ks.at(batch, head / group, j), 1, ks.dim, key);
+      load(k, ks.at(batch, head / group, j), ks.dim, key);
       double sum = 0;
       for (int64_t d = 0; d < qs.dim; ++d) sum += query[d] * key[d];
       scores[j] = sum * scale;
@@ -56,10 +56,10 @@ Error run(RunContext& c) {
     for (int64_t d = 0; d < vs.dim; ++d) sums[d] = 0;
     for (int64_t j = 0; j < keys; ++j) {
       if (scores[j] == 0) continue;
-      load(v.dtype, v.data, vs.at(batch, head / group, j), 1, vs.dim, value);
+      load(v, vs.at(batch, head / group, j), vs.dim, value);
       for (int64_t d = 0; d < vs.dim; ++d) sums[d] += scores[j] * value[d];
     }
-    store(y.dtype, y.data, ys.at(batch, head, row), vs.dim, sums);
+    store(y, ys.at(batch, head, row), vs.dim, sums);
   });
   return Error::Ok;
 }

@@ -18,8 +18,8 @@ Error prepare(const NodeView& node, KernelPlan& plan) {
   return Error::Ok;
 }
 
-void read(const TensorView& x, int64_t at, int64_t count, double* to) { load(x.dtype, x.data, at, 1, count, to); }
-void write(const TensorView& x, int64_t at, int64_t count, const double* from) { store(x.dtype, x.data, at, count, from); }
+void read(const TensorView& x, int64_t at, int64_t count, double* to) { load(x, at, count, to); }
+void write(const TensorView& x, int64_t at, int64_t count, const double* from) { store(x, at, count, from); }
 
 struct HeadGradient {
   RunContext& c;

@@ -52,7 +52,7 @@ class KeyFilter {
   }
   /// Adds the mask to the scores of all keys: -inf where a key may not be read.
   void apply(double* scores, double* room, int64_t kv_len) const {
-    if (mask_ != nullptr) load(mask_->dtype, mask_->data, first_, step_, kv_len, room);
+    if (mask_ != nullptr) load(*mask_, first_, step_, kv_len, room);
     for (int64_t j = 0; j < kv_len; ++j) {
       const bool inside = j >= begin_ && j < end_;
       if (mask_ != nullptr && inside && mask_->dtype != DType::Bool && room[j] != -HUGE_VAL) scores[j] += room[j];

@@ -20,8 +20,8 @@ struct Channels {
   Channels(const Shape& x, int64_t task) : rows(x.count(0, x.rank - 1)), channels(x[x.rank - 1]), first(task * kTile) {
     count = channels - first < kTile ? channels - first : kTile;
   }
-  void read(const TensorView& t, int64_t row, double* to) const { load(t.dtype, t.data, row * channels + first, 1, count, to); }
-  void write(const TensorView& t, int64_t row, const double* from) const { store(t.dtype, t.data, row * channels + first, count, from); }
+  void read(const TensorView& t, int64_t row, double* to) const { load(t, row * channels + first, count, to); }
+  void write(const TensorView& t, int64_t row, const double* from) const { store(t, row * channels + first, count, from); }
   /// f(row values) for each row of t.
   template <class F>
   void each_row(const TensorView& t, F&& f) const {

@@ -32,9 +32,9 @@ Error run(RunContext& c) {
   FirstError failed;  // by pivot, counted through all matrices
   c.parallel(y.count() / (n * n), [&](int64_t i, int worker) {
     auto* m = c.scratch_of<double>(worker);
-    load(x.dtype, x.data, i * n * n, 1, n * n, m);
+    load(x, i * n * n, n * n, m);
     if (const int64_t bad = factor(m, n); bad >= 0) failed.set(i * n + bad, Error::BadData);
-    store(y.dtype, y.data, i * n * n, n * n, m);
+    store(y, i * n * n, n * n, m);
   });
   if (!failed.any()) return Error::Ok;
   const int64_t bad = failed.task();

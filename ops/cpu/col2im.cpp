@@ -3,7 +3,6 @@
 #include "schema/ops/col2im.h"
 
 #include "ops/cpu/movement.h"
-#include "schema/elementwise.h"
 
 namespace gf::cpu {
 namespace {
@@ -62,20 +61,25 @@ Error run(RunContext& c) {
   TensorView& y = c.output(0);
   Geometry g;
   if (!read_geometry(c, g)) return GF_FAIL(c.detail, Error::ShapeMismatch, c.node, "columns, block and image do not fit");
-  return dispatch_compute(x.dtype, [&]<class C>() {
-    c.parallel.chunks(y.count(), row_grain(g.area), [&](int64_t begin, int64_t end, int) {
-      for (int64_t e = begin; e < end; ++e) {
-        const int64_t plane = e / g.pixels;
-        C sum{};
-        for (int64_t k = 0; k < g.area; ++k) {
-          const int64_t column = column_of(g, e % g.pixels, k);
-          if (column >= 0) sum = wrapping::add(sum, load_one<C>(x, (plane * g.area + k) * g.columns + column));
-        }
-        store_one(y, e, sum);
+  const ComputeType compute = compute_type(x.dtype);
+  c.parallel.chunks(y.count(), row_grain(g.area), [&](int64_t begin, int64_t end, int) {
+    for (int64_t e = begin; e < end; ++e) {
+      const int64_t plane = e / g.pixels;
+      double sum = 0;
+      uint64_t whole = 0;  // serves signed integers too
+      for (int64_t k = 0; k < g.area; ++k) {
+        const int64_t column = column_of(g, e % g.pixels, k);
+        if (column < 0) continue;
+        const int64_t at = (plane * g.area + k) * g.columns + column;
+        if (compute == ComputeType::F64) sum += load_one<double>(x, at);
+        else if (compute == ComputeType::F32) sum = static_cast<double>(static_cast<float>(sum + load_one<double>(x, at)));
+        else whole += load_one<uint64_t>(x, at);
       }
-    });
-    return Error::Ok;
+      if (compute <= ComputeType::F64) store_one(y, e, sum);
+      else store_one(y, e, whole);
+    }
   });
+  return Error::Ok;
 }
 
 }  // namespace

@@ -11,18 +11,18 @@ namespace gf::cpu {
 
 /// Columns of matrix `index` of x [..., rows, cols].
 inline void load_columns(const TensorView& x, int64_t index, int64_t rows, int64_t cols, double* to) {
-  for (int64_t j = 0; j < cols; ++j) load(x.dtype, x.data, index * rows * cols + j, cols, rows, to + j * rows);
+  for (int64_t j = 0; j < cols; ++j) load(x, index * rows * cols + j, cols, rows, to + j * rows);
 }
 /// The first `rows` elements of `cols` columns, which begin `length` apart, as matrix `index` of y; `row`: room for a row.
 inline void store_columns(TensorView& y, int64_t index, int64_t rows, int64_t cols, const double* from, int64_t length, double* row) {
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < cols; ++j) row[j] = from[j * length + i];
-    store(y.dtype, y.data, (index * rows + i) * cols, cols, row);
+    store(y, (index * rows + i) * cols, cols, row);
   }
 }
 /// Columns as the rows of a matrix [count, length].
 inline void store_as_rows(TensorView& y, int64_t index, int64_t length, int64_t count, const double* from) {
-  store(y.dtype, y.data, index * length * count, length * count, from);
+  store(y, index * length * count, length * count, from);
 }
 
 inline void set_identity(double* m, int64_t n) {

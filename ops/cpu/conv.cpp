@@ -36,39 +36,36 @@ struct Geometry {
 };
 
 // patch[c * taps + t] = what tap t of the window at output pixel p sees of channel first_channel + c.
-template <class C>
-void gather(Precision precision, const Geometry& g, const TensorView& x, int64_t image, int64_t p, int64_t first_channel, C* patch) {
-  C run[kChunk];
+void gather(Precision precision, const Geometry& g, const TensorView& x, int64_t image, int64_t p, int64_t first_channel, double* patch) {
+  double run[kChunk];
   for (int64_t t = 0; t < g.walk.taps; ++t) {
     const int64_t pixel = g.walk.input_pixel(p, t);
     for (int64_t from = 0; from < g.group_channels; from += kChunk) {
       const int64_t count = g.group_channels - from < kChunk ? g.group_channels - from : kChunk;
       if (pixel >= 0)
         load_operand(precision, x, (image * g.walk.in_pixels + pixel) * g.channels + first_channel + from, 1, count, run);
-      for (int64_t k = 0; k < count; ++k) patch[(from + k) * g.walk.taps + t] = pixel >= 0 ? run[k] : C(0);
+      for (int64_t k = 0; k < count; ++k) patch[(from + k) * g.walk.taps + t] = pixel >= 0 ? run[k] : 0.0;
     }
   }
 }
 
 // sums[j] = weights of channel m times patch j.
-template <class C>
-void dot(Precision precision, const TensorView& w, int64_t m, int64_t size, const C* patches, int64_t pixels, double* sums) {
-  C weights[kChunk];
+void dot(Precision precision, const TensorView& w, int64_t m, int64_t size, const double* patches, int64_t pixels, double* sums) {
+  double weights[kChunk];
   for (int64_t j = 0; j < pixels; ++j) sums[j] = 0;
   for (int64_t from = 0; from < size; from += kChunk) {
     const int64_t count = size - from < kChunk ? size - from : kChunk;
     load_operand(precision, w, m * size + from, 1, count, weights);
     for (int64_t j = 0; j < pixels; ++j) {
-      const C* patch = patches + j * size + from;
+      const double* patch = patches + j * size + from;
       double sum = sums[j];
-      for (int64_t k = 0; k < count; ++k) sum += static_cast<double>(patch[k]) * static_cast<double>(weights[k]);
+      for (int64_t k = 0; k < count; ++k) sum += patch[k] * weights[k];
       sums[j] = sum;
     }
   }
 }
 
-template <class C>
-Error convolve(RunContext& c) {
+Error run(RunContext& c) {
   const auto& attrs = c.attributes<op::Conv::Attrs>();
   const TensorView &x = c.input(0), &w = c.input(1);
   TensorView& y = c.output(0);
@@ -79,7 +76,7 @@ Error convolve(RunContext& c) {
   c.parallel(x.shape[0] * blocks, [&](int64_t task, int worker) {
     const int64_t image = task / blocks, first = task % blocks * kPixels;
     const int64_t pixels = g.walk.pixels - first < kPixels ? g.walk.pixels - first : kPixels;
-    C* patches = c.scratch_of<C>(worker);
+    double* patches = c.scratch_of<double>(worker);
     double sums[kPixels][kFeatures], column[kPixels];
     for (int64_t group = 0; group < attrs.groups; ++group) {
       for (int64_t j = 0; j < pixels; ++j) gather(attrs.precision, g, x, image, first + j, group * g.group_channels, patches + j * size);
@@ -96,10 +93,6 @@ Error convolve(RunContext& c) {
     }
   });
   return Error::Ok;
-}
-
-Error run(RunContext& c) {
-  return dispatch_float(c.output(0).dtype, [&]<class C>() { return convolve<C>(c); });
 }
 
 }  // namespace

@@ -10,8 +10,7 @@ namespace {
 
 constexpr int64_t kFeatures = Epilogue::kPiece;
 
-template <class C>
-Error convolve(RunContext& c) {
+Error run(RunContext& c) {
   const auto& attrs = c.attributes<op::ConvTranspose::Attrs>();
   const TensorView &x = c.input(0), &w = c.input(1);
   TensorView& y = c.output(0);
@@ -25,7 +24,7 @@ Error convolve(RunContext& c) {
   c.parallel(x.shape[0] * walk.pixels, [&](int64_t task, int) {
     const int64_t image = task / walk.pixels, p = task % walk.pixels;
     double sums[kFeatures];
-    C weights[kFeatures];
+    double weights[kFeatures];
     for (int64_t group = 0; group < attrs.groups; ++group) {
       for (int64_t from = 0; from < group_features; from += kFeatures) {
         const int64_t count = group_features - from < kFeatures ? group_features - from : kFeatures;
@@ -34,10 +33,10 @@ Error convolve(RunContext& c) {
           const int64_t pixel = walk.source_pixel(p, t);
           if (pixel < 0) continue;
           for (int64_t i = group * group_channels; i < (group + 1) * group_channels; ++i) {
-            C value{};
+            double value = 0;
             load_operand(attrs.precision, x, (image * walk.in_pixels + pixel) * channels + i, 0, 1, &value);
             load_operand(attrs.precision, w, (i * group_features + from) * walk.taps + t, walk.taps, count, weights);
-            for (int64_t k = 0; k < count; ++k) sums[k] += static_cast<double>(value) * static_cast<double>(weights[k]);
+            for (int64_t k = 0; k < count; ++k) sums[k] += value * weights[k];
           }
         }
         const int64_t feature = group * group_features + from;
@@ -46,10 +45,6 @@ Error convolve(RunContext& c) {
     }
   });
   return Error::Ok;
-}
-
-Error run(RunContext& c) {
-  return dispatch_float(c.output(0).dtype, [&]<class C>() { return convolve<C>(c); });
 }
 
 }  // namespace

@@ -9,8 +9,7 @@ namespace {
 
 constexpr int64_t kFeatures = 8, kChannels = 64;
 
-template <class C>
-Error sum_products(RunContext& c) {
+Error run(RunContext& c) {
   const auto& attrs = c.attributes<op::ConvWeightGrad::Attrs>();
   const TensorView &x = c.input(0), &g = c.input(1);
   TensorView& y = c.output(0);
@@ -26,7 +25,7 @@ Error sum_products(RunContext& c) {
     const int64_t m0 = group * group_features + block * kFeatures;
     const int64_t m_count = group_features - block * kFeatures < kFeatures ? group_features - block * kFeatures : kFeatures;
     double sums[kFeatures][kChannels];
-    C gradients[kFeatures], seen[kChannels];
+    double gradients[kFeatures], seen[kChannels];
     for (int64_t c0 = 0; c0 < group_channels; c0 += kChannels) {
       const int64_t c_count = group_channels - c0 < kChannels ? group_channels - c0 : kChannels;
       for (int64_t m = 0; m < m_count; ++m)
@@ -38,7 +37,7 @@ Error sum_products(RunContext& c) {
         load_operand(attrs.precision, x, source * channels + group * group_channels + c0, 1, c_count, seen);
         load_operand(attrs.precision, g, at * features + m0, 1, m_count, gradients);
         for (int64_t m = 0; m < m_count; ++m)
-          for (int64_t k = 0; k < c_count; ++k) sums[m][k] += static_cast<double>(gradients[m]) * static_cast<double>(seen[k]);
+          for (int64_t k = 0; k < c_count; ++k) sums[m][k] += gradients[m] * seen[k];
       }
       for (int64_t m = 0; m < m_count; ++m)
         for (int64_t k = 0; k < c_count; ++k)
@@ -46,10 +45,6 @@ Error sum_products(RunContext& c) {
     }
   });
   return Error::Ok;
-}
-
-Error run(RunContext& c) {
-  return dispatch_float(c.output(0).dtype, [&]<class C>() { return sum_products<C>(c); });
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ void add_corner(const TensorView& x, int64_t image, double row, double col, doub
   double seen[kPiece];
   for (int64_t from = 0; from < count; from += kPiece) {
     const int64_t piece = count - from < kPiece ? count - from : kPiece;
-    load(x.dtype, x.data, pixel * channels + first + from, 1, piece, seen);
+    load(x, pixel * channels + first + from, piece, seen);
     for (int64_t k = 0; k < piece; ++k) patch[(from + k) * taps] += weight * seen[k];
   }
 }
@@ -46,7 +46,7 @@ void gather(const RunContext& c, const WindowWalk& walk, int64_t offset_groups, 
     for (int64_t t = 0; t < walk.taps; ++t) {
       const int64_t at = ((image * walk.pixels + p) * offset_groups + g) * walk.taps + t;
       double move[2];
-      load(offset.dtype, offset.data, at * 2, 1, 2, move);
+      load(offset, at * 2, 2, move);
       const double scale = c.has_input(4) ? load_one<double>(c.input(4), at) : 1.0;
       const double row =
           static_cast<double>(p / cols.out * rows.stride - rows.pad_begin + t / cols.kernel * rows.dilation) + move[0];
@@ -71,7 +71,7 @@ double dot(const TensorView& w, int64_t first, const double* patch, int64_t coun
   double weights[kPiece], sum = 0;
   for (int64_t from = 0; from < count; from += kPiece) {
     const int64_t piece = count - from < kPiece ? count - from : kPiece;
-    load(w.dtype, w.data, first + from, 1, piece, weights);
+    load(w, first + from, piece, weights);
     for (int64_t k = 0; k < piece; ++k) sum += weights[k] * patch[from + k];
   }
   return sum;
@@ -96,7 +96,7 @@ Error run(RunContext& c) {
         out[k] = dot(w, m * size, patch + m / per_group * size, size);
         if (c.has_input(3)) out[k] += load_one<double>(c.input(3), m);
       }
-      store(y.dtype, y.data, task * features + from, piece, out);
+      store(y, task * features + from, piece, out);
     }
   });
   return Error::Ok;

@@ -41,7 +41,7 @@ Error run(RunContext& c) {
   const int64_t n = x.shape[x.shape.rank - 1];
   c.parallel(y.count(), [&](int64_t i, int worker) {
     auto* m = c.scratch_of<double>(worker);
-    load(x.dtype, x.data, i * n * n, 1, n * n, m);
+    load(x, i * n * n, n * n, m);
     store_one(y, i, determinant(m, n));
   });
   return Error::Ok;

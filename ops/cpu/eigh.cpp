@@ -58,7 +58,7 @@ Error run(RunContext& c) {
   c.parallel(x.count() / (n * n), [&](int64_t i, int worker) {
     auto* a = c.scratch_of<double>(worker);
     double *v = a + n * n, *values = v + n * n, *row = values + n;
-    load(x.dtype, x.data, i * n * n, 1, n * n, a);
+    load(x, i * n * n, n * n, a);
     for (int64_t k = 0; k < n; ++k)
       for (int64_t j = k + 1; j < n; ++j) a[k * n + j] = a[j * n + k];
     const double factor = scale_to_one(a, n * n);
@@ -69,7 +69,7 @@ Error run(RunContext& c) {
     sort_rising(values, v, n);
     for (int64_t k = 0; k < n; ++k)
       if (largest_is_negative(v + k * n, n)) scale(v + k * n, -1, n);
-    if (c.has_output(0)) store(c.output(0).dtype, c.output(0).data, i * n, n, values);
+    if (c.has_output(0)) store(c.output(0), i * n, n, values);
     if (c.has_output(1)) store_columns(c.output(1), i, n, n, v, n, row);
   });
   return Error::Ok;

@@ -3,7 +3,6 @@
 #include "schema/ops/einsum.h"
 
 #include "ops/cpu/op_util.h"
-#include "schema/elementwise.h"
 
 namespace gf::cpu {
 namespace {
@@ -45,28 +44,36 @@ void build(const RunContext& c, const EinsumPlan& plan, Loops& l) {
   for (int s = l.outputs; s < l.count; ++s) l.summed *= l.sizes[s];
 }
 
-template <class C>
-C element(const RunContext& c, const EinsumPlan& plan, const Loops& l, int64_t position) {
+// Moves the operands' places to position `index` of labels [first, last).
+void walk(const EinsumPlan& plan, const Loops& l, int first, int last, int64_t index, int64_t* at) {
+  for (int s = last - 1; s >= first; --s) {
+    const int64_t k = index % l.sizes[s];
+    index /= l.sizes[s];
+    for (int i = 0; i < plan.operands; ++i) at[i] += k * l.strides[i][s];
+  }
+}
+
+// One output element; integers wrap, which is the same for signed and unsigned ones.
+void write_element(const RunContext& c, const EinsumPlan& plan, const Loops& l, int64_t position) {
+  const bool floats = dtype_is_float(c.output(0).dtype);
   int64_t base[kMaxOperands] = {};
-  for (int s = l.outputs - 1; s >= 0; --s) {
-    const int64_t k = position % l.sizes[s];
-    position /= l.sizes[s];
-    for (int i = 0; i < plan.operands; ++i) base[i] += k * l.strides[i][s];
-  }
-  C sum{};
+  walk(plan, l, 0, l.outputs, position, base);
+  double sum = 0;
+  uint64_t whole_sum = 0;
   for (int64_t r = 0; r < l.summed; ++r) {
-    int64_t at[kMaxOperands], rest = r;
+    int64_t at[kMaxOperands];
     for (int i = 0; i < plan.operands; ++i) at[i] = base[i];
-    for (int s = l.count - 1; s >= l.outputs; --s) {
-      const int64_t k = rest % l.sizes[s];
-      rest /= l.sizes[s];
-      for (int i = 0; i < plan.operands; ++i) at[i] += k * l.strides[i][s];
-    }
-    C product = load_one<C>(c.input(0), at[0]);
-    for (int i = 1; i < plan.operands; ++i) product = wrapping::mul(product, load_one<C>(c.input(i), at[i]));
-    sum = wrapping::add(sum, product);
+    walk(plan, l, l.outputs, l.count, r, at);
+    double product = 1;
+    uint64_t whole_product = 1;
+    for (int i = 0; i < plan.operands; ++i)
+      if (floats) product *= load_one<double>(c.input(i), at[i]);
+      else whole_product *= load_one<uint64_t>(c.input(i), at[i]);
+    sum += product;
+    whole_sum += whole_product;
   }
-  return sum;
+  if (floats) store_one(c.output(0), position, sum);
+  else store_one(c.output(0), position, whole_sum);
 }
 
 Error run(RunContext& c) {
@@ -77,15 +84,11 @@ Error run(RunContext& c) {
     return GF_FAIL(c.detail, Error::BadAttribute, c.node, "%s", wrong);
   Loops l;
   build(c, plan, l);
-  TensorView& y = c.output(0);
-  const auto all = [&]<class C>() {
-    c.parallel.chunks(y.count(), row_grain(l.summed), [&](int64_t begin, int64_t end, int) {
-      for (int64_t p = begin; p < end; ++p) store_one(y, p, element<C>(c, plan, l, p));
-    });
-    return Error::Ok;
-  };
-  if (dtype_is_float(y.dtype)) return all.template operator()<double>();
-  return dtype_is_signed_int(y.dtype) ? all.template operator()<int64_t>() : all.template operator()<uint64_t>();
+  const TensorView& y = c.output(0);
+  c.parallel.chunks(y.count(), row_grain(l.summed), [&](int64_t begin, int64_t end, int) {
+    for (int64_t p = begin; p < end; ++p) write_element(c, plan, l, p);
+  });
+  return Error::Ok;
 }
 
 }  // namespace

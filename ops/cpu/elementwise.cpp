@@ -34,21 +34,20 @@ Error run_range(const Job& job, int64_t begin, int64_t end) {
     for (int j = 0; j < inputs; ++j) {
       sources[j] = job.direct_input[j] ? static_cast<const uint8_t*>(c.input(j).data) + at * size : in[j].bytes;
       if (job.direct_input[j]) continue;
-      if (job.walk.linear[j]) load_as(job.compute, job.type, c.input(j).data, at, 1, count, in[j].bytes);
+      if (job.walk.linear[j]) load_as(job.compute, c.input(j), at, 1, count, in[j].bytes);
       else gather = true;
     }
     if (gather) {
       job.walk.runs(at, at + count, [&](int64_t position, const int64_t* offsets, int64_t length) {
         for (int j = 0; j < inputs; ++j)
           if (!job.walk.linear[j])
-            load_as(job.compute, job.type, c.input(j).data, offsets[j], job.walk.strides[j][job.walk.rank - 1], length,
-                    in[j].bytes + (position - at) * compute_bytes(job.compute));
+            load_as(job.compute, c.input(j), offsets[j], job.walk.strides[j][job.walk.rank - 1], length, in[j].bytes + (position - at) * compute_bytes(job.compute));
       });
     }
     void* target = job.direct_output ? static_cast<uint8_t*>(c.output(0).data) + at * (job.row->bool_output ? 1 : size)
                                      : static_cast<void*>(out.bytes);
     GF_TRY(compute_tile(*job.row, job.compute, sources, target, count, c.attrs));
-    if (!job.direct_output) store_as(job.compute, job.type, c.output(0).data, at, count, out.bytes);
+    if (!job.direct_output) store_as(job.compute, c.output(0), at, count, out.bytes);
   }
   return Error::Ok;
 }

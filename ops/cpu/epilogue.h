@@ -76,11 +76,11 @@ struct Epilogue {
     if constexpr (std::is_floating_point_v<S>)
       for (int64_t k = 0; k < count; ++k) sums[k] *= alpha;
     if (bias != nullptr) {
-      load(bias->dtype, bias->data, column, 1, count, extra);
+      load(*bias, column, count, extra);
       for (int64_t k = 0; k < count; ++k) sums[k] += extra[k];
     }
     if (residual != nullptr) {
-      load(residual->dtype, residual->data, first, 1, count, extra);
+      load(*residual, first, count, extra);
       for (int64_t k = 0; k < count; ++k) {
         if constexpr (std::is_floating_point_v<S>)
           sums[k] += residual_scale * extra[k];
@@ -91,7 +91,7 @@ struct Epilogue {
     if constexpr (std::is_floating_point_v<S>)
       if (activation != Activation::None)
         for (int64_t k = 0; k < count; ++k) sums[k] = built_activate(activation, sums[k], a, b);
-    store(y.dtype, y.data, first, count, sums);
+    store(y, first, count, sums);
   }
 };
 

@@ -46,7 +46,7 @@ double square_sum(const TensorView& x, int64_t begin, int64_t end) {
     float tile[kTile];
     for (int64_t at = begin; at < end; at += kTile) {
       const int64_t count = end - at < kTile ? end - at : kTile;
-      load(x.dtype, x.data, at, 1, count, tile);
+      load(x, at, count, tile);
       add_squares(tile, count, sums);
     }
   }

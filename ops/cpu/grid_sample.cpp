@@ -104,7 +104,7 @@ void sample_pixel(const TensorView& x, const Taps<C>* taps, int spatial, int64_t
     }
     if (zero || w == 0) continue;
     C values[kPiece];
-    load(x.dtype, x.data, offset * x.shape[spatial + 1] + from, 1, count, values);
+    load(x, offset * x.shape[spatial + 1] + from, count, values);
     for (int64_t i = 0; i < count; ++i) sum[i] += w * values[i];
   }
 }
@@ -127,7 +127,7 @@ Error run_grid_sample(RunContext& c) {
           const int64_t n = std::min(kPiece, channels - from);
           C sum[kPiece];
           sample_pixel(x, taps, spatial, p / per_batch, from, n, sum);
-          store(y.dtype, y.data, p * channels + from, n, sum);
+          store(y, p * channels + from, n, sum);
         }
       }
     });

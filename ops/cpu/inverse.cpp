@@ -48,9 +48,9 @@ Error run(RunContext& c) {
   if (y.count() == 0) return Error::Ok;
   c.parallel(y.count() / (n * n), [&](int64_t i, int worker) {
     auto* m = c.scratch_of<double>(worker);
-    load(x.dtype, x.data, i * n * n, 1, n * n, m);
+    load(x, i * n * n, n * n, m);
     invert(m, m + n * n, n);
-    store(y.dtype, y.data, i * n * n, n * n, m + n * n);
+    store(y, i * n * n, n * n, m + n * n);
   });
   return Error::Ok;
 }

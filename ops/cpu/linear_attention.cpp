@@ -34,14 +34,14 @@ class Head {
         gate_(row_ + s.k_dim), value_(gate_ + s.k_dim), sum_(value_ + s.v_dim) {}
 
   void start() {
-    if (c_.has_input(3)) return load(c_.input(3).dtype, c_.input(3).data, state_at(), 1, s_.k_dim * s_.v_dim, state_);
+    if (c_.has_input(3)) return load(c_.input(3), state_at(), s_.k_dim * s_.v_dim, state_);
     for (int64_t i = 0; i < s_.k_dim * s_.v_dim; ++i) state_[i] = 0;
   }
   void decay(int64_t t) {
     const TensorView& g = c_.input(4);
     const bool per_head = g.shape[2] == s_.kv_heads;
     const int64_t width = per_head ? 1 : s_.k_dim;
-    load(g.dtype, g.data, (row(t) * s_.kv_heads + head_) * width, per_head ? 0 : 1, s_.k_dim, gate_);
+    load(g, (row(t) * s_.kv_heads + head_) * width, per_head ? 0 : 1, s_.k_dim, gate_);
     for (int64_t i = 0; i < s_.k_dim; ++i) {
       const double factor = std::exp(gate_[i]);
       for (int64_t j = 0; j < s_.v_dim; ++j) state_[i * s_.v_dim + j] *= factor;
@@ -49,8 +49,8 @@ class Head {
   }
   /// S += k (x) u, where u is v or what the delta rule leaves of it.
   void write(int64_t t, bool delta) {
-    load(c_.input(1).dtype, c_.input(1).data, (row(t) * s_.kv_heads + head_) * s_.k_dim, 1, s_.k_dim, row_);
-    load(c_.input(2).dtype, c_.input(2).data, (row(t) * s_.kv_heads + head_) * s_.v_dim, 1, s_.v_dim, value_);
+    load(c_.input(1), (row(t) * s_.kv_heads + head_) * s_.k_dim, s_.k_dim, row_);
+    load(c_.input(2), (row(t) * s_.kv_heads + head_) * s_.v_dim, s_.v_dim, value_);
     if (delta) {
       const TensorView& b = c_.input(5);
       const double beta = load_one<double>(b, row(t) * b.shape[2] + (b.shape[2] == 1 ? 0 : head_));
@@ -62,13 +62,13 @@ class Head {
   }
   void answer(int64_t t, int64_t of_group, double scale) {
     const int64_t at = row(t) * s_.kv_heads * s_.group + head_ * s_.group + of_group;
-    load(c_.input(0).dtype, c_.input(0).data, at * s_.k_dim, 1, s_.k_dim, row_);
+    load(c_.input(0), at * s_.k_dim, s_.k_dim, row_);
     read();
     for (int64_t j = 0; j < s_.v_dim; ++j) sum_[j] *= scale;
-    store(c_.output(0).dtype, c_.output(0).data, at * s_.v_dim, s_.v_dim, sum_);
+    store(c_.output(0), at * s_.v_dim, s_.v_dim, sum_);
   }
   void finish() {
-    if (c_.has_output(1)) store(c_.output(1).dtype, c_.output(1).data, state_at(), s_.k_dim * s_.v_dim, state_);
+    if (c_.has_output(1)) store(c_.output(1), state_at(), s_.k_dim * s_.v_dim, state_);
   }
 
  private:

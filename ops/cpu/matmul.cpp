@@ -48,9 +48,9 @@ Shape broadcast_shape(const Shape& a, const Shape& b) {
 }
 
 // Sums of rows [row, row + rows) times columns [column, column + columns) of one product.
-template <class C, class S>
+template <class C>
 void tile(Precision precision, const TensorView& a, const Side& left, int64_t a_first, const TensorView& b, const Side& right,
-          int64_t b_first, int64_t row, int64_t rows, int64_t column, int64_t columns, S (&sums)[kRows][kColumns]) {
+          int64_t b_first, int64_t row, int64_t rows, int64_t column, int64_t columns, C (&sums)[kRows][kColumns]) {
   C av[kRows][kDepth], bv[kColumns];
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t k = 0; k < columns; ++k) sums[r][k] = 0;
@@ -61,14 +61,14 @@ void tile(Precision precision, const TensorView& a, const Side& left, int64_t a_
     for (int64_t d = 0; d < depth; ++d) {
       load_operand(precision, b, b_first + (from + d) * right.row_stride + column * right.col_stride, right.col_stride, columns, bv);
       for (int64_t r = 0; r < rows; ++r)
-        for (int64_t k = 0; k < columns; ++k) sums[r][k] += static_cast<S>(av[r][d]) * static_cast<S>(bv[k]);
+        for (int64_t k = 0; k < columns; ++k) sums[r][k] += av[r][d] * bv[k];
     }
   }
 }
 
+// C: double, or uint64_t, which serves signed and unsigned.
 template <class C>
-void multiply(RunContext& c) {
-  using S = SumOf<C>;
+Error multiply(RunContext& c) {
   const auto& attrs = c.attributes<op::MatMul::Attrs>();
   const TensorView &a = c.input(0), &b = c.input(1);
   TensorView& y = c.output(0);
@@ -82,23 +82,21 @@ void multiply(RunContext& c) {
     const int64_t n = task / blocks, row = task % blocks * kRows;
     const int64_t rows = left.rows - row < kRows ? left.rows - row : kRows;
     const BroadcastCursor at = batches.cursor(n, n + 1);
-    S sums[kRows][kColumns];
+    C sums[kRows][kColumns];
     for (int64_t column = 0; column < right.cols; column += kColumns) {
       const int64_t columns = right.cols - column < kColumns ? right.cols - column : kColumns;
-      tile<C>(attrs.precision, a, left, at.offsets[0] * left.rows * left.cols, b, right, at.offsets[1] * right.rows * right.cols, row, rows,
+      tile(attrs.precision, a, left, at.offsets[0] * left.rows * left.cols, b, right, at.offsets[1] * right.rows * right.cols, row, rows,
               column, columns, sums);
       for (int64_t r = 0; r < rows; ++r)
         epilogue.finish(y, (n * left.rows + row + r) * right.cols + column, column, columns, sums[r]);
     }
   });
+  return Error::Ok;
 }
 
 Error run(RunContext& c) {
   if (c.output(0).count() == 0) return Error::Ok;
-  return dispatch_compute(c.output(0).dtype, [&]<class C>() {
-    multiply<std::conditional_t<std::is_floating_point_v<C>, C, uint64_t>>(c);  // modulo 2^64 serves signed and unsigned
-    return Error::Ok;
-  });
+  return dtype_is_float(c.output(0).dtype) ? multiply<double>(c) : multiply<uint64_t>(c);
 }
 
 }  // namespace

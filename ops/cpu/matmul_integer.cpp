@@ -109,7 +109,7 @@ Error run_qlinear(RunContext& c) {
                const float v = std::nearbyint(static_cast<float>(static_cast<int32_t>(sums[k])) * (sa * sb / y_scale));
                q[k] = add_clamped(saturating_to_int<int64_t>(v), y_zero, low, high);
              }
-             store(y.dtype, y.data, at, count, q);
+             store(y, at, count, q);
            });
   return Error::Ok;
 }

@@ -42,11 +42,11 @@ Error run(RunContext& c) {
           const int64_t window = window_at(walk, pixel, t);
           if (window < 0) continue;
           find_greatest(x, walk, image, window, first, count, true, greatest);
-          load(dy.dtype, dy.data, (image * walk.pixels + window) * channels + first, 1, count, gradient);
+          load(dy, (image * walk.pixels + window) * channels + first, count, gradient);
           for (int64_t k = 0; k < count; ++k)
             if (greatest[k] == pixel) sums[k] += gradient[k];
         }
-        store(dx.dtype, dx.data, at * channels + first, count, sums);
+        store(dx, at * channels + first, count, sums);
       }
     }
   });

@@ -26,8 +26,8 @@ void for_each_nonzero(const TensorView& x, F&& f) {
   const bool is_float = dtype_is_float(x.dtype);
   for (int64_t first = 0; first < count; first += kRun) {
     const int64_t n = count - first < kRun ? count - first : kRun;
-    if (is_float) load(x.dtype, x.data, first, 1, n, wide);
-    else load(x.dtype, x.data, first, 1, n, whole);
+    if (is_float) load(x, first, n, wide);
+    else load(x, first, n, whole);
     for (int64_t k = 0; k < n; ++k)
       if (is_float ? !(wide[k] == 0) : whole[k] != 0) f(first + k);  // NaN is not zero
   }

@@ -27,9 +27,9 @@ void for_tiles(const Group& g, const TensorView& x, const TensorView* y, F&& f) 
     for (int64_t at = 0; at < g.length; at += kTile) {
       const int64_t count = g.length - at < kTile ? g.length - at : kTile;
       const int64_t first = g.base + r * g.stride + at;
-      load(x.dtype, x.data, first, 1, count, tile);
+      load(x, first, count, tile);
       f(at, tile, count);
-      if (y != nullptr) store(y->dtype, y->data, first, count, tile);
+      if (y != nullptr) store(*y, first, count, tile);
     }
   }
 }
@@ -64,8 +64,8 @@ void apply(const Group& g, const Moments& m, const TensorView& x, const TensorVi
   const int64_t bias_step = bias == nullptr || bias->count() == 1 ? 0 : 1;
   for_tiles(g, x, &y, [&](int64_t at, double* tile, int64_t count) {
     double s[kTile], b[kTile] = {};
-    load(scale.dtype, scale.data, (first + at) * scale_step, scale_step, count, s);
-    if (bias != nullptr) load(bias->dtype, bias->data, (first + at) * bias_step, bias_step, count, b);
+    load(scale, (first + at) * scale_step, scale_step, count, s);
+    if (bias != nullptr) load(*bias, (first + at) * bias_step, bias_step, count, b);
     for (int64_t k = 0; k < count; ++k) tile[k] = (tile[k] - m.mean) * m.inverse * s[k] + b[k];
   });
 }

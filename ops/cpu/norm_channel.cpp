@@ -25,10 +25,10 @@ Error run_lrn(RunContext& context) {
         const int64_t high = channels - 1 - c > after ? c + after : channels - 1;
         double sum = 0, value = 0;
         for (int64_t k = low; k <= high; ++k) {
-          load(x.dtype, x.data, row * channels + k, 0, 1, &value);
+          load(x, row * channels + k, 1, &value);
           sum += value * value;
         }
-        load(x.dtype, x.data, row * channels + c, 0, 1, &value);
+        load(x, row * channels + c, 1, &value);
         store_one(y, row * channels + c,
                   value / std::pow(static_cast<double>(a.bias) + factor * sum, static_cast<double>(a.beta)));
       }
@@ -47,12 +47,12 @@ Error run_lp(RunContext& context) {
       const int64_t base = line / v.inner * v.length * v.inner + line % v.inner;
       double norm = 0, value = 0;
       for (int64_t k = 0; k < v.length; ++k) {
-        load(x.dtype, x.data, base + k * v.inner, 0, 1, &value);
+        load(x, base + k * v.inner, 1, &value);
         norm += a.p == 1 ? std::fabs(value) : value * value;
       }
       if (a.p == 2) norm = std::sqrt(norm);
       for (int64_t k = 0; k < v.length; ++k) {
-        load(x.dtype, x.data, base + k * v.inner, 0, 1, &value);
+        load(x, base + k * v.inner, 1, &value);
         store_one(y, base + k * v.inner, norm == 0.0 ? 0.0 : value / norm);
       }
     }
@@ -85,7 +85,7 @@ Error run_mean_variance(RunContext& context) {
     for (int64_t g = begin; g < end; ++g) {
       const int64_t base = offset(g, false);
       double mean = 0, square = 0, value = 0;
-      const auto read = [&](int64_t k) { load(x.dtype, x.data, base + offset(k, true), 0, 1, &value); };
+      const auto read = [&](int64_t k) { load(x, base + offset(k, true), 1, &value); };
       for (int64_t k = 0; k < length; ++k) read(k), mean += value;
       mean /= static_cast<double>(length);
       for (int64_t k = 0; k < length; ++k) read(k), square += (value - mean) * (value - mean);

@@ -24,8 +24,8 @@ struct RowNormGradient {
     double h[kTile], g[kTile];
     const double centre = mean == nullptr ? 0 : load_one<double>(*mean, row), r = load_one<double>(inverse, row);
     const int64_t count = end - at < kTile ? end - at : kTile;
-    load(x.dtype, x.data, row * length + at, 1, count, h);
-    load(dy.dtype, dy.data, row * length + at, 1, count, g);
+    load(x, row * length + at, count, h);
+    load(dy, row * length + at, count, g);
     for (int64_t k = 0; k < count; ++k) h[k] = (h[k] - centre) * r;
     f(count, h, g);
   }
@@ -34,7 +34,7 @@ struct RowNormGradient {
     double of_g = 0, of_gh = 0, s[kTile];
     for (int64_t at = 0; at < length; at += kTile)
       tile(row, at, length, [&](int64_t count, const double* h, const double* g) {
-        load(scale.dtype, scale.data, at, 1, count, s);
+        load(scale, at, count, s);
         for (int64_t k = 0; k < count; ++k) {
           of_g += g[k] * s[k];
           of_gh += g[k] * s[k] * h[k];
@@ -43,9 +43,9 @@ struct RowNormGradient {
     if (mean == nullptr) of_g = 0;
     for (int64_t at = 0; at < length; at += kTile)
       tile(row, at, length, [&](int64_t count, const double* h, double* g) {
-        load(scale.dtype, scale.data, at, 1, count, s);
+        load(scale, at, count, s);
         for (int64_t k = 0; k < count; ++k) g[k] = r * (g[k] * s[k] - of_g / n - h[k] * of_gh / n);
-        store(dx.dtype, dx.data, row * length + at, count, g);
+        store(dx, row * length + at, count, g);
       });
   }
 };
@@ -67,8 +67,8 @@ Error run(RunContext& c) {
         }
       });
     const int64_t width = n.length - at < kTile ? n.length - at : kTile;
-    if (c.has_output(1)) store(c.output(1).dtype, c.output(1).data, at, width, of_scale);
-    if (c.has_output(2)) store(c.output(2).dtype, c.output(2).data, at, width, of_bias);
+    if (c.has_output(1)) store(c.output(1), at, width, of_scale);
+    if (c.has_output(2)) store(c.output(2), at, width, of_bias);
   });
   return Error::Ok;
 }

@@ -162,7 +162,8 @@ Target target_of(DType type) {
 
 }  // namespace
 
-void load_as(ComputeType to, DType type, const void* source, int64_t first, int64_t stride, int64_t count, void* destination) {
+void load_as(ComputeType to, const TensorView& t, int64_t first, int64_t stride, int64_t count, void* destination) {
+  const DType type = t.dtype;
   const ComputeType own = compute_type(type);
   const Storage& storage = kStorage[static_cast<size_t>(type)];
   if (count <= 0 || storage.read == nullptr) return;
@@ -170,13 +171,13 @@ void load_as(ComputeType to, DType type, const void* source, int64_t first, int6
   auto* const d = static_cast<unsigned char*>(destination);
   const int64_t size = compute_bytes(to);
   if (stride == 1 && is_compute_storage(type)) {
-    const void* const s = static_cast<const unsigned char*>(source) + first * compute_bytes(own);
+    const void* const s = t.as<const unsigned char>() + first * compute_bytes(own);
     if (convert != nullptr) convert(s, count, d);
     else std::memcpy(d, s, static_cast<size_t>(count * size));
     return;
   }
   if (stride == 0 && count > 1) {
-    load_as(to, type, source, first, 1, 1, d);
+    load_as(to, t, first, 1, 1, d);
     for (int64_t done = 1, n = 0; done < count; done += n) {
       n = done < count - done ? done : count - done;
       std::memcpy(d + done * size, d, static_cast<size_t>(n * size));
@@ -187,48 +188,58 @@ void load_as(ComputeType to, DType type, const void* source, int64_t first, int6
   for (int64_t at = 0; at < count; at += kPiece) {
     const int64_t n = count - at < kPiece ? count - at : kPiece;
     void* const place = d + at * size;
-    storage.read(type, source, first + at * stride, stride, n, convert == nullptr ? place : piece);
+    storage.read(type, t.data, first + at * stride, stride, n, convert == nullptr ? place : piece);
     if (convert != nullptr) convert(piece, n, place);
   }
 }
 
-void store_as(ComputeType from, DType type, void* destination, int64_t first, int64_t count, const void* source) {
+void store_as(ComputeType from, const TensorView& t, int64_t first, int64_t count, const void* source) {
+  const DType type = t.dtype;
   const Storage& storage = kStorage[static_cast<size_t>(type)];
   if (count <= 0 || storage.read == nullptr) return;
   const Convert convert = kConvert[static_cast<int>(from)][target_of(type)];
   if (is_compute_storage(type)) {
     const int64_t size = compute_bytes(compute_type(type));
-    void* const d = static_cast<unsigned char*>(destination) + first * size;
+    void* const d = t.as<unsigned char>() + first * size;
     if (convert != nullptr) convert(source, count, d);
     else std::memmove(d, source, static_cast<size_t>(count * size));
     return;
   }
-  if (convert == nullptr) return storage.write(type, destination, first, count, source);
+  if (convert == nullptr) return storage.write(type, t.data, first, count, source);
   alignas(8) unsigned char piece[kPiece * 8];
   for (int64_t at = 0; at < count; at += kPiece) {
     const int64_t n = count - at < kPiece ? count - at : kPiece;
     convert(static_cast<const unsigned char*>(source) + at * compute_bytes(from), n, piece);
-    storage.write(type, destination, first + at, n, piece);
+    storage.write(type, t.data, first + at, n, piece);
   }
 }
 
 template <class C>
-void load(DType type, const void* source, int64_t first, int64_t stride, int64_t count, C* destination) {
-  load_as(compute_type_of<C>(), type, source, first, stride, count, destination);
+void load(const TensorView& t, int64_t first, int64_t stride, int64_t count, C* destination) {
+  load_as(compute_type_of<C>(), t, first, stride, count, destination);
 }
 template <class C>
-void store(DType type, void* destination, int64_t first, int64_t count, const C* source) {
-  store_as(compute_type_of<C>(), type, destination, first, count, source);
+void load(const TensorView& t, int64_t first, int64_t count, C* destination) {
+  load_as(compute_type_of<C>(), t, first, 1, count, destination);
 }
-
-template void load<float>(DType, const void*, int64_t, int64_t, int64_t, float*);
-template void load<double>(DType, const void*, int64_t, int64_t, int64_t, double*);
-template void load<int64_t>(DType, const void*, int64_t, int64_t, int64_t, int64_t*);
-template void load<uint64_t>(DType, const void*, int64_t, int64_t, int64_t, uint64_t*);
-template void store<float>(DType, void*, int64_t, int64_t, const float*);
-template void store<double>(DType, void*, int64_t, int64_t, const double*);
-template void store<int64_t>(DType, void*, int64_t, int64_t, const int64_t*);
-template void store<uint64_t>(DType, void*, int64_t, int64_t, const uint64_t*);
+template <class C>
+void store(const TensorView& t, int64_t first, int64_t count, const C* source) {
+  store_as(compute_type_of<C>(), t, first, count, source);
+}
+template <class C>
+C load_one(const TensorView& t, int64_t index) {
+  C value{};
+  load_as(compute_type_of<C>(), t, index, 1, 1, &value);
+  return value;
+}
+template <class C>
+void store_one(const TensorView& t, int64_t index, C value) {
+  store_as(compute_type_of<C>(), t, index, 1, &value);
+}
+GF_CONVERSIONS(, float)
+GF_CONVERSIONS(, double)
+GF_CONVERSIONS(, int64_t)
+GF_CONVERSIONS(, uint64_t)
 
 unsigned sub_byte(const void* source, unsigned bits, int64_t index) {
   const auto bit = static_cast<uint64_t>(index) * bits;

@@ -44,48 +44,56 @@ constexpr bool is_compute_storage(DType t) {
   return t == DType::F32 || t == DType::F64 || t == DType::I64 || t == DType::U64;
 }
 
-/// Reads `count` elements of `source` (an array of `type`) starting at element `first`, one every `stride` elements
-/// (0: the same one), into compute type C (float, double, int64_t, uint64_t). Types wider than C are converted by the
-/// C++ rules (f64 -> float rounds to nearest even; float -> integer truncates and saturates, NaN gives 0).
+/// Reads `count` elements of `t` from element `first` on, one every `stride` elements (0: the same one), into compute type C
+/// (float, double, int64_t, uint64_t). Types wider than C are converted by the C++ rules (f64 -> float rounds to nearest even;
+/// float -> integer truncates and saturates, NaN gives 0). Only data and dtype of `t` are looked at.
 template <class C>
-void load(DType type, const void* source, int64_t first, int64_t stride, int64_t count, C* destination);
-/// Writes `count` elements to consecutive places from element `first`. Floats round to nearest even, integers keep
-/// their low bits (two's complement wrap), bool becomes value != 0.
+void load(const TensorView& t, int64_t first, int64_t stride, int64_t count, C* destination);
+/// Elements in a row.
 template <class C>
-void store(DType type, void* destination, int64_t first, int64_t count, const C* source);
-
-/// The same with the compute type as a value.
-void load_as(ComputeType to, DType type, const void* source, int64_t first, int64_t stride, int64_t count, void* destination);
-void store_as(ComputeType from, DType type, void* destination, int64_t first, int64_t count, const void* source);
-
-extern template void load<float>(DType, const void*, int64_t, int64_t, int64_t, float*);
-extern template void load<double>(DType, const void*, int64_t, int64_t, int64_t, double*);
-extern template void load<int64_t>(DType, const void*, int64_t, int64_t, int64_t, int64_t*);
-extern template void load<uint64_t>(DType, const void*, int64_t, int64_t, int64_t, uint64_t*);
-extern template void store<float>(DType, void*, int64_t, int64_t, const float*);
-extern template void store<double>(DType, void*, int64_t, int64_t, const double*);
-extern template void store<int64_t>(DType, void*, int64_t, int64_t, const int64_t*);
-extern template void store<uint64_t>(DType, void*, int64_t, int64_t, const uint64_t*);
-
+void load(const TensorView& t, int64_t first, int64_t count, C* destination);
+/// Writes `count` elements in a row from element `first`. Floats round to nearest even, integers keep their low bits (two's
+/// complement wrap), bool becomes value != 0.
+template <class C>
+void store(const TensorView& t, int64_t first, int64_t count, const C* source);
 /// One element. Convenient, slow: for index tensors, scalars and parameters.
 template <class C>
-C load_one(const TensorView& t, int64_t index) {
-  C value{};
-  load(t.dtype, t.data, index, 0, 1, &value);
-  return value;
+C load_one(const TensorView& t, int64_t index);
+template <class C>
+void store_one(const TensorView& t, int64_t index, C value);
+
+/// The same with the compute type as a value.
+void load_as(ComputeType to, const TensorView& t, int64_t first, int64_t stride, int64_t count, void* destination);
+void store_as(ComputeType from, const TensorView& t, int64_t first, int64_t count, const void* source);
+
+#define GF_CONVERSIONS(prefix, C)                                                \
+  prefix template void load<C>(const TensorView&, int64_t, int64_t, int64_t, C*); \
+  prefix template void load<C>(const TensorView&, int64_t, int64_t, C*);          \
+  prefix template void store<C>(const TensorView&, int64_t, int64_t, const C*);   \
+  prefix template C load_one<C>(const TensorView&, int64_t);                      \
+  prefix template void store_one<C>(const TensorView&, int64_t, C);
+GF_CONVERSIONS(extern, float)
+GF_CONVERSIONS(extern, double)
+GF_CONVERSIONS(extern, int64_t)
+GF_CONVERSIONS(extern, uint64_t)
+
+/// Elements that lie in no tensor.
+template <class C>
+void load(DType type, const void* source, int64_t first, int64_t stride, int64_t count, C* destination) {
+  load(TensorView{const_cast<void*>(source), {}, type}, first, stride, count, destination);
 }
 template <class C>
-void store_one(const TensorView& t, int64_t index, C value) {
-  store(t.dtype, t.data, index, 1, &value);
+void store(DType type, void* destination, int64_t first, int64_t count, const C* source) {
+  store(TensorView{destination, {}, type}, first, count, source);
 }
 
 /// load() of the operand of a product, rounded as its precision says (float32 only: infer sees to that).
 template <class C>
 void load_operand(Precision precision, const TensorView& t, int64_t first, int64_t stride, int64_t count, C* destination) {
-  load(t.dtype, t.data, first, stride, count, destination);
-  if constexpr (std::is_same_v<C, float>)
+  load(t, first, stride, count, destination);
+  if constexpr (std::is_floating_point_v<C>)
     if (precision == Precision::BF16)
-      for (int64_t k = 0; k < count; ++k) destination[k] = to_bf16_operand(destination[k]);
+      for (int64_t k = 0; k < count; ++k) destination[k] = static_cast<C>(to_bf16_operand(static_cast<float>(destination[k])));
 }
 
 /// Float -> integer as a cast with a defined result everywhere: truncation, saturation at the ends, NaN -> 0.

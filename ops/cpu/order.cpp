@@ -9,7 +9,7 @@ void load_keys(const TensorView& x, int64_t first, int64_t stride, int64_t count
   constexpr uint64_t kSign = uint64_t{1} << 63, kInfinity = uint64_t{0x7ff} << 52;
   const ComputeType own = compute_type(x.dtype);
   const bool floats = own == ComputeType::F32 || own == ComputeType::F64;
-  load_as(floats ? ComputeType::F64 : own, x.dtype, x.data, first, stride, count, keys);
+  load_as(floats ? ComputeType::F64 : own, x, first, stride, count, keys);
   if (own == ComputeType::U64) return;
   for (int64_t k = 0; k < count; ++k) {
     const uint64_t bits = keys[k], magnitude = bits & ~kSign;

@@ -259,7 +259,7 @@ void fetch(const Job& job, int64_t at, int64_t count, float* const* tiles, const
     places[j] = tiles[j];
     if (job.walk.linear[j] && in.dtype == DType::F32) places[j] = in.as<const float>() + at;
     else if (const ConvertFn widen = job.program.widen[j]; job.walk.linear[j] && widen != nullptr) widen(in.as<const uint16_t>() + at, tiles[j], count);
-    else if (job.walk.linear[j]) load(in.dtype, in.data, at, 1, count, tiles[j]);
+    else if (job.walk.linear[j]) load(in, at, count, tiles[j]);
     else gather = true;
   }
   if (!gather) return;
@@ -268,7 +268,7 @@ void fetch(const Job& job, int64_t at, int64_t count, float* const* tiles, const
     for (int j = 0; j < job.inputs; ++j) {
       const TensorView& in = job.context.input(j);
       if (!job.walk.linear[j] && !has(job.program.numbers, j))
-        load(in.dtype, in.data, offsets[j], job.walk.strides[j][last], length, tiles[j] + (position - at));
+        load(in, offsets[j], job.walk.strides[j][last], length, tiles[j] + (position - at));
     }
   });
 }
@@ -303,7 +303,7 @@ void run_range(const Job& job, int64_t begin, int64_t end) {
       TensorView& y = job.context.output(k);
       const int16_t slot = program.slot_of_output[k];
       if (const ConvertFn narrows = program.narrow[k]; !is_f32(k) && narrows != nullptr) narrows(slot < 0 ? narrow : slots[slot], y.as<uint16_t>() + at, count);
-      else if (!is_f32(k)) store(y.dtype, y.data, at, count, slot < 0 ? narrow : slots[slot]);
+      else if (!is_f32(k)) store(y, at, count, slot < 0 ? narrow : slots[slot]);
       else if (slot >= 0) std::memcpy(output(k), slots[slot], static_cast<size_t>(count) * sizeof(float));
     }
   }
@@ -318,7 +318,7 @@ Error run_pointwise(RunContext& context) {
     shapes[j] = j < job.inputs ? &context.input(j).shape : &context.output(0).shape;
   job.walk.init(context.output(0).shape, shapes);
   for (int j = 0; j < job.inputs; ++j)
-    if (has(job.program.numbers, j)) load(context.input(j).dtype, context.input(j).data, 0, 1, 1, &job.numbers[j]);
+    if (has(job.program.numbers, j)) load(context.input(j), 0, 1, &job.numbers[j]);
   context.parallel.chunks(job.walk.count, kGrain, [&](int64_t begin, int64_t end, int) { run_range(job, begin, end); });
   return Error::Ok;
 }

@@ -93,12 +93,12 @@ Error accumulate(RunContext& c, const WindowWalk& walk, int64_t p, bool count_pa
       padded += counted ? 1 : 0;
       if (pixel < 0) continue;
       ++inside;
-      load(x.dtype, x.data, (image * walk.in_pixels + pixel) * channels + from, 1, count, seen);
+      load(x, (image * walk.in_pixels + pixel) * channels + from, count, seen);
       for (int64_t k = 0; p != 0 && k < count; ++k) seen[k] = power(std::fabs(seen[k]), p);
       for (int64_t k = 0; k < count; ++k) sums[k] += seen[k];
     }
     for (int64_t k = 0; k < count; ++k) sums[k] = p != 0 ? root(sums[k], p) : sums[k] / static_cast<double>(count_padding ? padded : inside);
-    store(y.dtype, y.data, (image * walk.pixels + window) * channels + from, count, sums);
+    store(y, (image * walk.pixels + window) * channels + from, count, sums);
   });
   return Error::Ok;
 }

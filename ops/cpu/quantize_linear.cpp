@@ -73,9 +73,9 @@ Error quantize(RunContext& c, DType precision) {
   for_pieces(c, y.dtype, layout, [&](int64_t first, int64_t n, int64_t scale_first, int64_t stride) {
     C v[kPiece], s[kPiece];
     double z[kPiece] = {};
-    load(x.dtype, x.data, first, 1, n, v);
-    load(scale.dtype, scale.data, scale_first, stride, n, s);
-    if (c.has_input(2)) load(c.input(2).dtype, c.input(2).data, scale_first, stride, n, z);
+    load(x, first, n, v);
+    load(scale, scale_first, stride, n, s);
+    if (c.has_input(2)) load(c.input(2), scale_first, stride, n, z);
     int64_t q[kPiece];
     for (int64_t k = 0; k < n; ++k) {
       C ratio = v[k] / s[k];
@@ -90,7 +90,7 @@ Error quantize(RunContext& c, DType precision) {
       const double r = std::nearbyint(static_cast<double>(ratio)) + z[k];
       q[k] = saturating_to_int<int64_t>(r < low ? low : (r > high ? high : r));
     }
-    if (to_int) store(y.dtype, y.data, first, n, q);
+    if (to_int) store(y, first, n, q);
   });
   return Error::Ok;
 }
@@ -109,11 +109,11 @@ Error run_dequantize(RunContext& c) {
   return dispatch_float(y.dtype, [&]<class C>() {
     for_pieces(c, DType::F32, layout, [&](int64_t first, int64_t n, int64_t scale_first, int64_t stride) {
       C v[kPiece], s[kPiece], z[kPiece] = {};
-      load(x.dtype, x.data, first, 1, n, v);
-      load(scale.dtype, scale.data, scale_first, stride, n, s);
-      if (c.has_input(2)) load(c.input(2).dtype, c.input(2).data, scale_first, stride, n, z);
+      load(x, first, n, v);
+      load(scale, scale_first, stride, n, s);
+      if (c.has_input(2)) load(c.input(2), scale_first, stride, n, z);
       for (int64_t k = 0; k < n; ++k) v[k] = (v[k] - z[k]) * s[k];
-      store(y.dtype, y.data, first, n, v);
+      store(y, first, n, v);
     });
     return Error::Ok;
   });

@@ -75,7 +75,7 @@ Error fill(RunContext& context, int64_t seed, float first, float second) {
     C values[4];
     if constexpr (kNormal) normal_values(words, static_cast<C>(first), static_cast<C>(second), values);
     else uniform_values(words, static_cast<C>(first), static_cast<C>(second), values);
-    store(y.dtype, y.data, at, clip_count(at, kPerBlock, count), values);
+    store(y, at, clip_count(at, kPerBlock, count), values);
   });
   return Error::Ok;
 }
@@ -99,10 +99,10 @@ Error run_bernoulli(RunContext& context) {
     double probability[4];
     uint64_t drawn[4];
     const int64_t n = clip_count(at, 4, count);
-    load(p.dtype, p.data, at, 1, n, probability);
+    load(p, at, n, probability);
     for (size_t k = 0; k < static_cast<size_t>(n); ++k)
       drawn[k] = static_cast<double>(uniform_f32(words[k])) < probability[k] ? 1 : 0;
-    store(y.dtype, y.data, at, n, drawn);
+    store(y, at, n, drawn);
   });
   return Error::Ok;
 }
@@ -119,12 +119,12 @@ Error run_multinomial(RunContext& context) {
     double peak = -std::numeric_limits<double>::infinity();
     double value = 0;
     for (int64_t k = 0; k < classes; ++k) {
-      load(x.dtype, x.data, row * classes + k, 0, 1, &value);
+      load(x, row * classes + k, 1, &value);
       if (value > peak) peak = value;
     }
     double total = 0;
     const auto weight = [&](int64_t k) {
-      load(x.dtype, x.data, row * classes + k, 0, 1, &value);
+      load(x, row * classes + k, 1, &value);
       return value == peak ? 1.0 : std::exp(value - peak);
     };
     for (int64_t k = 0; k < classes; ++k) total += weight(k);
@@ -161,13 +161,13 @@ Error run_dropout(RunContext& context) {
   for_blocks(context, stream_of(context, a.seed), count, 4, [&](int64_t at, const PhiloxBlock& words) {
     double v[4];
     const int64_t n = clip_count(at, 4, count);
-    load(x.dtype, x.data, at, 1, n, v);
+    load(x, at, n, v);
     for (size_t k = 0; k < static_cast<size_t>(n); ++k) {
       const bool keep = uniform_f32(words[k]) >= a.ratio;
       v[k] = keep ? v[k] * scale : 0.0;
       if (mask != nullptr) mask[static_cast<size_t>(at) + k] = keep ? 1 : 0;
     }
-    store(y.dtype, y.data, at, n, v);
+    store(y, at, n, v);
   });
   return Error::Ok;
 }

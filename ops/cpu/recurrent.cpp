@@ -32,7 +32,7 @@ void multiply(const TensorView& m, int64_t first_row, int64_t rows, int64_t widt
     double sum = 0;
     for (int64_t from = 0; from < width; from += kChunk) {
       const int64_t count = width - from < kChunk ? width - from : kChunk;
-      load(m.dtype, m.data, (first_row + r) * width + from, 1, count, piece);
+      load(m, (first_row + r) * width + from, count, piece);
       for (int64_t k = 0; k < count; ++k) sum += piece[k] * v[from + k];
     }
     out[r] = sum;
@@ -124,7 +124,7 @@ class Direction {
 
 void load_state(const RunContext& c, int input, int64_t first, int64_t count, double* state) {
   if (c.has_input(input))
-    load(c.input(input).dtype, c.input(input).data, first, 1, count, state);
+    load(c.input(input), first, count, state);
   else
     for (int64_t j = 0; j < count; ++j) state[j] = 0;
 }
@@ -160,7 +160,7 @@ Error run(RunContext& c) {
     for (int64_t s = 0; s < steps; ++s) {
       const int64_t t = reverse && s < length ? length - 1 - s : s;
       if (s < length) {
-        load(x.dtype, x.data, (t * batch + b) * width, 1, width, row);
+        load(x, (t * batch + b) * width, width, row);
         direction.gates(row, width, h, in, state);
         if constexpr (kCell == Cell::Rnn)
           direction.step_rnn(in, state, h);
@@ -173,7 +173,7 @@ Error run(RunContext& c) {
         for (int64_t j = 0; j < gates * hidden; ++j) in[j] = 0;
       }
       const auto keep = [&](int i, int64_t at, int64_t count, const double* values) {
-        if (c.has_output(i)) store(c.output(i).dtype, c.output(i).data, at * count, count, values);
+        if (c.has_output(i)) store(c.output(i), at * count, count, values);
       };
       const int64_t by_direction = (d * steps + t) * batch + b;
       keep(0, (t * directions + d) * batch + b, hidden, s < length ? h : room);
@@ -185,8 +185,8 @@ Error run(RunContext& c) {
         keep(3, by_direction, hidden, room);
       }
     }
-    if (c.has_output(1)) store(c.output(1).dtype, c.output(1).data, task * hidden, hidden, h);
-    if (kCell == Cell::Lstm && c.has_output(2)) store(c.output(2).dtype, c.output(2).data, task * hidden, hidden, cell);
+    if (c.has_output(1)) store(c.output(1), task * hidden, hidden, h);
+    if (kCell == Cell::Lstm && c.has_output(2)) store(c.output(2), task * hidden, hidden, cell);
   });
   return Error::Ok;
 }

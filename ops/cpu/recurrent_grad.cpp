@@ -82,7 +82,7 @@ class Walk {
       const int64_t row = (direction_ * s_.gates * hidden() + first + k) * hidden();
       for (int64_t from = 0; from < hidden(); from += kChunk) {
         const int64_t n = std::min(kChunk, hidden() - from);
-        load(r.dtype, r.data, row + from, 1, n, piece);
+        load(r, row + from, n, piece);
         for (int64_t j = 0; j < n; ++j) out[from + j] += v[k] * piece[j];
       }
     }
@@ -91,18 +91,18 @@ class Walk {
   void write_steps(int output, int64_t t, int64_t first, int64_t count, const double* values) const {
     if (!c_.has_output(output)) return;
     const int64_t at = ((direction_ * s_.steps + t) * s_.batch + entry_) * s_.gates * hidden() + first;
-    store(c_.output(output).dtype, c_.output(output).data, at, count, values);
+    store(c_.output(output), at, count, values);
   }
   void write_state(int output, const double* values) const {
     if (!c_.has_output(output)) return;
-    store(c_.output(output).dtype, c_.output(output).data, (direction_ * s_.batch + entry_) * hidden(), hidden(), values);
+    store(c_.output(output), (direction_ * s_.batch + entry_) * hidden(), hidden(), values);
   }
 
  private:
   double alpha(int f) const { return static_cast<double>(functions_[f].alpha); }
   double beta(int f) const { return static_cast<double>(functions_[f].beta); }
   void read(int i, int64_t first, int64_t count, double* to) const {
-    if (c_.has_input(i)) load(c_.input(i).dtype, c_.input(i).data, first, 1, count, to);
+    if (c_.has_input(i)) load(c_.input(i), first, count, to);
     else std::fill_n(to, count, 0.0);
   }
 

@@ -174,11 +174,11 @@ void fold_lanes(const Rules<C>& rules, const Layout& l, const TensorView& x, con
     C tile[kTile];
     for (int64_t k = 0; k < lanes; ++k) folds[k] = rules.start;
     for (int64_t g = 0; g < l.group; ++g) {
-      load(x.dtype, x.data, base + offset_of(g, l.reduced_rank, l.reduced, l.reduced_strides), 1, lanes, tile);
+      load(x, base + offset_of(g, l.reduced_rank, l.reduced, l.reduced_strides), lanes, tile);
       rules.lanes(folds, tile, lanes);
     }
     for (int64_t k = 0; k < lanes; ++k) tile[k] = rules.finish(folds[k], l.group);
-    store(y.dtype, y.data, o, lanes, tile);
+    store(y, o, lanes, tile);
     o += lanes;
   }
 }
@@ -196,7 +196,7 @@ void fold_runs(const Rules<C>& rules, const Layout& l, const TensorView& x, cons
       const int64_t first = base + offset_of(g, l.reduced_rank, l.reduced, l.reduced_strides);
       for (int64_t at = 0; at < run; at += kTile) {
         const int64_t count = run - at < kTile ? run - at : kTile;
-        load(x.dtype, x.data, first + at, 1, count, tile);
+        load(x, first + at, count, tile);
         rules.run(fold, tile, count);
       }
     }

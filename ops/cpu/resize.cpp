@@ -181,29 +181,28 @@ int64_t clamp_index(int64_t k, int64_t length) { return k < 0 ? 0 : (k < length 
 constexpr int64_t kPiece = 128;
 
 // Adds the taps of axes [d, last] at `offset` (in elements of the axes before) to `sum`.
-template <class C>
 void add_taps(const op::Resize::Attrs& a, const Plan& plan, const TensorView& x, const int64_t* at, int d, int64_t offset,
               double w, int64_t from, int64_t count, double* sum) {
   if (d > plan.last) {
-    C values[kPiece];
-    load(x.dtype, x.data, offset * plan.block + from, 1, count, values);
-    for (int64_t i = 0; i < count; ++i) sum[i] += w * static_cast<double>(values[i]);
+    double values[kPiece];
+    load(x, offset * plan.block + from, count, values);
+    for (int64_t i = 0; i < count; ++i) sum[i] += w * values[i];
     return;
   }
   const Axis& axis = plan.axes[d];
-  if (!axis.resized) return add_taps<C>(a, plan, x, at, d + 1, offset * axis.length + at[d], w, from, count, sum);
+  if (!axis.resized) return add_taps(a, plan, x, at, d + 1, offset * axis.length + at[d], w, from, count, sum);
   const Position& p = axis.positions[at[d]];
   for (int64_t k = 0; k < axis.taps; ++k) {
     const int64_t tap = p.start + k;
     if (a.exclude_outside && (tap < 0 || tap >= axis.length)) continue;
     const double tap_weight = weight(a, axis, p.ratio, k) / p.norm;
     if (tap_weight == 0) continue;  // an infinity next door must not turn into NaN
-    add_taps<C>(a, plan, x, at, d + 1, offset * axis.length + clamp_index(tap, axis.length), w * tap_weight, from, count, sum);
+    add_taps(a, plan, x, at, d + 1, offset * axis.length + clamp_index(tap, axis.length), w * tap_weight, from, count, sum);
   }
 }
 
 void store_rounded(const TensorView& y, int64_t first, int64_t count, double* sum) {
-  if (dtype_is_float(y.dtype)) return store(y.dtype, y.data, first, count, sum);
+  if (dtype_is_float(y.dtype)) return store(y, first, count, sum);
   const double bits = dtype_bits(y.dtype);
   const bool is_signed = dtype_is_signed_int(y.dtype);
   const double low = is_signed ? -std::exp2(bits - 1) : 0, high = std::exp2(is_signed ? bits - 1 : bits) - 1;
@@ -211,7 +210,7 @@ void store_rounded(const TensorView& y, int64_t first, int64_t count, double* su
     const double r = std::nearbyint(sum[i]);
     sum[i] = r < low ? low : (r > high ? high : r);
   }
-  store(y.dtype, y.data, first, count, sum);
+  store(y, first, count, sum);
 }
 
 void interpolate(RunContext& c, const Plan& plan) {
@@ -232,10 +231,7 @@ void interpolate(RunContext& c, const Plan& plan) {
         const int64_t n = std::min(kPiece, plan.block - from);
         double sum[kPiece];
         for (int64_t i = 0; i < n; ++i) sum[i] = outside ? static_cast<double>(a.extrapolation) : 0;
-        if (!outside) {
-          if (x.dtype == DType::F32) add_taps<float>(a, plan, x, at, 0, 0, 1, from, n, sum);
-          else add_taps<double>(a, plan, x, at, 0, 0, 1, from, n, sum);
-        }
+        if (!outside) add_taps(a, plan, x, at, 0, 0, 1, from, n, sum);
         store_rounded(y, r * plan.block + from, n, sum);
       }
     }

@@ -104,7 +104,7 @@ void align_bin(const TensorView& x, const RoiBins<C>& bins, int64_t batch, int64
       for (int k = 0; inside && k < 4; ++k) {
         C corner[kPiece];
         const int64_t place = ((batch * height + row[k / 2]) * width + column[k % 2]) * channels + from;
-        load(x.dtype, x.data, place, 1, count, corner);
+        load(x, place, count, corner);
         const C w = row_weight[k / 2] * column_weight[k % 2];
         for (int64_t i = 0; i < count; ++i) {
           if (max_mode) take(i, w * corner[i], place + i, w);
@@ -148,9 +148,9 @@ Error run_roi_align(RunContext& c) {
           BinResult<C> bin;
           align_bin(x, bins, index_at(c.input(2), r), b / a.output_width, b % a.output_width, a.max_mode, from, n, bin);
           const int64_t at = (r * bins_per_roi + b) * channels + from;
-          store(y.dtype, y.data, at, n, bin.value);
+          store(y, at, n, bin.value);
           if (c.has_output(1)) std::copy_n(bin.place, n, c.output(1).as<int64_t>() + at);
-          if (c.has_output(2)) store(y.dtype, c.output(2).data, at, n, bin.weight);
+          if (c.has_output(2)) store(c.output(2), at, n, bin.weight);
         }
       });
     }
@@ -213,12 +213,12 @@ Error run_roi_align_grad(RunContext& c) {
         if (index_at(c.input(2), r) != image || read_roi(c, r, bins) != Error::Ok) continue;
         for (int64_t b = 0; b < bins_per_roi; ++b) {
           C piece[kGradPiece];
-          load(dy.dtype, dy.data, (r * bins_per_roi + b) * channels + from, 1, count, piece);
+          load(dy, (r * bins_per_roi + b) * channels + from, count, piece);
           spread_bin(bins, x, b / a.output_width, b % a.output_width, piece, count, sums);
         }
       }
       for (int64_t p = 0; p < x[1] * x[2]; ++p)
-        store(dx.dtype, dx.data, (image * x[1] * x[2] + p) * channels + from, count, sums + p * kGradPiece);
+        store(dx, (image * x[1] * x[2] + p) * channels + from, count, sums + p * kGradPiece);
     });
     return Error::Ok;
   });
@@ -260,7 +260,7 @@ Error run_max_roi_pool(RunContext& c) {
         for (int64_t h = top; h < bottom; ++h)
           for (int64_t w = left; w < right; ++w) {
             const int64_t at = ((batch * x.shape[1] + h) * x.shape[2] + w) * channels + from;
-            load(x.dtype, x.data, at, 1, n, values);
+            load(x, at, n, values);
             const bool first = h == top && w == left;
             for (int64_t i = 0; i < n; ++i) {
               if (!first && !(values[i] > best[i]) && values[i] == values[i]) continue;
@@ -269,7 +269,7 @@ Error run_max_roi_pool(RunContext& c) {
             }
           }
         if (c.has_output(1)) std::copy_n(place, n, c.output(1).as<int64_t>() + task * channels + from);
-        store(y.dtype, y.data, task * channels + from, n, best);
+        store(y, task * channels + from, n, best);
       }
     });
     return Error::Ok;

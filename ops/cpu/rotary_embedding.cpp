@@ -21,19 +21,19 @@ void rotate(const TensorView& x, TensorView& y, int64_t at, const Tables& tables
   C c[kPiece], s[kPiece], a[kPiece], b[kPiece], out[2 * kPiece];
   for (int64_t from = 0; from < tables.half; from += kPiece) {
     const int64_t count = tables.half - from < kPiece ? tables.half - from : kPiece;
-    load(tables.cos->dtype, tables.cos->data, angle * tables.half + from, 1, count, c);
-    load(tables.sin->dtype, tables.sin->data, angle * tables.half + from, 1, count, s);
+    load(*tables.cos, angle * tables.half + from, count, c);
+    load(*tables.sin, angle * tables.half + from, count, s);
     const int64_t stride = interleaved ? 2 : 1;
     const int64_t first = at + from * stride, second = interleaved ? first + 1 : first + tables.half;
-    load(x.dtype, x.data, first, stride, count, a);
-    load(x.dtype, x.data, second, stride, count, b);
+    load(x, first, stride, count, a);
+    load(x, second, stride, count, b);
     for (int64_t k = 0; k < count; ++k) {
       const C real = a[k] * c[k] - b[k] * s[k], imaginary = a[k] * s[k] + b[k] * c[k];
       out[interleaved ? 2 * k : k] = real;
       out[interleaved ? 2 * k + 1 : kPiece + k] = imaginary;
     }
-    store(y.dtype, y.data, first, interleaved ? 2 * count : count, out);
-    if (!interleaved) store(y.dtype, y.data, second, count, out + kPiece);
+    store(y, first, interleaved ? 2 * count : count, out);
+    if (!interleaved) store(y, second, count, out + kPiece);
   }
 }
 

@@ -121,11 +121,11 @@ void scatter_run(ScatterReduction reduction, const TensorView& target, int64_t a
       static_cast<void>(compute_tile(combine, compute, operands, place, n, &none));
       continue;
     }
-    load_as(compute, type, updates.data, from + k, 1, n, update);
-    load_as(compute, type, target.data, at + k, 1, n, was);
+    load_as(compute, updates, from + k, 1, n, update);
+    load_as(compute, target, at + k, 1, n, was);
     const void* const operands[] = {update, was};
     static_cast<void>(compute_tile(combine, compute, operands, was, n, &none));
-    store_as(compute, type, target.data, at + k, n, was);
+    store_as(compute, target, at + k, n, was);
   }
 }
 

@@ -19,8 +19,8 @@ struct Lines {
   const TensorView& y;
   int64_t base, length, inner, lanes;
 
-  void read(int64_t k, double* tile) const { load(x.dtype, x.data, base + k * inner, 1, lanes, tile); }
-  void write(int64_t k, const double* tile) const { store(y.dtype, y.data, base + k * inner, lanes, tile); }
+  void read(int64_t k, double* tile) const { load(x, base + k * inner, lanes, tile); }
+  void write(int64_t k, const double* tile) const { store(y, base + k * inner, lanes, tile); }
 };
 
 void soft_lines(const Lines& l, Form form) {

@@ -104,7 +104,7 @@ Error run(RunContext& c) {
     f.v = f.w + f.rows * f.cols;
     f.s = f.v + f.cols * f.cols;
     f.row = f.s + f.cols;
-    if (turned) load(x.dtype, x.data, i * f.rows * f.cols, 1, f.rows * f.cols, f.w);
+    if (turned) load(x, i * f.rows * f.cols, f.rows * f.cols, f.w);
     else load_columns(x, i, f.rows, f.cols, f.w);
     factor(f);
     double *u = turned ? f.v : f.w, *v = turned ? f.w : f.v;
@@ -114,7 +114,7 @@ Error run(RunContext& c) {
         scale(v + j * size.cols, -1, size.cols);
       }
     if (c.has_output(0)) store_columns(c.output(0), i, size.rows, f.cols, u, size.rows, f.row);
-    if (c.has_output(1)) store(c.output(1).dtype, c.output(1).data, i * f.cols, f.cols, f.s);
+    if (c.has_output(1)) store(c.output(1), i * f.cols, f.cols, f.s);
     if (c.has_output(2)) store_as_rows(c.output(2), i, size.cols, f.cols, v);
   });
   return Error::Ok;
