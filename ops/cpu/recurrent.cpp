@@ -2,7 +2,7 @@
 // results rounded when they are written. Gate formulas stand in schema/ops/{lstm,gru,rnn}.h.
 #include <cmath>
 
-#include "ops/cpu/op_util.h"
+#include "ops/cpu/recurrent.h"
 #include "schema/ops/gru.h"
 #include "schema/ops/lstm.h"
 #include "schema/ops/rnn.h"
@@ -16,11 +16,10 @@ enum class Cell : uint8_t { Rnn, Gru, Lstm };
 constexpr int64_t gates_of(Cell cell) { return cell == Cell::Rnn ? 1 : (cell == Cell::Gru ? 3 : 4); }
 constexpr int functions_of(Cell cell) { return cell == Cell::Rnn ? 1 : (cell == Cell::Gru ? 2 : 3); }
 
-template <Cell kCell>
-Error prepare(const NodeView& node, KernelPlan& plan) {
+Error prepare(const NodeView& node, KernelPlan& plan, Cell cell) {
   const auto& a = node.attributes<RecurrentAttrs>();
   // x row, h, c, room for r * h and for its product, two sets of gates
-  const int64_t doubles = node.input(0).shape[2] + (4 + 2 * gates_of(kCell)) * a.hidden;
+  const int64_t doubles = node.input(0).shape[2] + (4 + 2 * gates_of(cell)) * a.hidden;
   plan.scratch_bytes_per_worker = static_cast<uint64_t>(doubles) * sizeof(double);
   return Error::Ok;
 }
@@ -40,24 +39,21 @@ void multiply(const TensorView& m, int64_t first_row, int64_t rows, int64_t widt
 }
 
 /// One direction of a node with its activations.
-template <Cell kCell>
 class Direction {
  public:
-  static constexpr int64_t kGates = gates_of(kCell);
-
-  Direction(const RunContext& c, const RecurrentAttrs& a, int64_t index)
-      : c_(c), hidden_(a.hidden), index_(index), clip_(static_cast<double>(a.clip)), option_(a.option) {
-    for (int f = 0; f < functions_of(kCell); ++f) functions_[f] = a.function(functions_of(kCell), index, f);
+  Direction(const RunContext& c, const RecurrentAttrs& a, Cell cell, int64_t index)
+      : c_(c), hidden_(a.hidden), index_(index), gates_(gates_of(cell)), clip_(static_cast<double>(a.clip)), option_(a.option) {
+    for (int f = 0; f < functions_of(cell); ++f) functions_[f] = a.function(functions_of(cell), index, f);
   }
 
   /// gates = w x + r h, in two sets: what comes from the input (with both biases) and what comes from the state.
   void gates(const double* x, int64_t width, const double* h, double* from_input, double* from_state) const {
-    multiply(c_.input(1), index_ * kGates * hidden_, kGates * hidden_, width, x, from_input);
-    multiply(c_.input(2), index_ * kGates * hidden_, kGates * hidden_, hidden_, h, from_state);
+    multiply(c_.input(1), index_ * gates_ * hidden_, gates_ * hidden_, width, x, from_input);
+    multiply(c_.input(2), index_ * gates_ * hidden_, gates_ * hidden_, hidden_, h, from_state);
     if (!c_.has_input(3)) return;
-    for (int64_t k = 0; k < kGates * hidden_; ++k) {
-      from_input[k] += load_one<double>(c_.input(3), index_ * 2 * kGates * hidden_ + k);
-      from_state[k] += load_one<double>(c_.input(3), (index_ * 2 + 1) * kGates * hidden_ + k);
+    for (int64_t k = 0; k < gates_ * hidden_; ++k) {
+      from_input[k] += load_one<double>(c_.input(3), index_ * 2 * gates_ * hidden_ + k);
+      from_state[k] += load_one<double>(c_.input(3), (index_ * 2 + 1) * gates_ * hidden_ + k);
     }
   }
 
@@ -116,7 +112,7 @@ class Direction {
   }
 
   const RunContext& c_;
-  int64_t hidden_, index_;
+  int64_t hidden_, index_, gates_;
   double clip_;
   bool option_;
   CellFunction functions_[3] = {};
@@ -129,9 +125,11 @@ void load_state(const RunContext& c, int input, int64_t first, int64_t count, do
     for (int64_t j = 0; j < count; ++j) state[j] = 0;
 }
 
-Error check_lengths(const RunContext& c, int64_t steps) {
-  if (!c.has_input(4)) return Error::Ok;
-  const TensorView& lengths = c.input(4);
+}  // namespace
+
+Error check_lengths(const RunContext& c, int input, int64_t steps) {
+  if (!c.has_input(input)) return Error::Ok;
+  const TensorView& lengths = c.input(input);
   for (int64_t b = 0; b < lengths.count(); ++b)
     if (const int64_t n = lengths.as<const int32_t>()[b]; n < 0 || n > steps)
       return GF_FAIL(c.detail, Error::BadData, c.node, "sequence length %lld of entry %lld is outside [0, %lld]",
@@ -139,32 +137,33 @@ Error check_lengths(const RunContext& c, int64_t steps) {
   return Error::Ok;
 }
 
-template <Cell kCell>
-Error run(RunContext& c) {
+namespace {
+
+Error run(RunContext& c, Cell kind) {
   const auto& a = c.attributes<RecurrentAttrs>();
   const TensorView& x = c.input(0);
   const int64_t steps = x.shape[0], batch = x.shape[1], width = x.shape[2], hidden = a.hidden,
                 directions = a.directions();
-  const int64_t gates = gates_of(kCell);
-  GF_TRY(check_lengths(c, steps));
+  const int64_t gates = gates_of(kind);
+  GF_TRY(check_lengths(c, 4, steps));
   c.parallel(directions * batch, [&](int64_t task, int worker) {
     const int64_t d = task / batch, b = task % batch;
-    const Direction<kCell> direction(c, a, d);
+    const Direction direction(c, a, kind, d);
     const bool reverse = a.is_reverse(d);
     auto* row = c.scratch_of<double>(worker);
     double *h = row + width, *cell = h + hidden, *room = cell + hidden, *product = room + hidden, *in = product + hidden,
            *state = in + gates * hidden;
     load_state(c, 5, task * hidden, hidden, h);
-    if (kCell == Cell::Lstm) load_state(c, 6, task * hidden, hidden, cell);
+    if (kind == Cell::Lstm) load_state(c, 6, task * hidden, hidden, cell);
     const int64_t length = c.has_input(4) ? c.input(4).as<const int32_t>()[b] : steps;
     for (int64_t s = 0; s < steps; ++s) {
       const int64_t t = reverse && s < length ? length - 1 - s : s;
       if (s < length) {
         load(x, (t * batch + b) * width, width, row);
         direction.gates(row, width, h, in, state);
-        if constexpr (kCell == Cell::Rnn)
+        if (kind == Cell::Rnn)
           direction.step_rnn(in, state, h);
-        else if constexpr (kCell == Cell::Gru)
+        else if (kind == Cell::Gru)
           direction.step_gru(in, state, room, product, h);
         else
           direction.step_lstm(in, state, cell, h);
@@ -177,18 +176,27 @@ Error run(RunContext& c) {
       };
       const int64_t by_direction = (d * steps + t) * batch + b;
       keep(0, (t * directions + d) * batch + b, hidden, s < length ? h : room);
-      if constexpr (kCell == Cell::Lstm) {
+      if (kind == Cell::Lstm) {
         keep(3, by_direction, 4 * hidden, in);
         keep(4, by_direction, hidden, s < length ? cell : room);
-      } else if constexpr (kCell == Cell::Gru) {
+      } else if (kind == Cell::Gru) {
         keep(2, by_direction, 3 * hidden, in);
         keep(3, by_direction, hidden, room);
       }
     }
     if (c.has_output(1)) store(c.output(1), task * hidden, hidden, h);
-    if (kCell == Cell::Lstm && c.has_output(2)) store(c.output(2), task * hidden, hidden, cell);
+    if (kind == Cell::Lstm && c.has_output(2)) store(c.output(2), task * hidden, hidden, cell);
   });
   return Error::Ok;
+}
+
+template <Cell kCell>
+Error prepare_cell(const NodeView& node, KernelPlan& plan) {
+  return prepare(node, plan, kCell);
+}
+template <Cell kCell>
+Error run_cell(RunContext& c) {
+  return run(c, kCell);
 }
 
 }  // namespace
@@ -197,11 +205,11 @@ extern const Kernel lstm_kernel, gru_kernel, rnn_kernel;
 const Kernel lstm_kernel{.op = op::Lstm::info.id,
                          .name = "lstm_portable",
                          .rank = 1,
-                         .prepare = prepare<Cell::Lstm>,
-                         .run = run<Cell::Lstm>};
+                         .prepare = prepare_cell<Cell::Lstm>,
+                         .run = run_cell<Cell::Lstm>};
 const Kernel gru_kernel{
-    .op = op::Gru::info.id, .name = "gru_portable", .rank = 1, .prepare = prepare<Cell::Gru>, .run = run<Cell::Gru>};
+    .op = op::Gru::info.id, .name = "gru_portable", .rank = 1, .prepare = prepare_cell<Cell::Gru>, .run = run_cell<Cell::Gru>};
 const Kernel rnn_kernel{
-    .op = op::Rnn::info.id, .name = "rnn_portable", .rank = 1, .prepare = prepare<Cell::Rnn>, .run = run<Cell::Rnn>};
+    .op = op::Rnn::info.id, .name = "rnn_portable", .rank = 1, .prepare = prepare_cell<Cell::Rnn>, .run = run_cell<Cell::Rnn>};
 
 }  // namespace gf::cpu

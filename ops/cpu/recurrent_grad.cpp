@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ops/cpu/op_util.h"
+#include "ops/cpu/recurrent.h"
 #include "schema/ops/gru_grad.h"
 #include "schema/ops/lstm_grad.h"
 #include "schema/ops/rnn_grad.h"
@@ -221,18 +221,18 @@ void walk_rnn(const Walk& w, int64_t steps, double* rows) {
   w.write_state(1, dh);
 }
 
-template <int kFunctions, int kGates, int kLengths, auto kWalk>
-Error run(RunContext& c) {
+using WalkFn = void (*)(const Walk& w, int64_t steps, double* rows);
+
+Error run(RunContext& c, int functions, int gates, int lengths, WalkFn walk) {
   const Shape& da = c.output(0).shape;
-  const WalkSizes sizes{kFunctions, kGates, kLengths, da[1], da[2]};
-  if (c.has_input(kLengths))
-    for (int64_t b = 0; b < sizes.batch; ++b)
-      if (const int64_t n = c.input(kLengths).as<const int32_t>()[b]; n < 0 || n > sizes.steps)
-        return GF_FAIL(c.detail, Error::BadData, c.node, "sequence length %lld of entry %lld is outside [0, %lld]",
-                       static_cast<long long>(n), static_cast<long long>(b), static_cast<long long>(sizes.steps));
-  c.parallel(da[0] * da[2], [&](int64_t task, int worker) { kWalk(Walk(c, sizes, task), sizes.steps, c.scratch_of<double>(worker)); });
+  const WalkSizes sizes{functions, gates, lengths, da[1], da[2]};
+  GF_TRY(check_lengths(c, lengths, sizes.steps));
+  c.parallel(da[0] * da[2], [&](int64_t task, int worker) { walk(Walk(c, sizes, task), sizes.steps, c.scratch_of<double>(worker)); });
   return Error::Ok;
 }
+Error run_lstm(RunContext& c) { return run(c, 3, 4, 4, walk_lstm); }
+Error run_gru(RunContext& c) { return run(c, 2, 3, 5, walk_gru); }
+Error run_rnn(RunContext& c) { return run(c, 1, 1, 2, walk_rnn); }
 
 }  // namespace
 
@@ -241,16 +241,16 @@ const Kernel lstm_grad_kernel{.op = op::LstmGrad::info.id,
                               .name = "lstm_grad_portable",
                               .rank = 1,
                               .prepare = prepare<kLstmRows>,
-                              .run = run<3, 4, 4, walk_lstm>};
+                              .run = run_lstm};
 const Kernel gru_grad_kernel{.op = op::GruGrad::info.id,
                              .name = "gru_grad_portable",
                              .rank = 1,
                              .prepare = prepare<kGruRows>,
-                             .run = run<2, 3, 5, walk_gru>};
+                             .run = run_gru};
 const Kernel rnn_grad_kernel{.op = op::RnnGrad::info.id,
                              .name = "rnn_grad_portable",
                              .rank = 1,
                              .prepare = prepare<kRnnRows>,
-                             .run = run<1, 1, 2, walk_rnn>};
+                             .run = run_rnn};
 
 }  // namespace gf::cpu

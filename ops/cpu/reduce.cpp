@@ -141,66 +141,72 @@ int64_t offset_of(int64_t index, int rank, const int64_t* dims, const int64_t* s
   return offset;
 }
 
-// A reduction with its type erased but for the compute type, so that the loops around it exist once per compute type.
-template <class C>
+// A reduction with its type erased: every compute type here has 8 bytes, so the loops around it exist once. Folds and tiles are
+// arrays of Fold<C> and C behind pointers to bytes.
+constexpr size_t kFoldBytes = sizeof(Fold<double>), kValueBytes = sizeof(double);
+
 struct Rules {
-  Fold<C> start;
-  void (*run)(Fold<C>& fold, const C* tile, int64_t count);          // folds all of the tile into one group
-  void (*lanes)(Fold<C>* folds, const C* tile, int64_t count);       // element k into group k
-  C (*finish)(const Fold<C>& fold, int64_t group);
+  ComputeType type;
+  void (*start)(void* folds, int64_t count);
+  void (*run)(void* fold, const void* tile, int64_t count);          // folds all of the tile into one group
+  void (*lanes)(void* folds, const void* tile, int64_t count);       // element k into group k
+  void (*finish)(const void* folds, int64_t count, int64_t group, void* results);
 };
 template <class R, class C>
-constexpr Rules<C> kRules{R::kStart,
-                          [](Fold<C>& fold, const C* tile, int64_t count) {
-                            for (int64_t k = 0; k < count; ++k) R::step(fold, tile[k]);
-                          },
-                          [](Fold<C>* folds, const C* tile, int64_t count) {
-                            for (int64_t k = 0; k < count; ++k) R::step(folds[k], tile[k]);
-                          },
-                          [](const Fold<C>& fold, int64_t group) { return R::finish(fold, group); }};
+constexpr Rules kRules{compute_type_of<C>(),
+                       [](void* folds, int64_t count) {
+                         for (int64_t k = 0; k < count; ++k) static_cast<Fold<C>*>(folds)[k] = R::kStart;
+                       },
+                       [](void* fold, const void* tile, int64_t count) {
+                         auto& f = *static_cast<Fold<C>*>(fold);
+                         for (int64_t k = 0; k < count; ++k) R::step(f, static_cast<const C*>(tile)[k]);
+                       },
+                       [](void* folds, const void* tile, int64_t count) {
+                         for (int64_t k = 0; k < count; ++k) R::step(static_cast<Fold<C>*>(folds)[k], static_cast<const C*>(tile)[k]);
+                       },
+                       [](const void* folds, int64_t count, int64_t group, void* results) {
+                         for (int64_t k = 0; k < count; ++k)
+                           static_cast<C*>(results)[k] = R::finish(static_cast<const Fold<C>*>(folds)[k], group);
+                       }};
 
 // Outputs [begin, end) of a task: consecutive kept elements share the innermost dim, so a tile of them is folded lane
 // by lane over the group.
-template <class C>
-void fold_lanes(const Rules<C>& rules, const Layout& l, const TensorView& x, const TensorView& y, int64_t begin,
-                int64_t end) {
+void fold_lanes(const Rules& rules, const Layout& l, const TensorView& x, const TensorView& y, int64_t begin, int64_t end) {
   const int64_t inner = l.kept[l.kept_rank - 1];
+  alignas(8) unsigned char folds[kTile * kFoldBytes], tile[kTile * kValueBytes];
   for (int64_t o = begin; o < end;) {
     int64_t lanes = inner - o % inner;
     lanes = lanes < end - o ? lanes : end - o;
     lanes = lanes < kTile ? lanes : kTile;
     const int64_t base = offset_of(o, l.kept_rank, l.kept, l.kept_strides);
-    Fold<C> folds[kTile];
-    C tile[kTile];
-    for (int64_t k = 0; k < lanes; ++k) folds[k] = rules.start;
+    rules.start(folds, lanes);
     for (int64_t g = 0; g < l.group; ++g) {
-      load(x, base + offset_of(g, l.reduced_rank, l.reduced, l.reduced_strides), lanes, tile);
+      load_as(rules.type, x, base + offset_of(g, l.reduced_rank, l.reduced, l.reduced_strides), 1, lanes, tile);
       rules.lanes(folds, tile, lanes);
     }
-    for (int64_t k = 0; k < lanes; ++k) tile[k] = rules.finish(folds[k], l.group);
-    store(y, o, lanes, tile);
+    rules.finish(folds, lanes, l.group, tile);
+    store_as(rules.type, y, o, lanes, tile);
     o += lanes;
   }
 }
 
 // The innermost dim is reduced: each output folds runs of consecutive elements.
-template <class C>
-void fold_runs(const Rules<C>& rules, const Layout& l, const TensorView& x, const TensorView& y, int64_t begin,
-               int64_t end) {
+void fold_runs(const Rules& rules, const Layout& l, const TensorView& x, const TensorView& y, int64_t begin, int64_t end) {
   const int64_t run = l.reduced_rank == 0 ? 1 : l.reduced[l.reduced_rank - 1];
+  alignas(8) unsigned char fold[kFoldBytes], tile[kTile * kValueBytes];
   for (int64_t o = begin; o < end; ++o) {
     const int64_t base = offset_of(o, l.kept_rank, l.kept, l.kept_strides);
-    Fold<C> fold = rules.start;
-    C tile[kTile];
+    rules.start(fold, 1);
     for (int64_t g = 0; g < l.group; g += run) {
       const int64_t first = base + offset_of(g, l.reduced_rank, l.reduced, l.reduced_strides);
       for (int64_t at = 0; at < run; at += kTile) {
         const int64_t count = run - at < kTile ? run - at : kTile;
-        load(x, first + at, count, tile);
+        load_as(rules.type, x, first + at, 1, count, tile);
         rules.run(fold, tile, count);
       }
     }
-    store_one(y, o, rules.finish(fold, l.group));
+    rules.finish(fold, 1, l.group, tile);
+    store_as(rules.type, y, o, 1, tile);
   }
 }
 
@@ -220,8 +226,7 @@ Error axes_of(const RunContext& context, const ReduceAttrs& a, uint32_t& axes) {
   return Error::Ok;
 }
 
-template <class C>
-Error reduce(RunContext& context, const Rules<C>& rules) {
+Error reduce(RunContext& context, const Rules& rules) {
   const auto& a = context.attributes<ReduceAttrs>();
   const TensorView& x = context.input(0);
   const TensorView& y = context.output(0);
@@ -239,33 +244,30 @@ Error reduce(RunContext& context, const Rules<C>& rules) {
 
 // f16, bf16, f32 and f64 all fold in f64.
 template <template <class> class R>
+constexpr const Rules* kFamily[3] = {&kRules<R<double>, double>, &kRules<R<int64_t>, int64_t>, &kRules<R<uint64_t>, uint64_t>};
+
+template <template <class> class R>
 Error run(RunContext& context) {
-  switch (compute_type(context.input(0).dtype)) {
-    case ComputeType::F32:
-    case ComputeType::F64: return reduce(context, kRules<R<double>, double>);
-    case ComputeType::I64: return reduce(context, kRules<R<int64_t>, int64_t>);
-    default: return reduce(context, kRules<R<uint64_t>, uint64_t>);
-  }
+  const ComputeType type = compute_type(context.input(0).dtype);
+  return reduce(context, *kFamily<R>[type <= ComputeType::F64 ? 0 : type == ComputeType::I64 ? 1 : 2]);
 }
 
 Error run_log_sum_exp(RunContext& context) { return reduce(context, kRules<LogSumExp, double>); }
 
 // The start value of an empty integer group must be the type's own lowest or highest, not that of 64 bits.
-template <bool kMax>
-Error run_extreme(RunContext& context) {
+bool fill_empty_group(const RunContext& context, bool max) {
   const TensorView& x = context.input(0);
-  if (x.count() > 0 || context.output(0).count() == 0 || dtype_is_float(x.dtype)) {
-    if constexpr (kMax) return run<Max>(context);
-    else return run<Min>(context);
-  }
+  if (x.count() > 0 || context.output(0).count() == 0 || dtype_is_float(x.dtype)) return false;
   const unsigned bits = dtype_bits(x.dtype);
   uint64_t value = 0;  // lowest of unsigned types and bool
-  if (x.dtype == DType::Bool) value = kMax ? 0 : 1;
-  else if (dtype_is_signed_int(x.dtype)) value = kMax ? uint64_t{1} << (bits - 1) : (uint64_t{1} << (bits - 1)) - 1;
-  else if (!kMax) value = ~uint64_t{0};
+  if (x.dtype == DType::Bool) value = max ? 0 : 1;
+  else if (dtype_is_signed_int(x.dtype)) value = max ? uint64_t{1} << (bits - 1) : (uint64_t{1} << (bits - 1)) - 1;
+  else if (!max) value = ~uint64_t{0};
   for (int64_t k = 0; k < context.output(0).count(); ++k) store_one(context.output(0), k, value);
-  return Error::Ok;
+  return true;
 }
+Error run_max(RunContext& context) { return fill_empty_group(context, true) ? Error::Ok : run<Max>(context); }
+Error run_min(RunContext& context) { return fill_empty_group(context, false) ? Error::Ok : run<Min>(context); }
 
 }  // namespace
 
@@ -275,8 +277,8 @@ Error run_extreme(RunContext& context) {
       .op = op::Op::info.id, .name = #word "_portable", .rank = 1, .prepare = prepare_any, .run = run_function};
 GF_REDUCE_KERNEL(reduce_sum, ReduceSum, run<Sum>)
 GF_REDUCE_KERNEL(reduce_mean, ReduceMean, run<Mean>)
-GF_REDUCE_KERNEL(reduce_max, ReduceMax, run_extreme<true>)
-GF_REDUCE_KERNEL(reduce_min, ReduceMin, run_extreme<false>)
+GF_REDUCE_KERNEL(reduce_max, ReduceMax, run_max)
+GF_REDUCE_KERNEL(reduce_min, ReduceMin, run_min)
 GF_REDUCE_KERNEL(reduce_prod, ReduceProd, run<Prod>)
 GF_REDUCE_KERNEL(reduce_l1, ReduceL1, run<L1>)
 GF_REDUCE_KERNEL(reduce_l2, ReduceL2, run<L2>)
