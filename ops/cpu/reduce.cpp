@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ops/cpu/op_util.h"
+#include "runtime/core/bit_cast.h"
 #include "schema/elementwise.h"
 #include "schema/ops/reduce_l1.h"
 #include "schema/ops/reduce_l2.h"
@@ -143,31 +144,38 @@ int64_t offset_of(int64_t index, int rank, const int64_t* dims, const int64_t* s
 
 // A reduction with its type erased: every compute type here has 8 bytes, so the loops around it exist once. Folds and tiles are
 // arrays of Fold<C> and C behind pointers to bytes.
-constexpr size_t kFoldBytes = sizeof(Fold<double>), kValueBytes = sizeof(double);
+constexpr int64_t kFoldBytes = sizeof(Fold<double>), kValueBytes = sizeof(double);
 
 struct Rules {
   ComputeType type;
-  void (*start)(void* folds, int64_t count);
-  void (*run)(void* fold, const void* tile, int64_t count);          // folds all of the tile into one group
-  void (*lanes)(void* folds, const void* tile, int64_t count);       // element k into group k
-  void (*finish)(const void* folds, int64_t count, int64_t group, void* results);
+  uint64_t start[2];                                                              // bits of a Fold
+  void (*steps)(void* folds, int64_t stride, const void* tile, int64_t count);    // element k into fold k * stride
+  void (*finish)(const void* fold, int64_t group, void* result);
 };
 template <class R, class C>
-constexpr Rules kRules{compute_type_of<C>(),
-                       [](void* folds, int64_t count) {
-                         for (int64_t k = 0; k < count; ++k) static_cast<Fold<C>*>(folds)[k] = R::kStart;
-                       },
-                       [](void* fold, const void* tile, int64_t count) {
-                         auto& f = *static_cast<Fold<C>*>(fold);
-                         for (int64_t k = 0; k < count; ++k) R::step(f, static_cast<const C*>(tile)[k]);
-                       },
-                       [](void* folds, const void* tile, int64_t count) {
-                         for (int64_t k = 0; k < count; ++k) R::step(static_cast<Fold<C>*>(folds)[k], static_cast<const C*>(tile)[k]);
-                       },
-                       [](const void* folds, int64_t count, int64_t group, void* results) {
-                         for (int64_t k = 0; k < count; ++k)
-                           static_cast<C*>(results)[k] = R::finish(static_cast<const Fold<C>*>(folds)[k], group);
+void fold_steps(void* folds, int64_t stride, const void* tile, int64_t count) {
+  auto* f = static_cast<Fold<C>*>(folds);
+  const C* x = static_cast<const C*>(tile);
+  if (!kSmallCode && stride == 0) {
+    Fold<C> one = *f;
+    for (int64_t k = 0; k < count; ++k) R::step(one, x[k]);
+    *f = one;
+  } else {
+    for (int64_t k = 0; k < count; ++k) R::step(f[k * stride], x[k]);
+  }
+}
+template <class R, class C>
+constexpr Rules kRules{compute_type_of<C>(), {bit_cast<uint64_t>(R::kStart.value), bit_cast<uint64_t>(R::kStart.extra)},
+                       fold_steps<R, C>, [](const void* fold, int64_t group, void* result) {
+                         *static_cast<C*>(result) = R::finish(*static_cast<const Fold<C>*>(fold), group);
                        }};
+
+void start_folds(const Rules& rules, unsigned char* folds, int64_t count) {
+  for (int64_t k = 0; k < count; ++k) std::memcpy(folds + k * kFoldBytes, rules.start, sizeof rules.start);
+}
+void finish_folds(const Rules& rules, const unsigned char* folds, int64_t count, int64_t group, unsigned char* results) {
+  for (int64_t k = 0; k < count; ++k) rules.finish(folds + k * kFoldBytes, group, results + k * kValueBytes);
+}
 
 // Outputs [begin, end) of a task: consecutive kept elements share the innermost dim, so a tile of them is folded lane
 // by lane over the group.
@@ -179,12 +187,12 @@ void fold_lanes(const Rules& rules, const Layout& l, const TensorView& x, const 
     lanes = lanes < end - o ? lanes : end - o;
     lanes = lanes < kTile ? lanes : kTile;
     const int64_t base = offset_of(o, l.kept_rank, l.kept, l.kept_strides);
-    rules.start(folds, lanes);
+    start_folds(rules, folds, lanes);
     for (int64_t g = 0; g < l.group; ++g) {
       load_as(rules.type, x, base + offset_of(g, l.reduced_rank, l.reduced, l.reduced_strides), 1, lanes, tile);
-      rules.lanes(folds, tile, lanes);
+      rules.steps(folds, 1, tile, lanes);
     }
-    rules.finish(folds, lanes, l.group, tile);
+    finish_folds(rules, folds, lanes, l.group, tile);
     store_as(rules.type, y, o, lanes, tile);
     o += lanes;
   }
@@ -196,16 +204,16 @@ void fold_runs(const Rules& rules, const Layout& l, const TensorView& x, const T
   alignas(8) unsigned char fold[kFoldBytes], tile[kTile * kValueBytes];
   for (int64_t o = begin; o < end; ++o) {
     const int64_t base = offset_of(o, l.kept_rank, l.kept, l.kept_strides);
-    rules.start(fold, 1);
+    start_folds(rules, fold, 1);
     for (int64_t g = 0; g < l.group; g += run) {
       const int64_t first = base + offset_of(g, l.reduced_rank, l.reduced, l.reduced_strides);
       for (int64_t at = 0; at < run; at += kTile) {
         const int64_t count = run - at < kTile ? run - at : kTile;
         load_as(rules.type, x, first + at, 1, count, tile);
-        rules.run(fold, tile, count);
+        rules.steps(fold, 0, tile, count);
       }
     }
-    rules.finish(fold, 1, l.group, tile);
+    finish_folds(rules, fold, 1, l.group, tile);
     store_as(rules.type, y, o, 1, tile);
   }
 }
