@@ -16,6 +16,13 @@
 
 namespace gf::cpu {
 
+/// Where code is downloaded, loops that many kernels have are shared rather than unrolled into each.
+#if defined(__wasm__) || defined(GF_SMALL_CODE)
+inline constexpr bool kSmallCode = true;
+#else
+inline constexpr bool kSmallCode = false;
+#endif
+
 // --- compute types -------------------------------------------------------------------------------------------------
 
 /// What arithmetic on an element type is done in. Values index tables of tile functions.
@@ -168,6 +175,26 @@ Error dispatch_float(DType t, F&& f) {
     default: return Error::Unsupported;
   }
 }
+/// Rounding of the results of dispatch_rounded: none, C does it.
+struct AsComputed {
+  template <class C>
+  C operator()(C v) const {
+    return v;
+  }
+};
+/// Rounding to f32 where that is the type. Of + - * / and sqrt this gives f32's own bits, since f64 has more than twice as many
+/// (Figueroa, "When is double rounding innocuous?", 1995).
+struct AsFloat {
+  bool f32;
+  double operator()(double v) const { return f32 ? static_cast<double>(static_cast<float>(v)) : v; }
+};
+/// As dispatch_float for ops that compute in the type itself: f.template operator()<C>(round), where every result of C is to be
+/// rounded with round(..). Small code has one instantiation, which computes f32 in f64.
+template <class F>
+Error dispatch_rounded(DType t, F&& f) {
+  if constexpr (kSmallCode) return f.template operator()<double>(AsFloat{compute_type(t) == ComputeType::F32});
+  else return dispatch_float(t, [&]<class C>() { return f.template operator()<C>(AsComputed{}); });
+}
 /// Types whose elements have `bits` bits.
 constexpr DTypeSet types_of_bits(unsigned bits) {
   DTypeSet set;
@@ -220,13 +247,6 @@ struct AxisView {
 constexpr AxisView axis_view(const Shape& shape, int axis) {
   return {shape.count(0, axis), shape[axis], shape.count(axis + 1, shape.rank)};
 }
-
-/// Where code is downloaded, loops that many kernels have are shared rather than unrolled into each.
-#if defined(__wasm__) || defined(GF_SMALL_CODE)
-inline constexpr bool kSmallCode = true;
-#else
-inline constexpr bool kSmallCode = false;
-#endif
 
 /// Where a BroadcastWalk is: `length` elements from result element `position`, operand j from offsets[j] on.
 class BroadcastCursor {

@@ -18,7 +18,7 @@ struct ScaleLayout {
   AxisView view;
   int64_t block = 0;       // > 0: blocked
   int64_t blocks = 1;      // along the axis
-  bool single = true;
+  bool single = true;     // one scale
 
   ScaleLayout(const Shape& shape, const TensorView& scale, int64_t raw_axis, int64_t block_size) {
     single = block_size == 0 && scale.count() == 1;
@@ -30,17 +30,27 @@ struct ScaleLayout {
     block = block_size;
     blocks = block > 0 ? (view.length + block - 1) / block : 1;
   }
-  // Calls f(first element, count, first scale, scale stride) for rows (o, k); the inner axis is one run.
-  template <class F>
-  void row(int64_t r, F&& f) const {
-    const int64_t k = r % view.length, o = r / view.length;
-    if (single) f(0, 0);
-    else if (block == 0) f(k, 0);
-    else f((o * blocks + k / block) * view.inner, 1);
+};
+
+/// At most kPiece elements of one row, whose scales lie from `scale` on with `stride` between them.
+struct Piece {
+  int64_t first, count, scale, stride;
+
+  // number p of those that `pieces` cut each row into
+  Piece(const ScaleLayout& l, int64_t p, int64_t pieces) {
+    const int64_t r = p / pieces, from = p % pieces * kPiece, k = r % l.view.length, inner = l.view.inner;
+    first = r * inner + from;
+    count = inner - from < kPiece ? inner - from : kPiece;
+    stride = l.block == 0 ? 0 : 1;
+    scale = l.single ? 0 : l.block == 0 ? k : (r / l.view.length * l.blocks + k / l.block) * inner + from;
+  }
+  template <class C>
+  void read_scales(const TensorView& t, C* to) const {
+    load(t, scale, stride, count, to);
   }
 };
 
-// Work in pieces of at most kPiece elements of one row: f(first element, count, first scale, scale stride).
+// f(piece) for all pieces.
 template <class F>
 void for_pieces(const RunContext& c, DType packed, const ScaleLayout& layout, F&& f) {
   const int64_t rows = layout.view.outer * layout.view.length, inner = layout.view.inner;
@@ -48,57 +58,47 @@ void for_pieces(const RunContext& c, DType packed, const ScaleLayout& layout, F&
   const ParallelFor parallel = dtype_is_sub_byte(packed) ? ParallelFor{} : c.parallel;
   const int64_t pieces = (inner + kPiece - 1) / kPiece;
   parallel.chunks(rows * pieces, row_grain(inner < kPiece ? inner : kPiece), [&](int64_t begin, int64_t end, int) {
-    for (int64_t p = begin; p < end; ++p) {
-      const int64_t r = p / pieces, from = p % pieces * kPiece;
-      const int64_t n = inner - from < kPiece ? inner - from : kPiece;
-      layout.row(r, [&](int64_t scale, int64_t stride) { f(r * inner + from, n, scale + stride * from, stride); });
-    }
+    for (int64_t p = begin; p < end; ++p) f(Piece(layout, p, pieces));
   });
 }
 
-float round_to(DType type, float v) {
-  if (type == DType::F16) return to_f32(to_f16(v));
-  if (type == DType::BF16) return to_f32(to_bf16(v));
-  return v;
-}
-
-template <class C>
-Error quantize(RunContext& c, DType precision) {
-  const auto& a = c.attributes<op::QuantizeLinear::Attrs>();
-  const TensorView &x = c.input(0), &scale = c.input(1);
-  TensorView& y = c.output(0);
-  const bool to_int = kQuantInts.contains(y.dtype);
-  const double low = static_cast<double>(quant_low(y.dtype)), high = static_cast<double>(quant_high(y.dtype));
-  const ScaleLayout layout(x.shape, scale, a.axis, a.block);
-  for_pieces(c, y.dtype, layout, [&](int64_t first, int64_t n, int64_t scale_first, int64_t stride) {
-    C v[kPiece], s[kPiece];
-    double z[kPiece] = {};
-    load(x, first, n, v);
-    load(scale, scale_first, stride, n, s);
-    if (c.has_input(2)) load(c.input(2), scale_first, stride, n, z);
-    int64_t q[kPiece];
-    for (int64_t k = 0; k < n; ++k) {
-      C ratio = v[k] / s[k];
-      if constexpr (std::is_same_v<C, float>) ratio = round_to(precision, round_to(precision, v[k]) / round_to(precision, s[k]));
-      if (!to_int) {
-        const float f = static_cast<float>(static_cast<double>(ratio) + z[k]);
-        const unsigned bits = f32_to_small_float(y.dtype, f, a.saturate);
-        if (dtype_bits(y.dtype) == 8) static_cast<uint8_t*>(y.data)[first + k] = static_cast<uint8_t>(bits);
-        else store_one(y, first + k, small_float_to_f32(y.dtype, bits));
-        continue;
-      }
-      const double r = std::nearbyint(static_cast<double>(ratio)) + z[k];
-      q[k] = saturating_to_int<int64_t>(r < low ? low : (r > high ? high : r));
-    }
-    if (to_int) store(y, first, n, q);
-  });
-  return Error::Ok;
+// A value of float type `type`.
+double round_to(DType type, double v) {
+  if (type == DType::F64) return v;
+  const auto f = static_cast<float>(v);
+  return static_cast<double>(type == DType::F16 ? to_f32(to_f16(f)) : type == DType::BF16 ? to_f32(to_bf16(f)) : f);
 }
 
 Error run_quantize(RunContext& c) {
   const auto& a = c.attributes<op::QuantizeLinear::Attrs>();
-  const DType precision = a.precision != DType::Invalid ? a.precision : c.input(1).dtype;
-  return precision == DType::F64 ? quantize<double>(c, precision) : quantize<float>(c, precision);
+  const TensorView &x = c.input(0), &scale = c.input(1);
+  TensorView& y = c.output(0);
+  const DType precision = a.precision != DType::Invalid ? a.precision : scale.dtype;
+  const bool to_int = kQuantInts.contains(y.dtype);
+  const double low = static_cast<double>(quant_low(y.dtype)), high = static_cast<double>(quant_high(y.dtype));
+  const ScaleLayout layout(x.shape, scale, a.axis, a.block);
+  for_pieces(c, y.dtype, layout, [&](const Piece& piece) {
+    double v[kPiece], s[kPiece], z[kPiece] = {};
+    load(x, piece.first, piece.count, v);
+    piece.read_scales(scale, s);
+    if (c.has_input(2)) piece.read_scales(c.input(2), z);
+    int64_t q[kPiece];
+    for (int64_t k = 0; k < piece.count; ++k) {
+      // through f32 to the 16-bit floats: the quotient is rounded as f32 arithmetic rounds it
+      const double ratio = round_to(precision, round_to(precision, v[k]) / round_to(precision, s[k]));
+      if (!to_int) {
+        const float f = static_cast<float>(ratio + z[k]);
+        const unsigned bits = f32_to_small_float(y.dtype, f, a.saturate);
+        if (dtype_bits(y.dtype) == 8) y.as<uint8_t>()[piece.first + k] = static_cast<uint8_t>(bits);
+        else store_one(y, piece.first + k, small_float_to_f32(y.dtype, bits));
+        continue;
+      }
+      const double r = std::nearbyint(ratio) + z[k];
+      q[k] = saturating_to_int<int64_t>(r < low ? low : (r > high ? high : r));
+    }
+    if (to_int) store(y, piece.first, piece.count, q);
+  });
+  return Error::Ok;
 }
 
 Error run_dequantize(RunContext& c) {
@@ -106,14 +106,14 @@ Error run_dequantize(RunContext& c) {
   const TensorView &x = c.input(0), &scale = c.input(1);
   TensorView& y = c.output(0);
   const ScaleLayout layout(x.shape, scale, a.axis, a.block);
-  return dispatch_float(y.dtype, [&]<class C>() {
-    for_pieces(c, DType::F32, layout, [&](int64_t first, int64_t n, int64_t scale_first, int64_t stride) {
+  return dispatch_rounded(y.dtype, [&]<class C>(auto round) {
+    for_pieces(c, DType::F32, layout, [&](const Piece& piece) {
       C v[kPiece], s[kPiece], z[kPiece] = {};
-      load(x, first, n, v);
-      load(scale, scale_first, stride, n, s);
-      if (c.has_input(2)) load(c.input(2), scale_first, stride, n, z);
-      for (int64_t k = 0; k < n; ++k) v[k] = (v[k] - z[k]) * s[k];
-      store(y, first, n, v);
+      load(x, piece.first, piece.count, v);
+      piece.read_scales(scale, s);
+      if (c.has_input(2)) piece.read_scales(c.input(2), z);
+      for (int64_t k = 0; k < piece.count; ++k) v[k] = round(round(round(v[k]) - round(z[k])) * round(s[k]));
+      store(y, piece.first, piece.count, v);
     });
     return Error::Ok;
   });

@@ -16,8 +16,8 @@ struct Tables {
 };
 
 // One row of `dim` elements from element `at` of x to y, with row `angle` of the tables.
-template <class C>
-void rotate(const TensorView& x, TensorView& y, int64_t at, const Tables& tables, int64_t angle, bool interleaved) {
+template <class C, class Round>
+void rotate(Round round, const TensorView& x, TensorView& y, int64_t at, const Tables& tables, int64_t angle, bool interleaved) {
   C c[kPiece], s[kPiece], a[kPiece], b[kPiece], out[2 * kPiece];
   for (int64_t from = 0; from < tables.half; from += kPiece) {
     const int64_t count = tables.half - from < kPiece ? tables.half - from : kPiece;
@@ -28,7 +28,7 @@ void rotate(const TensorView& x, TensorView& y, int64_t at, const Tables& tables
     load(x, first, stride, count, a);
     load(x, second, stride, count, b);
     for (int64_t k = 0; k < count; ++k) {
-      const C real = a[k] * c[k] - b[k] * s[k], imaginary = a[k] * s[k] + b[k] * c[k];
+      const C real = round(a[k] * c[k]) - round(b[k] * s[k]), imaginary = round(a[k] * s[k]) + round(b[k] * c[k]);
       out[interleaved ? 2 * k : k] = real;
       out[interleaved ? 2 * k + 1 : kPiece + k] = imaginary;
     }
@@ -37,8 +37,8 @@ void rotate(const TensorView& x, TensorView& y, int64_t at, const Tables& tables
   }
 }
 
-template <class C>
-Error rotate_all(RunContext& c) {
+template <class C, class Round>
+Error rotate_all(RunContext& c, Round round) {
   const auto& attrs = c.attributes<op::RotaryEmbedding::Attrs>();
   const TensorView &x = c.input(0), &cos = c.input(1), &sin = c.input(2);
   TensorView& y = c.output(0);
@@ -53,17 +53,16 @@ Error rotate_all(RunContext& c) {
       const int64_t batch = r / (heads * length), row = heads_first ? r % length : r / heads % length;
       int64_t angle = batch * length + row;
       if (ids != nullptr) angle = wrap_index(index_at(*ids, ids->shape[0] == 1 ? row : angle), cos.shape[0]);
-      rotate<C>(x, y, r * dim, tables, angle, attrs.interleaved);
-      const int64_t rest = r * dim + 2 * tables.half, bytes = dense_bytes(x.dtype, 1);
-      std::memcpy(y.as<unsigned char>() + rest * bytes, x.as<const unsigned char>() + rest * bytes,
-                  static_cast<size_t>((dim - 2 * tables.half) * bytes));
+      rotate<C>(round, x, y, r * dim, tables, angle, attrs.interleaved);
+      const int64_t rest = r * dim + 2 * tables.half;
+      copy_elements(x, rest, y, rest, dim - 2 * tables.half);
     }
   });
   return Error::Ok;
 }
 
 Error run(RunContext& c) {
-  return dispatch_float(c.output(0).dtype, [&]<class C>() { return rotate_all<C>(c); });
+  return dispatch_rounded(c.output(0).dtype, [&]<class C>(auto round) { return rotate_all<C>(c, round); });
 }
 
 }  // namespace
