@@ -90,7 +90,7 @@ Error compute_formulas(const ElementwiseRow& row, const F& f, ComputeType type, 
 }
 template <class F>
 void compute_formula(F formula, int inputs, const float* const* operands, float* output, int64_t count, const void* attrs) {
-  const void* const untyped[] = {operands[0], operands[inputs - 1]};
+  const void* const untyped[kMaxInputs] = {operands[0], operands[inputs - 1], operands[0]};
   // float tile functions have no hazards, so there is no error to pass on
   if constexpr (std::is_same_v<F, TileFormulas::Tile>) static_cast<void>(formula(untyped, output, count, attrs));
   else compute_scalars<float, float>(formula, inputs, untyped, output, count, attrs);

@@ -22,72 +22,81 @@ struct Taps {
   int count;
 };
 
-// x reflected into [low, high] at both ends as often as needed.
-template <class C>
-C reflect(C x, C low, C high) {
-  const C range = high - low;
-  if (!(range > 0)) return low;
-  const C distance = x < low ? low - x : (x > high ? x - high : C(0));
-  if (distance == 0) return x;
-  const C turns = std::floor(distance / range), rest = distance - turns * range;
-  const bool near_side = std::fmod(turns, C(2)) == 0;
-  return (x < low) == near_side ? low + rest : high - rest;
-}
+// Where a coordinate reads. C and Round as in dispatch_rounded.
+template <class C, class Round>
+class Sampler {
+ public:
+  Sampler(Round round, const op::GridSample::Attrs& a) : round_(round), a_(a) {}
 
-template <class C>
-int64_t padded_index(GridPadding padding, C low, C high, int64_t k, int64_t length) {
-  if (k >= 0 && k < length) return k;
-  if (padding == GridPadding::Zeros) return -1;
-  if (padding == GridPadding::Border) return k < 0 ? 0 : length - 1;
-  const auto r = static_cast<int64_t>(reflect(static_cast<C>(k), low, high));
-  return std::clamp<int64_t>(r, 0, length - 1);
-}
-
-template <class C>
-void cubic_weights(C t, C* w) {  // Keys 1981, a = -0.75
-  const C a = C(-0.75);
-  const auto near = [a](C x) { return ((a + 2) * x - (a + 3)) * x * x + 1; };
-  const auto far = [a](C x) { return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a; };
-  w[0] = far(t + 1);
-  w[1] = near(t);
-  w[2] = near(1 - t);
-  w[3] = far(2 - t);
-}
-
-template <class C>
-Taps<C> taps_of(const op::GridSample::Attrs& a, C coordinate, int64_t length) {
-  const C n = static_cast<C>(length);
-  const C low = a.align_corners ? C(0) : C(-0.5), high = a.align_corners ? n - 1 : n - C(0.5);
-  C x = a.align_corners ? (coordinate + 1) / 2 * (n - 1) : ((coordinate + 1) * n - 1) / 2;
-  constexpr C kFar = C(1 << 30);
-  x = x > -kFar ? (x < kFar ? x : kFar) : -kFar;  // NaN lies before everything
-  if (a.mode == GridMode::Nearest) x = std::nearbyint(x);
-  if (x < low || x > high) {
-    if (a.padding == GridPadding::Border) x = x < 0 ? C(0) : std::min(x, n - 1);
-    else if (a.padding == GridPadding::Reflection) x = reflect(x, low, high);
-  }
-  Taps<C> t;
-  if (a.mode == GridMode::Nearest) {
-    t.count = 1;
-    t.weight[0] = 1;
-    t.index[0] = padded_index(a.padding, low, high, static_cast<int64_t>(x), length);
+  Taps<C> taps_of(C coordinate, int64_t length) const {
+    const C n = round_(static_cast<C>(length));
+    const C low = a_.align_corners ? C(0) : C(-0.5), high = round_(a_.align_corners ? n - 1 : n - C(0.5));
+    const C shifted = round_(coordinate + 1);
+    C x = round_(a_.align_corners ? round_(shifted / 2) * (n - 1) : round_(round_(shifted * n) - 1) / 2);
+    constexpr C kFar = C(1 << 30);
+    x = x > -kFar ? (x < kFar ? x : kFar) : -kFar;  // NaN lies before everything
+    if (a_.mode == GridMode::Nearest) x = std::nearbyint(x);
+    if (x < low || x > high) {
+      if (a_.padding == GridPadding::Border) x = x < 0 ? C(0) : std::min(x, n - 1);
+      else if (a_.padding == GridPadding::Reflection) x = reflect(x, low, high);
+    }
+    Taps<C> t;
+    if (a_.mode == GridMode::Nearest) {
+      t.count = 1;
+      t.weight[0] = 1;
+      t.index[0] = padded_index(low, high, static_cast<int64_t>(x), length);
+      return t;
+    }
+    const C left = std::floor(x), beyond = round_(x - left);
+    t.count = a_.mode == GridMode::Linear ? 2 : 4;
+    if (a_.mode == GridMode::Linear) {
+      t.weight[1] = beyond;
+      t.weight[0] = round_(1 - beyond);
+    } else {  // Keys 1981, a = -0.75
+      t.weight[0] = far(round_(beyond + 1));
+      t.weight[1] = near(beyond);
+      t.weight[2] = near(round_(1 - beyond));
+      t.weight[3] = far(round_(2 - beyond));
+    }
+    const int64_t first = static_cast<int64_t>(left) - (t.count == 4 ? 1 : 0);
+    for (int k = 0; k < t.count; ++k) t.index[k] = padded_index(low, high, first + k, length);
     return t;
   }
-  const C left = std::floor(x);
-  t.count = a.mode == GridMode::Linear ? 2 : 4;
-  if (a.mode == GridMode::Linear) {
-    t.weight[1] = x - left;
-    t.weight[0] = 1 - t.weight[1];
-  } else {
-    cubic_weights(x - left, t.weight);
-  }
-  const int64_t first = static_cast<int64_t>(left) - (t.count == 4 ? 1 : 0);
-  for (int k = 0; k < t.count; ++k) t.index[k] = padded_index(a.padding, low, high, first + k, length);
-  return t;
-}
 
-template <class C>
-void sample_pixel(const TensorView& x, const Taps<C>* taps, int spatial, int64_t batch, int64_t from, int64_t count, C* sum) {
+ private:
+  // x reflected into [low, high] at both ends as often as needed.
+  C reflect(C x, C low, C high) const {
+    const C range = round_(high - low);
+    if (!(range > 0)) return low;
+    const C distance = x < low ? round_(low - x) : (x > high ? round_(x - high) : C(0));
+    if (distance == 0) return x;
+    const C turns = std::floor(round_(distance / range)), rest = round_(distance - round_(turns * range));
+    const bool near_side = std::fmod(turns, C(2)) == 0;
+    return round_((x < low) == near_side ? low + rest : high - rest);
+  }
+  int64_t padded_index(C low, C high, int64_t k, int64_t length) const {
+    if (k >= 0 && k < length) return k;
+    if (a_.padding == GridPadding::Zeros) return -1;
+    if (a_.padding == GridPadding::Border) return k < 0 ? 0 : length - 1;
+    const auto r = static_cast<int64_t>(reflect(round_(static_cast<C>(k)), low, high));
+    return std::clamp<int64_t>(r, 0, length - 1);
+  }
+  C near(C x) const {
+    constexpr C a = C(-0.75);
+    return round_(round_(round_(round_(round_((a + 2) * x) - (a + 3)) * x) * x) + 1);
+  }
+  C far(C x) const {
+    constexpr C a = C(-0.75);
+    return round_(round_(round_(round_(round_(round_(a * x) - 5 * a) * x) + 8 * a) * x) - 4 * a);
+  }
+
+  Round round_;
+  const op::GridSample::Attrs& a_;
+};
+
+template <class C, class Round>
+void sample_pixel(Round round, const TensorView& x, const Taps<C>* taps, int spatial, int64_t batch, int64_t from, int64_t count,
+                  C* sum) {
   int combinations = 1;
   for (int d = 0; d < spatial; ++d) combinations *= taps[d].count;
   for (int64_t i = 0; i < count; ++i) sum[i] = 0;
@@ -100,12 +109,12 @@ void sample_pixel(const TensorView& x, const Taps<C>* taps, int spatial, int64_t
       rest /= taps[d].count;
       zero |= taps[d].index[tap] < 0;
       offset = offset * x.shape[d + 1] + taps[d].index[tap];
-      w *= taps[d].weight[tap];
+      w = round(w * taps[d].weight[tap]);
     }
     if (zero || w == 0) continue;
     C values[kPiece];
     load(x, offset * x.shape[spatial + 1] + from, count, values);
-    for (int64_t i = 0; i < count; ++i) sum[i] += w * values[i];
+    for (int64_t i = 0; i < count; ++i) sum[i] = round(sum[i] + round(w * values[i]));
   }
 }
 
@@ -117,16 +126,17 @@ Error run_grid_sample(RunContext& c) {
   const int64_t channels = x.shape[spatial + 1];
   const int64_t per_batch = y.shape.count(1, spatial + 1);
   if (y.count() == 0) return Error::Ok;
-  return dispatch_float(x.dtype, [&]<class C>() {
+  return dispatch_rounded(x.dtype, [&]<class C, class Round>(Round round) {
+    const Sampler<C, Round> sampler(round, a);
     c.parallel.chunks(y.shape[0] * per_batch, row_grain(channels * 4), [&](int64_t begin, int64_t end, int) {
       for (int64_t p = begin; p < end; ++p) {
         Taps<C> taps[kMaxSpatial];
         for (int d = 0; d < spatial; ++d)  // the grid names the last axis first
-          taps[d] = taps_of(a, load_one<C>(grid, p * spatial + spatial - 1 - d), x.shape[d + 1]);
+          taps[d] = sampler.taps_of(round(load_one<C>(grid, p * spatial + spatial - 1 - d)), x.shape[d + 1]);
         for (int64_t from = 0; from < channels; from += kPiece) {
           const int64_t n = std::min(kPiece, channels - from);
           C sum[kPiece];
-          sample_pixel(x, taps, spatial, p / per_batch, from, n, sum);
+          sample_pixel(round, x, taps, spatial, p / per_batch, from, n, sum);
           store(y, p * channels + from, n, sum);
         }
       }

@@ -185,7 +185,7 @@ struct AsComputed {
 /// Rounding to f32 where that is the type. Of + - * / and sqrt this gives f32's own bits, since f64 has more than twice as many
 /// (Figueroa, "When is double rounding innocuous?", 1995).
 struct AsFloat {
-  bool f32;
+  bool f32 = false;
   double operator()(double v) const { return f32 ? static_cast<double>(static_cast<float>(v)) : v; }
 };
 /// As dispatch_float for ops that compute in the type itself: f.template operator()<C>(round), where every result of C is to be

@@ -2,7 +2,7 @@
 // results do not depend on threads or on the order of work.
 #include <cmath>
 
-#include "ops/cpu/op_util.h"
+#include "ops/cpu/movement.h"
 #include "schema/ops/bernoulli.h"
 #include "schema/ops/dropout.h"
 #include "schema/ops/multinomial.h"
@@ -40,54 +40,54 @@ void for_blocks(const RunContext& context, const Stream& stream, int64_t count, 
 
 int64_t clip_count(int64_t first, int64_t wanted, int64_t count) { return count - first < wanted ? count - first : wanted; }
 
-// f64 takes two words an element, the others one.
-[[maybe_unused]] void uniform_values(const PhiloxBlock& words, double low, double high, double* out) {
-  for (size_t k = 0; k < 2; ++k) out[k] = low + (high - low) * uniform_f64(words[2 * k], words[2 * k + 1]);
-}
-void uniform_values(const PhiloxBlock& words, float low, float high, float* out) {
-  for (size_t k = 0; k < 4; ++k) {
-    const float v = low + (high - low) * uniform_f32(words[k]);
-    out[k] = v < high || !(low < high) ? v : low;  // rounding must not reach the open end
+// Numbers from one block: f64 takes two words an element, the others one. Returns how many.
+template <class C, class Round>
+int64_t uniform_values(Round round, bool wide, const PhiloxBlock& words, C low, C high, C* out) {
+  const C range = round(high - low);
+  const size_t count = wide ? 2 : 4;
+  for (size_t k = 0; k < count; ++k) {
+    const C u = wide ? static_cast<C>(uniform_f64(words[2 * k], words[2 * k + 1])) : static_cast<C>(uniform_f32(words[k]));
+    const C v = round(low + round(range * u));
+    out[k] = wide || v < high || !(low < high) ? v : low;  // rounding must not reach the open end
   }
+  return static_cast<int64_t>(count);
 }
 // Box-Muller: two uniforms (the first in (0, 1]) give two normals.
-[[maybe_unused]] void normal_values(const PhiloxBlock& words, double mean, double scale, double* out) {
-  const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform_f64(words[0], words[1])));
-  const double angle = 6.283185307179586477 * uniform_f64(words[2], words[3]);
-  out[0] = mean + scale * (radius * std::cos(angle));
-  out[1] = mean + scale * (radius * std::sin(angle));
-}
-void normal_values(const PhiloxBlock& words, float mean, float scale, float* out) {
-  for (size_t k = 0; k < 4; k += 2) {
-    const double radius = std::sqrt(-2.0 * std::log(1.0 - static_cast<double>(uniform_f32(words[k]))));
-    const double angle = 6.283185307179586477 * static_cast<double>(uniform_f32(words[k + 1]));
-    out[k] = mean + scale * static_cast<float>(radius * std::cos(angle));
-    out[k + 1] = mean + scale * static_cast<float>(radius * std::sin(angle));
+template <class C, class Round>
+int64_t normal_values(Round round, bool wide, const PhiloxBlock& words, C mean, C scale, C* out) {
+  for (size_t k = 0; k < (wide ? 2 : 4); k += 2) {
+    const double first = wide ? uniform_f64(words[0], words[1]) : static_cast<double>(uniform_f32(words[k]));
+    const double second = wide ? uniform_f64(words[2], words[3]) : static_cast<double>(uniform_f32(words[k + 1]));
+    const double radius = std::sqrt(-2.0 * std::log(1.0 - first)), angle = 6.283185307179586477 * second;
+    out[k] = round(mean + round(scale * round(static_cast<C>(radius * std::cos(angle)))));
+    out[k + 1] = round(mean + round(scale * round(static_cast<C>(radius * std::sin(angle)))));
   }
+  return wide ? 2 : 4;
 }
 
-template <bool kNormal, class C>
-Error fill(RunContext& context, int64_t seed, float first, float second) {
+Error fill(RunContext& context, DType type, bool normal, int64_t seed, float first, float second) {
   const TensorView& y = context.output(0);
-  constexpr int64_t kPerBlock = std::is_same_v<C, double> ? 2 : 4;
   const int64_t count = y.count();
-  for_blocks(context, stream_of(context, seed), count, kPerBlock, [&](int64_t at, const PhiloxBlock& words) {
-    C values[4];
-    if constexpr (kNormal) normal_values(words, static_cast<C>(first), static_cast<C>(second), values);
-    else uniform_values(words, static_cast<C>(first), static_cast<C>(second), values);
-    store(y, at, clip_count(at, kPerBlock, count), values);
+  const bool wide = type == DType::F64;
+  return dispatch_rounded(type, [&]<class C>(auto round) {
+    const C a = static_cast<C>(first), b = static_cast<C>(second);
+    for_blocks(context, stream_of(context, seed), count, wide ? 2 : 4, [&](int64_t at, const PhiloxBlock& words) {
+      C values[4];
+      const int64_t n = normal ? normal_values(round, wide, words, a, b, values) : uniform_values(round, wide, words, a, b, values);
+      store(y, at, clip_count(at, n, count), values);
+    });
+    return Error::Ok;
   });
-  return Error::Ok;
 }
 
 Error run_uniform(RunContext& context) {
   const auto& a = context.attributes<op::RandomUniform::Attrs>();
-  return dispatch_float(a.dtype, [&]<class C>() { return fill<false, C>(context, a.seed, a.low, a.high); });
+  return fill(context, a.dtype, false, a.seed, a.low, a.high);
 }
 
 Error run_normal(RunContext& context) {
   const auto& a = context.attributes<op::RandomNormal::Attrs>();
-  return dispatch_float(a.dtype, [&]<class C>() { return fill<true, C>(context, a.seed, a.mean, a.scale); });
+  return fill(context, a.dtype, true, a.seed, a.mean, a.scale);
 }
 
 Error run_bernoulli(RunContext& context) {
@@ -116,16 +116,14 @@ Error run_multinomial(RunContext& context) {
   const Stream stream = stream_of(context, a.seed);
   if (classes == 0) return GF_FAIL(context.detail, Error::BadData, context.node, "there are no classes to draw from");
   context.parallel(x.shape[0], [&](int64_t row, int) {
+    const auto value = [&](int64_t k) { return load_one<double>(x, row * classes + k); };
     double peak = -std::numeric_limits<double>::infinity();
-    double value = 0;
-    for (int64_t k = 0; k < classes; ++k) {
-      load(x, row * classes + k, 1, &value);
-      if (value > peak) peak = value;
-    }
+    for (int64_t k = 0; k < classes; ++k)
+      if (const double v = value(k); v > peak) peak = v;
     double total = 0;
     const auto weight = [&](int64_t k) {
-      load(x, row * classes + k, 1, &value);
-      return value == peak ? 1.0 : std::exp(value - peak);
+      const double v = value(k);
+      return v == peak ? 1.0 : std::exp(v - peak);
     };
     for (int64_t k = 0; k < classes; ++k) total += weight(k);
     for (int64_t s = 0; s < a.sample_size; ++s) {
@@ -153,7 +151,7 @@ Error run_dropout(RunContext& context) {
   uint8_t* mask = context.has_output(1) ? context.output(1).as<uint8_t>() : nullptr;
   const int64_t count = x.count();
   if (!a.training || a.ratio == 0.0f) {
-    if (y.data != x.data && count > 0) std::memcpy(y.data, x.data, static_cast<size_t>(dense_bytes(x.dtype, count)));
+    copy_dense(context.parallel, x, y);
     if (mask != nullptr && count > 0) std::memset(mask, 1, static_cast<size_t>(count));
     return Error::Ok;
   }

@@ -28,9 +28,8 @@ void rotate(Round round, const TensorView& x, TensorView& y, int64_t at, const T
     load(x, first, stride, count, a);
     load(x, second, stride, count, b);
     for (int64_t k = 0; k < count; ++k) {
-      const C real = round(a[k] * c[k]) - round(b[k] * s[k]), imaginary = round(a[k] * s[k]) + round(b[k] * c[k]);
-      out[interleaved ? 2 * k : k] = real;
-      out[interleaved ? 2 * k + 1 : kPiece + k] = imaginary;
+      out[interleaved ? 2 * k : k] = round(round(a[k] * c[k]) - round(b[k] * s[k]));
+      out[interleaved ? 2 * k + 1 : kPiece + k] = round(round(a[k] * s[k]) + round(b[k] * c[k]));
     }
     store(y, first, interleaved ? 2 * count : count, out);
     if (!interleaved) store(y, second, count, out + kPiece);
