@@ -2,54 +2,53 @@
 // 2^64) in index order, rounded once. Any strides, any element type.
 #include "schema/ops/matmul.h"
 
+#include <utility>
+
 #include "ops/cpu/epilogue.h"
+#include "ops/cpu/matrix_stack.h"
 
 namespace gf::cpu {
+
+MatrixStack::MatrixStack(const Shape& s, bool transposed, bool vector_is_row) {
+  if (s.rank == 1) {
+    (vector_is_row ? cols : rows) = s[0];
+    (vector_is_row ? col_stride : row_stride) = 1;
+    return;
+  }
+  rows = s[s.rank - 2];
+  cols = s[s.rank - 1];
+  row_stride = cols;
+  col_stride = 1;
+  if (transposed) {
+    std::swap(rows, cols);
+    std::swap(row_stride, col_stride);
+  }
+  batch.rank = s.rank - 2;
+  for (int d = 0; d < batch.rank; ++d) batch[d] = s[d];
+}
+
+BroadcastWalk<2> walk_pairs(const MatrixStack& left, const MatrixStack& right) {
+  const Shape &a = left.batch, &b = right.batch;
+  Shape all;
+  all.rank = a.rank > b.rank ? a.rank : b.rank;
+  for (int d = 0; d < all.rank; ++d) {
+    const int i = d - (all.rank - a.rank), j = d - (all.rank - b.rank);
+    const int64_t x = i < 0 ? 1 : a[i], y = j < 0 ? 1 : b[j];
+    all[d] = x == 1 ? y : x;
+  }
+  BroadcastWalk<2> walk;
+  const Shape* shapes[2] = {&a, &b};
+  walk.init(all, shapes);
+  return walk;
+}
+
 namespace {
 
 constexpr int64_t kRows = 4, kColumns = Epilogue::kPiece, kDepth = 64;
 
-/// A stack of matrices: element (r, c) of matrix m is at m * rows * cols + r * row_stride + c * col_stride.
-struct Side {
-  int64_t rows = 1, cols = 1, row_stride = 0, col_stride = 0;
-  Shape batch;  // leading axes
-
-  Side(const Shape& s, bool transposed, bool vector_is_row) {
-    if (s.rank == 1) {
-      (vector_is_row ? cols : rows) = s[0];
-      (vector_is_row ? col_stride : row_stride) = 1;
-      return;
-    }
-    rows = s[s.rank - 2];
-    cols = s[s.rank - 1];
-    row_stride = cols;
-    col_stride = 1;
-    if (transposed) {
-      const int64_t r = rows;
-      rows = cols;
-      cols = r;
-      row_stride = 1;
-      col_stride = rows;
-    }
-    batch.rank = s.rank - 2;
-    for (int d = 0; d < batch.rank; ++d) batch[d] = s[d];
-  }
-};
-
-Shape broadcast_shape(const Shape& a, const Shape& b) {
-  Shape out;
-  out.rank = a.rank > b.rank ? a.rank : b.rank;
-  for (int d = 0; d < out.rank; ++d) {
-    const int i = d - (out.rank - a.rank), j = d - (out.rank - b.rank);
-    const int64_t x = i < 0 ? 1 : a[i], y = j < 0 ? 1 : b[j];
-    out[d] = x == 1 ? y : x;
-  }
-  return out;
-}
-
 // Sums of rows [row, row + rows) times columns [column, column + columns) of one product.
 template <class C>
-void tile(Precision precision, const TensorView& a, const Side& left, int64_t a_first, const TensorView& b, const Side& right,
+void tile(Precision precision, const TensorView& a, const MatrixStack& left, int64_t a_first, const TensorView& b, const MatrixStack& right,
           int64_t b_first, int64_t row, int64_t rows, int64_t column, int64_t columns, C (&sums)[kRows][kColumns]) {
   C av[kRows][kDepth], bv[kColumns];
   for (int64_t r = 0; r < rows; ++r)
@@ -72,11 +71,9 @@ Error multiply(RunContext& c) {
   const auto& attrs = c.attributes<op::MatMul::Attrs>();
   const TensorView &a = c.input(0), &b = c.input(1);
   TensorView& y = c.output(0);
-  const Side left(a.shape, attrs.transpose_a, true), right(b.shape, attrs.transpose_b, false);
+  const MatrixStack left(a.shape, attrs.transpose_a, true), right(b.shape, attrs.transpose_b, false);
   const Epilogue epilogue(c, attrs);
-  BroadcastWalk<2> batches;
-  const Shape* shapes[2] = {&left.batch, &right.batch};
-  batches.init(broadcast_shape(left.batch, right.batch), shapes);
+  const BroadcastWalk<2> batches = walk_pairs(left, right);
   const int64_t blocks = (left.rows + kRows - 1) / kRows;
   c.parallel(batches.count * blocks, [&](int64_t task, int) {
     const int64_t n = task / blocks, row = task % blocks * kRows;

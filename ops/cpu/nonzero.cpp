@@ -16,40 +16,37 @@ Error check_capacity(const RunContext& c, int64_t elements, DType type) {
                  static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(c.output_capacity));
 }
 
-// One byte per element: is it zero (also -0)?
-template <class F>
-void for_each_nonzero(const TensorView& x, F&& f) {
-  const int64_t count = x.count();
-  constexpr int64_t kRun = 256;
-  double wide[kRun];
-  int64_t whole[kRun];
-  const bool is_float = dtype_is_float(x.dtype);
-  for (int64_t first = 0; first < count; first += kRun) {
-    const int64_t n = count - first < kRun ? count - first : kRun;
-    if (is_float) load(x, first, n, wide);
-    else load(x, first, n, whole);
-    for (int64_t k = 0; k < n; ++k)
-      if (is_float ? !(wide[k] == 0) : whole[k] != 0) f(first + k);  // NaN is not zero
-  }
+constexpr int64_t kRun = 256;
+
+// Places of the elements of [first, first + kRun) that are not zero (-0 is, NaN is not).
+int64_t find_nonzero(const TensorView& x, int64_t first, int64_t (&places)[kRun]) {
+  const int64_t rest = x.count() - first, count = rest < kRun ? rest : kRun;
+  uint64_t keys[kRun], zero = 0;
+  load_keys(TensorView{&zero, {}, x.dtype}, 0, 1, 1, &zero);
+  load_keys(x, first, 1, count, keys);
+  int64_t found = 0;
+  for (int64_t k = 0; k < count; ++k)
+    if (keys[k] != zero) places[found++] = first + k;
+  return found;
 }
 
 Error run_nonzero(RunContext& c) {
   const TensorView& x = c.input(0);
   TensorView& y = c.output(0);
   const int rank = x.shape.rank;
-  int64_t n = 0;
-  for_each_nonzero(x, [&](int64_t) { ++n; });
+  const int64_t count = x.count();
+  int64_t places[kRun], n = 0, at = 0;
+  for (int64_t first = 0; first < count; first += kRun) n += find_nonzero(x, first, places);
   GF_TRY(check_capacity(c, n * rank, DType::I64));
   y.shape = Shape(rank, n);
-  int64_t at = 0;
-  auto* out = y.as<int64_t>();
-  for_each_nonzero(x, [&](int64_t k) {
-    for (int d = rank - 1; d >= 0; --d) {
-      out[d * n + at] = k % x.shape[d];
-      k /= x.shape[d];
-    }
-    ++at;
-  });
+  for (int64_t first = 0; first < count; first += kRun) {
+    const int64_t found = find_nonzero(x, first, places);
+    for (int64_t j = 0; j < found; ++j, ++at)
+      for (int d = rank - 1; d >= 0; --d) {
+        y.as<int64_t>()[d * n + at] = places[j] % x.shape[d];
+        places[j] /= x.shape[d];
+      }
+  }
   return Error::Ok;
 }
 

@@ -30,16 +30,11 @@ class Bump {
     }
     return base_ + begin;
   }
-  void* take_array(uint64_t count, uint64_t size, uint64_t alignment) {
-    uint64_t bytes = 0;
-    if (mul_checked(count, size, bytes)) return take(bytes, alignment);
-    failed_ = true;
-    return nullptr;
-  }
   /// `count` value-initialised T.
   template <class T>
   std::span<T> array(uint64_t count) {
-    auto* p = static_cast<T*>(take_array(count, sizeof(T), alignof(T) > 64 ? alignof(T) : 64));
+    static_assert(alignof(T) <= 64);
+    auto* p = static_cast<T*>(take_array(count, sizeof(T)));
     if (p == nullptr) return {};
     for (uint64_t i = 0; i < count; ++i) new (p + i) T();
     return {p, static_cast<size_t>(count)};
@@ -51,6 +46,14 @@ class Bump {
   void reset_to(uint64_t used) { used_ = used; }
 
  private:
+  // not in array(), which is there for every type
+  void* take_array(uint64_t count, uint64_t size) {
+    uint64_t bytes = 0;
+    if (mul_checked<uint64_t>(count, size, bytes)) return take(bytes);
+    failed_ = true;
+    return nullptr;
+  }
+
   std::byte* base_ = nullptr;
   uint64_t capacity_ = 0;
   uint64_t used_ = 0;
