@@ -46,7 +46,7 @@ Error run_range(const Job& job, int64_t begin, int64_t end) {
     }
     void* target = job.direct_output ? static_cast<uint8_t*>(c.output(0).data) + at * (job.row->bool_output ? 1 : size)
                                      : static_cast<void*>(out.bytes);
-    GF_TRY(compute_tile(*job.row, job.compute, sources, target, count, c.attrs));
+    GF_TRY(job.row->compute(job.compute, sources, target, count, c.attrs));
     if (!job.direct_output) store_as(job.compute, c.output(0), at, count, out.bytes);
   }
   return Error::Ok;
@@ -67,44 +67,25 @@ void compute_scalars(Function function, const ElementwiseRow& row, const void* c
   else compute_scalars<C, C>(function, row.inputs, operands, output, count, attrs);
 }
 
-// Templates, so that only the one of this build is compiled.
-template <class F>
-Error compute_formulas(const ElementwiseRow& row, const F& f, ComputeType type, const void* const* operands, void* output,
-                       int64_t count, const void* attrs) {
-  if constexpr (std::is_same_v<F, TileFormulas>) {
-    return f.tiles[static_cast<int>(type)](operands, output, count, attrs);
-  } else {
-    const bool is_unsigned = type == ComputeType::U64;
-    if (type == ComputeType::F32) {
-      compute_scalars<float>(f.floats, row, operands, output, count, attrs);
-    } else if (type == ComputeType::F64) {
-      compute_scalars<double>(f.floats, row, operands, output, count, attrs);
-    } else {
-      if (const auto hazard = f.hazards[is_unsigned]; hazard != nullptr)
-        for (int64_t k = 0; k < count; ++k)
-          GF_TRY(hazard(static_cast<const int64_t*>(operands[0])[k], static_cast<const int64_t*>(operands[1])[k], attrs));
-      compute_scalars<int64_t>(f.ints[is_unsigned], row, operands, output, count, attrs);
-    }
-    return Error::Ok;
-  }
-}
-template <class F>
-void compute_formula(F formula, int inputs, const float* const* operands, float* output, int64_t count, const void* attrs) {
-  const void* const untyped[kMaxInputs] = {operands[0], operands[inputs - 1], operands[0]};
-  // float tile functions have no hazards, so there is no error to pass on
-  if constexpr (std::is_same_v<F, TileFormulas::Tile>) static_cast<void>(formula(untyped, output, count, attrs));
-  else compute_scalars<float, float>(formula, inputs, untyped, output, count, attrs);
-}
-
 }  // namespace
 
-Error compute_tile(const ElementwiseRow& row, ComputeType type, const void* const* inputs, void* output, int64_t count,
-                   const void* attrs) {
-  return compute_formulas(row, row.formulas, type, inputs, output, count, attrs);
+Error ScalarFormulas::compute(const ElementwiseRow& row, ComputeType type, const void* const* inputs, void* output, int64_t count, const void* attrs) const {
+  const bool is_unsigned = type == ComputeType::U64;
+  if (type == ComputeType::F32) {
+    compute_scalars<float>(floats, row, inputs, output, count, attrs);
+  } else if (type == ComputeType::F64) {
+    compute_scalars<double>(floats, row, inputs, output, count, attrs);
+  } else {
+    if (const Hazard hazard = hazards[is_unsigned]; hazard != nullptr)
+      for (int64_t k = 0; k < count; ++k)
+        GF_TRY(hazard(static_cast<const int64_t*>(inputs[0])[k], static_cast<const int64_t*>(inputs[1])[k], attrs));
+    compute_scalars<int64_t>(ints[is_unsigned], row, inputs, output, count, attrs);
+  }
+  return Error::Ok;
 }
 
-void compute_floats(FloatFormula formula, int inputs, const float* const* operands, float* output, int64_t count, const void* attrs) {
-  compute_formula(formula, inputs, operands, output, count, attrs);
+void ScalarFormulas::compute_floats(Floats formula, int inputs, const void* const* operands, float* output, int64_t count, const void* attrs) {
+  compute_scalars<float, float>(formula, inputs, operands, output, count, attrs);
 }
 
 Error prepare_elementwise(const NodeView& node, KernelPlan& plan) {

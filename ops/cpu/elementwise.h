@@ -12,14 +12,24 @@ namespace gf::cpu {
 /// Elements a tile function sees at once; three tiles of the widest type fit a first-level cache with room to spare.
 inline constexpr int64_t kTile = 256;
 
+struct ElementwiseRow;
+
 /// The formulas of an op as loops: one per compute type.
 struct TileFormulas {
   /// Computes `count` <= kTile elements. `inputs` and `output` hold the compute type (Compare, Predicate: uint8_t
   /// output); output may be one of the inputs.
   using Tile = Error (*)(const void* const* inputs, void* output, int64_t count, const void* attrs);
+  using Floats = Tile;
   Tile tiles[kComputeTypes] = {};             ///< by ComputeType; nullptr: the op does not take that class
 
   bool takes(ComputeType c) const { return tiles[static_cast<int>(c)] != nullptr; }
+  Error compute(const ElementwiseRow&, ComputeType type, const void* const* inputs, void* output, int64_t count, const void* attrs) const {
+    return tiles[static_cast<int>(type)](inputs, output, count, attrs);
+  }
+  /// `count` elements in f32, by the tile function alone.
+  static void compute_floats(Tile tile, int, const void* const* inputs, float* output, int64_t count, const void* attrs) {
+    static_cast<void>(tile(inputs, output, count, attrs));  // of floats none has hazards, so there is no error to pass on
+  }
 };
 
 /// The formulas as functions of one element. Floats are computed in f64, and u64 passes as the i64 of the same bits; operands
@@ -35,6 +45,8 @@ struct ScalarFormulas {
   bool takes(ComputeType c) const {
     return c < ComputeType::I64 ? floats != nullptr : ints[c == ComputeType::U64] != nullptr;
   }
+  Error compute(const ElementwiseRow& row, ComputeType type, const void* const* inputs, void* output, int64_t count, const void* attrs) const;
+  static void compute_floats(Floats formula, int inputs, const void* const* operands, float* output, int64_t count, const void* attrs);
 };
 using Formulas = std::conditional_t<kSmallCode, ScalarFormulas, TileFormulas>;
 
@@ -44,15 +56,12 @@ struct ElementwiseRow {
   bool bool_output = false;
   const char* hazard = "";                    ///< sentence for the detail when a formula fails
   Formulas formulas;
+
+  /// A tile of a compute type that the op takes.
+  Error compute(ComputeType type, const void* const* operands, void* output, int64_t count, const void* attrs) const {
+    return formulas.compute(*this, type, operands, output, count, attrs);
+  }
 };
-
-/// The f32 formula alone, for programs of such steps: it links none of the others.
-using FloatFormula = std::conditional_t<kSmallCode, ScalarFormulas::Floats, TileFormulas::Tile>;
-void compute_floats(FloatFormula formula, int inputs, const float* const* operands, float* output, int64_t count, const void* attrs);
-
-/// A tile of any compute type that the op takes.
-Error compute_tile(const ElementwiseRow& row, ComputeType type, const void* const* inputs, void* output, int64_t count,
-                   const void* attrs);
 
 /// A kernel with its row behind it, which prepare and run find through NodeView::kernel and RunContext::kernel.
 struct ElementwiseKernel : Kernel {
@@ -144,7 +153,7 @@ constexpr void set_formulas(ScalarFormulas& f) {
 }
 
 template <class Op>
-constexpr FloatFormula float_formula() {
+constexpr Formulas::Floats float_formula() {
   if constexpr (kSmallCode) return elementwise_scalar<Op, double>;
   else return elementwise_tile<Op, float>;
 }

@@ -43,10 +43,6 @@ Error prepare_epilogue(const NodeView& node, KernelPlan& plan) {
   return plan.refuse("its activation was left out of this build: add it to ACTIVATIONS of ghostflow_add_runtime");
 }
 
-/// What sums of element type T are kept in: double for floats, uint64_t (wrapping) for integers.
-template <class T>
-using SumOf = std::conditional_t<std::is_floating_point_v<T>, double, uint64_t>;
-
 struct Epilogue {
   double alpha = 1;
   double residual_scale = 1;

@@ -15,11 +15,13 @@ Error run(RunContext& c) {
   const int64_t picked = indices.count();
   if (picked == 0 || view.outer == 0 || view.inner == 0) return Error::Ok;
   const int64_t runs = view.outer * picked;
-  c.parallel.chunks(runs, copy_grain(x.dtype, runs, view.inner), [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t k = wrap_index(index_at(indices, r % picked), view.length);
-      copy_elements(x, (r / picked * view.length + k) * view.inner, y, r * view.inner, view.inner);
-    }
+  dispatch_element(x.dtype, [&](auto element) {
+    c.parallel.chunks(runs, copy_grain(x.dtype, runs, view.inner), [&](int64_t begin, int64_t end, int) {
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t k = wrap_index(index_at(indices, r % picked), view.length);
+        element.copy(x, (r / picked * view.length + k) * view.inner, y, r * view.inner, view.inner);
+      }
+    });
   });
   return Error::Ok;
 }

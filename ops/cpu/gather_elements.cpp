@@ -48,12 +48,14 @@ Error run_gather(RunContext& c) {
   GF_TRY(check_indices(c, indices, walk.axis, walk.length));
   const int64_t count = indices.count(), row = walk.row();
   if (count == 0) return Error::Ok;
-  c.parallel.chunks(count / row, copy_grain(x.dtype, count / row, row), [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t base = walk.base(r);
-      for (int64_t k = 0; k < row; ++k)
-        copy_elements(x, walk.place(base, k, wrap_index(index_at(indices, r * row + k), walk.length)), y, r * row + k, 1);
-    }
+  dispatch_element(x.dtype, [&](auto element) {
+    c.parallel.chunks(count / row, copy_grain(x.dtype, count / row, row), [&](int64_t begin, int64_t end, int) {
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t base = walk.base(r);
+        for (int64_t k = 0; k < row; ++k)
+          element.copy(x, walk.place(base, k, wrap_index(index_at(indices, r * row + k), walk.length)), y, r * row + k);
+      }
+    });
   });
   return Error::Ok;
 }

@@ -57,8 +57,9 @@ void copy_steps(const Source& source, const Target& target, int64_t rows, int64_
     const T* s = reinterpret_cast<const T*>(source.at) + r * source.row;
     T* t = reinterpret_cast<T*>(target.at) + r * target.row;
     if (!kSmallCode && source.column == 0 && target.column == 1) {
-      const T v = *s;
-      for (int64_t k = 0; k < columns; ++k) t[k] = v;
+      std::fill_n(t, columns, *s);
+    } else if (!kSmallCode && target.column == 1) {
+      for (int64_t k = 0; k < columns; ++k) t[k] = s[k * source.column];
     } else {
       for (int64_t k = 0; k < columns; ++k) t[k * target.column] = s[k * source.column];
     }

@@ -44,6 +44,36 @@ inline int64_t copy_grain(DType type, int64_t count, int64_t length) {
   return dtype_is_sub_byte(type) ? count : row_grain(length);
 }
 
+/// copy_elements for loops over single elements and short runs, of any type.
+struct AnyElement {
+  static void copy(const TensorView& source, int64_t from, const TensorView& target, int64_t to, int64_t count = 1) {
+    copy_elements(source, from, target, to, count);
+  }
+};
+/// Likewise for elements as large as T.
+template <class T>
+struct Element {
+  static void copy(const TensorView& source, int64_t from, const TensorView& target, int64_t to) {
+    target.as<T>()[to] = source.as<const T>()[from];
+  }
+  static void copy(const TensorView& source, int64_t from, const TensorView& target, int64_t to, int64_t count) {
+    if (count == 1) copy(source, from, target, to);
+    else std::memcpy(target.as<T>() + to, source.as<const T>() + from, static_cast<size_t>(count) * sizeof(T));
+  }
+};
+/// f(element) with one of these; small code has one instantiation.
+template <class F>
+void dispatch_element(DType type, F&& f) {
+  if constexpr (!kSmallCode) switch (dtype_bits(type)) {
+      case 8: return f(Element<uint8_t>{});
+      case 16: return f(Element<uint16_t>{});
+      case 32: return f(Element<uint32_t>{});
+      case 64: return f(Element<uint64_t>{});
+      default: break;
+    }
+  f(AnyElement{});
+}
+
 /// Fills `count` elements from `first` with the element at `value` (whole-byte types).
 void fill_elements(const TensorView& target, int64_t first, int64_t count, const void* value);
 

@@ -33,7 +33,10 @@ template <class T, class W>
 void read_run(DType, const void* source, int64_t first, int64_t stride, int64_t count, void* wide) {
   const T* s = static_cast<const T*>(source) + first;
   W* w = static_cast<W*>(wide);
-  for (int64_t k = 0; k < count; ++k) w[k] = widen<T, W>(s[k * stride]);
+  if (!kSmallCode && stride == 1)
+    for (int64_t k = 0; k < count; ++k) w[k] = widen<T, W>(s[k]);
+  else
+    for (int64_t k = 0; k < count; ++k) w[k] = widen<T, W>(s[k * stride]);
 }
 template <class T, class W>
 void write_run(DType, void* destination, int64_t first, int64_t count, const void* wide) {
@@ -86,26 +89,32 @@ struct Storage {
   Write write = nullptr;  ///< not of the types that are compute types themselves
 };
 
+// f(kType, T, W) as template arguments for the types that C++ has: elements are T, and W holds them exactly.
+template <class F>
+constexpr void for_each_storage(F&& f) {
+  f.template operator()<DType::F32, float, float>();
+  f.template operator()<DType::F64, uint64_t, uint64_t>();
+  f.template operator()<DType::F16, F16, float>();
+  f.template operator()<DType::BF16, BF16, float>();
+  f.template operator()<DType::I8, int8_t, int64_t>();
+  f.template operator()<DType::U8, uint8_t, uint64_t>();
+  f.template operator()<DType::I16, int16_t, int64_t>();
+  f.template operator()<DType::U16, uint16_t, uint64_t>();
+  f.template operator()<DType::I32, int32_t, int64_t>();
+  f.template operator()<DType::U32, uint32_t, uint64_t>();
+  f.template operator()<DType::I64, uint64_t, uint64_t>();
+  f.template operator()<DType::U64, uint64_t, uint64_t>();
+}
+
 constexpr auto make_storage() {
   std::array<Storage, kDTypeCount> rows{};
-  const auto set = [&]<DType kType>(Storage row) { rows[static_cast<size_t>(kType)] = row; };
-  const auto add = [&]<DType kType, class T, class W>() {
-    if constexpr (!kBuiltDTypes.contains(kType)) return;
-    else if constexpr (std::is_same_v<T, W>) set.template operator()<kType>({read_run<T, W>});
-    else set.template operator()<kType>({read_run<T, W>, write_run<T, W>});
-  };
-  add.template operator()<DType::F32, float, float>();
-  add.template operator()<DType::F64, uint64_t, uint64_t>();
-  add.template operator()<DType::F16, F16, float>();
-  add.template operator()<DType::BF16, BF16, float>();
-  add.template operator()<DType::I8, int8_t, int64_t>();
-  add.template operator()<DType::U8, uint8_t, uint64_t>();
-  add.template operator()<DType::I16, int16_t, int64_t>();
-  add.template operator()<DType::U16, uint16_t, uint64_t>();
-  add.template operator()<DType::I32, int32_t, int64_t>();
-  add.template operator()<DType::U32, uint32_t, uint64_t>();
-  add.template operator()<DType::I64, uint64_t, uint64_t>();
-  add.template operator()<DType::U64, uint64_t, uint64_t>();
+  for_each_storage([&]<DType kType, class T, class W>() {
+    if constexpr (kBuiltDTypes.contains(kType)) {
+      Storage& row = rows[static_cast<size_t>(kType)];
+      row.read = read_run<T, W>;
+      if constexpr (!std::is_same_v<T, W>) row.write = write_run<T, W>;
+    }
+  });
   if constexpr (kBuiltDTypes.contains(DType::Bool)) rows[static_cast<size_t>(DType::Bool)] = {read_bool, write_bool};
   for (const DType t : {DType::I4, DType::U4, DType::I2, DType::U2, DType::F8E4M3FN, DType::F8E4M3FNUZ, DType::F8E5M2,
                         DType::F8E5M2FNUZ, DType::F4E2M1, DType::F8E8M0})
@@ -113,6 +122,26 @@ constexpr auto make_storage() {
   return rows;
 }
 constexpr auto kStorage = make_storage();
+
+// Where speed counts more than size: both steps at once to what kernels compute in most, f32 and f64.
+template <bool kWanted>
+constexpr auto make_direct() {
+  std::array<std::array<Read, 2>, kDTypeCount> rows{};
+  for_each_storage([&]<DType kType, class T, class W>() {
+    if constexpr (kBuiltDTypes.contains(kType) && !std::is_same_v<T, W>)
+      rows[static_cast<size_t>(kType)] = {read_run<T, float>, read_run<T, double>};
+  });
+  return rows;
+}
+template <bool kWanted>
+Read direct_read(DType type, ComputeType to) {
+  if constexpr (!kWanted) return nullptr;
+  else if (to > ComputeType::F64) return nullptr;
+  else {
+    static constexpr auto kDirect = make_direct<kWanted>();
+    return kDirect[static_cast<size_t>(type)][static_cast<size_t>(to)];
+  }
+}
 
 // --- second step: between compute types -------------------------------------------------------------------------------
 
@@ -160,6 +189,13 @@ Target target_of(DType type) {
   }
 }
 
+template <class T>
+void repeat(unsigned char* first, int64_t count) {
+  T* d = reinterpret_cast<T*>(first);
+  const T v = *d;
+  for (int64_t k = 1; k < count; ++k) d[k] = v;
+}
+
 }  // namespace
 
 void load_as(ComputeType to, const TensorView& t, int64_t first, int64_t stride, int64_t count, void* destination) {
@@ -178,12 +214,11 @@ void load_as(ComputeType to, const TensorView& t, int64_t first, int64_t stride,
   }
   if (stride == 0 && count > 1) {
     load_as(to, t, first, 1, 1, d);
-    for (int64_t done = 1, n = 0; done < count; done += n) {
-      n = done < count - done ? done : count - done;
-      std::memcpy(d + done * size, d, static_cast<size_t>(n * size));
-    }
+    if (size == 4) repeat<uint32_t>(d, count);
+    else repeat<uint64_t>(d, count);
     return;
   }
+  if (const Read read = direct_read<!kSmallCode>(type, to); read != nullptr) return read(type, t.data, first, stride, count, d);
   alignas(8) unsigned char piece[kPiece * 8];
   for (int64_t at = 0; at < count; at += kPiece) {
     const int64_t n = count - at < kPiece ? count - at : kPiece;

@@ -125,27 +125,6 @@ Error dispatch_built(F&& f) {
   else return Error::Unsupported;
 }
 
-/// Calls f.template operator()<T>() with T the storage type (float, double, F16, BF16, int8_t..uint64_t, bool).
-/// Unsupported for the other types. f returns Error.
-template <class F>
-Error dispatch_storage(DType t, F&& f) {
-  switch (t) {
-    case DType::F32: return dispatch_built<float, dtype_set(DType::F32)>(f);
-    case DType::F64: return dispatch_built<double, dtype_set(DType::F64)>(f);
-    case DType::F16: return dispatch_built<F16, dtype_set(DType::F16)>(f);
-    case DType::BF16: return dispatch_built<BF16, dtype_set(DType::BF16)>(f);
-    case DType::I8: return dispatch_built<int8_t, dtype_set(DType::I8)>(f);
-    case DType::U8: return dispatch_built<uint8_t, dtype_set(DType::U8)>(f);
-    case DType::I16: return dispatch_built<int16_t, dtype_set(DType::I16)>(f);
-    case DType::U16: return dispatch_built<uint16_t, dtype_set(DType::U16)>(f);
-    case DType::I32: return dispatch_built<int32_t, dtype_set(DType::I32)>(f);
-    case DType::U32: return dispatch_built<uint32_t, dtype_set(DType::U32)>(f);
-    case DType::I64: return dispatch_built<int64_t, dtype_set(DType::I64)>(f);
-    case DType::U64: return dispatch_built<uint64_t, dtype_set(DType::U64)>(f);
-    case DType::Bool: return dispatch_built<bool, dtype_set(DType::Bool)>(f);
-    default: return Error::Unsupported;
-  }
-}
 /// The element types that compute in C.
 template <class C>
 constexpr DTypeSet types_computed_in() {
@@ -154,19 +133,7 @@ constexpr DTypeSet types_computed_in() {
     if (const auto type = static_cast<DType>(t); compute_type(type) == compute_type_of<C>()) set = set | dtype_set(type);
   return set;
 }
-/// Calls f.template operator()<C>() with C the compute type of `t`: four instantiations for all types.
-template <class F>
-Error dispatch_compute(DType t, F&& f) {
-  switch (compute_type(t)) {
-    case ComputeType::F32: return dispatch_built<float, types_computed_in<float>()>(f);
-    case ComputeType::F64: return dispatch_built<double, types_computed_in<double>()>(f);
-    case ComputeType::I64: return dispatch_built<int64_t, types_computed_in<int64_t>()>(f);
-    case ComputeType::U64: return dispatch_built<uint64_t, types_computed_in<uint64_t>()>(f);
-    case ComputeType::None: break;
-  }
-  return Error::Unsupported;
-}
-/// As dispatch_compute for ops on floats only: two instantiations.
+/// Calls f.template operator()<C>() with C the compute type of `t`, a float type: two instantiations.
 template <class F>
 Error dispatch_float(DType t, F&& f) {
   switch (compute_type(t)) {
@@ -194,28 +161,6 @@ template <class F>
 Error dispatch_rounded(DType t, F&& f) {
   if constexpr (kSmallCode) return f.template operator()<double>(AsFloat{compute_type(t) == ComputeType::F32});
   else return dispatch_float(t, [&]<class C>() { return f.template operator()<C>(AsComputed{}); });
-}
-/// Types whose elements have `bits` bits.
-constexpr DTypeSet types_of_bits(unsigned bits) {
-  DTypeSet set;
-  for (int t = 1; t < kDTypeCount; ++t)
-    if (const auto type = static_cast<DType>(t); dtype_bits(type) == bits) set = set | dtype_set(type);
-  return set;
-}
-/// An unsigned integer type with the size of one element, for pure movement: dispatch on 1, 2, 4, 8 or 16 bytes.
-struct Bytes16 {
-  uint64_t a, b;
-};
-template <class F>
-Error dispatch_size(DType t, F&& f) {
-  switch (dtype_bits(t)) {
-    case 8: return dispatch_built<uint8_t, types_of_bits(8)>(f);
-    case 16: return dispatch_built<uint16_t, types_of_bits(16)>(f);
-    case 32: return dispatch_built<uint32_t, types_of_bits(32)>(f);
-    case 64: return dispatch_built<uint64_t, types_of_bits(64)>(f);
-    case 128: return dispatch_built<Bytes16, types_of_bits(128)>(f);
-    default: return Error::Unsupported;
-  }
 }
 
 // --- shapes --------------------------------------------------------------------------------------------------------

@@ -79,7 +79,8 @@ void pad_rows(RunContext& c, const PadAxis* plan, int last, int64_t block, const
       for (int64_t i = 0; i < out[last];) {
         const int64_t inside = i - plan[last].before;
         const int64_t at = constant ? -1 : source_of(mode, inside, plan[last].length);
-        const int64_t run = at >= 0 && at == inside ? plan[last].length - at : 1;
+        // a run of the source, of the constant up to where that begins or the row ends, or one element of the other modes
+        const int64_t run = at >= 0 ? (at == inside ? plan[last].length - at : 1) : (!constant && inside < 0 ? -inside : out[last] - i);
         const int64_t n = (run < out[last] - i ? run : out[last] - i) * block;
         if (at < 0) fill_elements(c.output(0), r * row + i * block, n, fill);
         else copy_elements(c.input(0), from + (at + plan[last].start) * block, c.output(0), r * row + i * block, n);

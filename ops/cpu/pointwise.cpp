@@ -29,7 +29,7 @@ constexpr bool is_chain_op() {
 struct ChainRow {
   uint16_t op;
   bool binary;
-  FloatFormula formula;
+  Formulas::Floats formula;
   const OpDef* def;
 };
 
@@ -60,9 +60,9 @@ const ChainRow* find_row(uint16_t op) {
 }
 
 void run_tile(const PointwiseStep& step, const float* a, const float* b, float* out, int64_t count) {
-  const float* operands[] = {a, b};
+  const void* operands[] = {a, b, a};
   const auto& row = *static_cast<const ChainRow*>(step.function);
-  compute_floats(row.formula, row.binary ? 2 : 1, operands, out, count, step.attrs);
+  Formulas::compute_floats(row.formula, row.binary ? 2 : 1, operands, out, count, step.attrs);
 }
 
 // Parameters fill the op's attributes in field order.

@@ -58,18 +58,20 @@ Error run_max(RunContext& c) {
   TensorView& y = c.output(0);
   int64_t* indices = c.has_output(1) ? c.output(1).as<int64_t>() : nullptr;
   const int64_t channels = x.shape[x.shape.rank - 1];
-  for_pieces(c, walk, [&](int64_t image, int64_t p, int64_t from, int64_t count) {
-    int64_t where[kWindowPiece];
-    find_greatest(x, walk, image, p, from, count, false, where);
-    const int64_t first = (image * walk.pixels + p) * channels + from;
-    for (int64_t k = 0; k < count; ++k) {
-      int64_t pixel = where[k] < 0 ? 0 : where[k];
-      if (where[k] < 0) store_lowest(y, first + k);
-      else copy_elements(x, (image * walk.in_pixels + pixel) * channels + from + k, y, first + k, 1);
-      if (indices == nullptr) continue;
-      if (attrs.column_major) pixel = column_major(walk, pixel);
-      indices[first + k] = (image * channels + from + k) * walk.in_pixels + pixel;
-    }
+  dispatch_element(x.dtype, [&](auto element) {
+    for_pieces(c, walk, [&](int64_t image, int64_t p, int64_t from, int64_t count) {
+      int64_t where[kWindowPiece];
+      find_greatest(x, walk, image, p, from, count, false, where);
+      const int64_t first = (image * walk.pixels + p) * channels + from;
+      for (int64_t k = 0; k < count; ++k) {
+        int64_t pixel = where[k] < 0 ? 0 : where[k];
+        if (where[k] < 0) store_lowest(y, first + k);
+        else element.copy(x, (image * walk.in_pixels + pixel) * channels + from + k, y, first + k);
+        if (indices == nullptr) continue;
+        if (attrs.column_major) pixel = column_major(walk, pixel);
+        indices[first + k] = (image * channels + from + k) * walk.in_pixels + pixel;
+      }
+    });
   });
   return Error::Ok;
 }

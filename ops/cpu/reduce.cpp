@@ -154,14 +154,14 @@ struct Rules {
 };
 template <class R, class C>
 void fold_steps(void* folds, int64_t stride, const void* tile, int64_t count) {
-  auto* f = static_cast<Fold<C>*>(folds);
-  const C* x = static_cast<const C*>(tile);
+  auto* __restrict f = static_cast<Fold<C>*>(folds);
+  const C* __restrict x = static_cast<const C*>(tile);
   if (!kSmallCode && stride == 0) {
     Fold<C> one = *f;
     for (int64_t k = 0; k < count; ++k) R::step(one, x[k]);
     *f = one;
   } else {
-    for (int64_t k = 0; k < count; ++k) R::step(f[k * stride], x[k]);
+    for (int64_t k = 0; k < count; ++k) R::step(f[kSmallCode ? k * stride : k], x[k]);
   }
 }
 template <class R, class C>

@@ -118,13 +118,13 @@ void scatter_run(ScatterReduction reduction, const TensorView& target, int64_t a
     if (is_compute_storage(type)) {
       void* const place = target.as<unsigned char>() + (at + k) * bytes;
       const void* const operands[] = {updates.as<unsigned char>() + (from + k) * bytes, place};
-      static_cast<void>(compute_tile(combine, compute, operands, place, n, &none));
+      static_cast<void>(combine.compute(compute, operands, place, n, &none));
       continue;
     }
     load_as(compute, updates, from + k, 1, n, update);
     load_as(compute, target, at + k, 1, n, was);
     const void* const operands[] = {update, was};
-    static_cast<void>(compute_tile(combine, compute, operands, was, n, &none));
+    static_cast<void>(combine.compute(compute, operands, was, n, &none));
     store_as(compute, target, at + k, n, was);
   }
 }

@@ -11,12 +11,16 @@ Error run(RunContext& context) {
   const Shape* shapes[3] = {&context.input(0).shape, &context.input(1).shape, &context.input(2).shape};
   walk.init(context.output(0).shape, shapes);
   const int last = walk.rank - 1;
-  context.parallel.chunks(walk.count, kGrain, [&](int64_t begin, int64_t end, int) {
-    walk.runs(begin, end, [&](int64_t position, const int64_t* at, int64_t length) {
-      for (int64_t k = 0; k < length; ++k) {
-        const int taken = condition[at[0] + k * walk.strides[0][last]] != 0 ? 1 : 2;
-        copy_elements(context.input(taken), at[taken] + k * walk.strides[taken][last], context.output(0), position + k, 1);
-      }
+  dispatch_element(context.output(0).dtype, [&](auto element) {
+    const TensorView &x = context.input(1), &y = context.input(2), &z = context.output(0);
+    const int64_t sc = walk.strides[0][last], sx = walk.strides[1][last], sy = walk.strides[2][last];
+    context.parallel.chunks(walk.count, kGrain, [&](int64_t begin, int64_t end, int) {
+      walk.runs(begin, end, [&](int64_t position, const int64_t* at, int64_t length) {
+        for (int64_t k = 0; k < length; ++k) {
+          const bool first = condition[at[0] + k * sc] != 0;
+          element.copy(first ? x : y, first ? at[1] + k * sx : at[2] + k * sy, z, position + k);
+        }
+      });
     });
   });
   return Error::Ok;
