@@ -203,9 +203,9 @@ void add_taps(const op::Resize::Attrs& a, const Plan& plan, const TensorView& x,
 
 void store_rounded(const TensorView& y, int64_t first, int64_t count, double* sum) {
   if (dtype_is_float(y.dtype)) return store(y, first, count, sum);
-  const double bits = dtype_bits(y.dtype);
   const bool is_signed = dtype_is_signed_int(y.dtype);
-  const double low = is_signed ? -std::exp2(bits - 1) : 0, high = std::exp2(is_signed ? bits - 1 : bits) - 1;
+  const double end = std::ldexp(1.0, static_cast<int>(dtype_bits(y.dtype)) - (is_signed ? 1 : 0));
+  const double low = is_signed ? -end : 0, high = end - 1;
   for (int64_t i = 0; i < count; ++i) {
     const double r = std::nearbyint(sum[i]);
     sum[i] = r < low ? low : (r > high ? high : r);
