@@ -1,6 +1,7 @@
 // attention in readable form: one query row at a time, scores and sums in double, rounded once. Keys that masks,
 // windows or lengths take away are not read at all.
 #include "ops/cpu/attention_walk.h"
+#include "ops/cpu/vectors.h"
 
 namespace gf::cpu {
 namespace {
@@ -41,9 +42,7 @@ Error run(RunContext& c) {
     load(q, qs.at(batch, head, row), qs.dim, query);
     for (int64_t j = 0; j < keys; ++j) {
       load(k, ks.at(batch, head / group, j), ks.dim, key);
-      double sum = 0;
-      for (int64_t d = 0; d < qs.dim; ++d) sum += query[d] * key[d];
-      scores[j] = sum * scale;
+      scores[j] = dot(query, key, qs.dim) * scale;
     }
     show(AttentionScores::Product);
     if (softcap > 0)
@@ -53,11 +52,11 @@ Error run(RunContext& c) {
     show(AttentionScores::Masked);
     attention::softmax(scores, keys);
     show(AttentionScores::Softmax);
-    for (int64_t d = 0; d < vs.dim; ++d) sums[d] = 0;
+    set_zero(sums, vs.dim);
     for (int64_t j = 0; j < keys; ++j) {
       if (scores[j] == 0) continue;
       load(v, vs.at(batch, head / group, j), vs.dim, value);
-      for (int64_t d = 0; d < vs.dim; ++d) sums[d] += scores[j] * value[d];
+      add_scaled(sums, scores[j], value, vs.dim);
     }
     store(y, ys.at(batch, head, row), vs.dim, sums);
   });

@@ -3,6 +3,7 @@
 #include "schema/ops/attention_grad.h"
 
 #include "ops/cpu/attention_walk.h"
+#include "ops/cpu/vectors.h"
 
 namespace gf::cpu {
 namespace {
@@ -17,9 +18,6 @@ Error prepare(const NodeView& node, KernelPlan& plan) {
   plan.scratch_bytes_per_worker = static_cast<uint64_t>(doubles) * sizeof(double);
   return Error::Ok;
 }
-
-void read(const TensorView& x, int64_t at, int64_t count, double* to) { load(x, at, count, to); }
-void write(const TensorView& x, int64_t at, int64_t count, const double* from) { store(x, at, count, from); }
 
 struct HeadGradient {
   RunContext& c;
@@ -37,40 +35,31 @@ struct HeadGradient {
 
   void row(const op::Attention::Attrs& a, int64_t batch, int64_t head, int64_t kv_head, int64_t i) {
     const int64_t keys = ks.length, dim = qs.dim;
-    read(c.input(0), qs.at(batch, head, i), dim, query);
+    load(c.input(0), qs.at(batch, head, i), dim, query);
     for (int64_t j = 0; j < keys; ++j) {
-      read(c.input(1), ks.at(batch, kv_head, j), dim, key);
-      double sum = 0;
-      for (int64_t d = 0; d < dim; ++d) sum += query[d] * key[d];
-      capped[j] = sum * scale;
+      load(c.input(1), ks.at(batch, kv_head, j), dim, key);
+      capped[j] = dot(query, key, dim) * scale;
       if (softcap > 0) capped[j] = softcap * std::tanh(capped[j] / softcap);
       scores[j] = capped[j];
     }
     KeyFilter(c, op::AttentionGrad::kMask, a, batch, head, i, qs.length, keys).apply(scores, room, keys);
     for (int64_t j = 0; j < keys; ++j) room[j] = scores[j] == -HUGE_VAL ? 0 : 1;
     attention::softmax(scores, keys);
-    read(c.input(3), ys.at(batch, head, i), vs.dim, y);
-    read(c.input(4), ys.at(batch, head, i), vs.dim, dy);
-    double dot = 0;
-    for (int64_t d = 0; d < vs.dim; ++d) dot += y[d] * dy[d];
-    for (int64_t d = 0; d < dim; ++d) dq[d] = 0;
+    load(c.input(3), ys.at(batch, head, i), vs.dim, y);
+    load(c.input(4), ys.at(batch, head, i), vs.dim, dy);
+    const double whole = dot(y, dy, vs.dim);
+    set_zero(dq, dim);
     for (int64_t j = 0; j < keys; ++j) {
       if (room[j] == 0) continue;
-      read(c.input(1), ks.at(batch, kv_head, j), dim, key);
-      read(c.input(2), vs.at(batch, kv_head, j), vs.dim, value);
-      double dp = 0;
-      for (int64_t d = 0; d < vs.dim; ++d) {
-        dp += dy[d] * value[d];
-        dv[j * vs.dim + d] += scores[j] * dy[d];
-      }
-      double g = scores[j] * (dp - dot) * scale;
+      load(c.input(1), ks.at(batch, kv_head, j), dim, key);
+      load(c.input(2), vs.at(batch, kv_head, j), vs.dim, value);
+      add_scaled(dv + j * vs.dim, scores[j], dy, vs.dim);
+      double g = scores[j] * (dot(dy, value, vs.dim) - whole) * scale;
       if (softcap > 0) g *= 1 - capped[j] / softcap * (capped[j] / softcap);
-      for (int64_t d = 0; d < dim; ++d) {
-        dq[d] += g * key[d];
-        dk[j * dim + d] += g * query[d];
-      }
+      add_scaled(dq, g, key, dim);
+      add_scaled(dk + j * dim, g, query, dim);
     }
-    write(c.output(0), qs.at(batch, head, i), dim, dq);
+    store(c.output(0), qs.at(batch, head, i), dim, dq);
   }
 };
 
@@ -84,12 +73,12 @@ Error run(RunContext& c) {
   c.parallel(c.input(0).shape[0] * ks.heads, [&](int64_t task, int worker) {
     const int64_t batch = task / ks.heads, kv_head = task % ks.heads;
     HeadGradient h(c, a, worker);
-    for (int64_t k = 0; k < ks.length * (ks.dim + vs.dim); ++k) h.dk[k] = 0;  // dv stands behind dk
+    set_zero(h.dk, ks.length * (ks.dim + vs.dim));  // dv stands behind dk
     for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head)
       for (int64_t i = 0; i < qs.length; ++i) h.row(a, batch, head, kv_head, i);
     for (int64_t j = 0; j < ks.length; ++j) {
-      write(c.output(1), ks.at(batch, kv_head, j), ks.dim, h.dk + j * ks.dim);
-      write(c.output(2), vs.at(batch, kv_head, j), vs.dim, h.dv + j * vs.dim);
+      store(c.output(1), ks.at(batch, kv_head, j), ks.dim, h.dk + j * ks.dim);
+      store(c.output(2), vs.at(batch, kv_head, j), vs.dim, h.dv + j * vs.dim);
     }
   });
   return Error::Ok;

@@ -40,7 +40,7 @@ void statistics(const Channels& c, const TensorView& x, double* mean, double* va
   for (int64_t k = 0; k < c.count; ++k) mean[k] = var[k] = 0;
   const auto n = static_cast<double>(c.rows);
   c.each_row(x, [&](int64_t, const double* v) {
-    for (int64_t k = 0; k < c.count; ++k) mean[k] += v[k];
+    add_scaled(mean, 1, v, c.count);
   });
   for (int64_t k = 0; k < c.count; ++k) mean[k] /= n;
   c.each_row(x, [&](int64_t, const double* v) {

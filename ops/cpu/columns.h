@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "ops/cpu/op_util.h"
+#include "ops/cpu/vectors.h"
 
 namespace gf::cpu {
 
@@ -29,17 +30,6 @@ inline void set_identity(double* m, int64_t n) {
   for (int64_t i = 0; i < n * n; ++i) m[i] = i / n == i % n ? 1 : 0;
 }
 
-inline double dot(const double* a, const double* b, int64_t n) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
-inline void add_scaled(double* to, double factor, const double* from, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) to[i] += factor * from[i];
-}
-inline void scale(double* v, double factor, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) v[i] *= factor;
-}
 inline void swap_ranges(double* a, double* b, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const double t = a[i];

@@ -52,7 +52,7 @@ void gather(Precision precision, const Geometry& g, const TensorView& x, int64_t
 // sums[j] = weights of channel m times patch j.
 void dot(Precision precision, const TensorView& w, int64_t m, int64_t size, const double* patches, int64_t pixels, double* sums) {
   double weights[kChunk];
-  for (int64_t j = 0; j < pixels; ++j) sums[j] = 0;
+  set_zero(sums, pixels);
   for (int64_t from = 0; from < size; from += kChunk) {
     const int64_t count = size - from < kChunk ? size - from : kChunk;
     load_operand(precision, w, m * size + from, 1, count, weights);

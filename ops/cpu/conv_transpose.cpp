@@ -28,7 +28,7 @@ Error run(RunContext& c) {
     for (int64_t group = 0; group < attrs.groups; ++group) {
       for (int64_t from = 0; from < group_features; from += kFeatures) {
         const int64_t count = group_features - from < kFeatures ? group_features - from : kFeatures;
-        for (int64_t k = 0; k < count; ++k) sums[k] = 0;
+        set_zero(sums, count);
         for (int64_t t = 0; t < walk.taps; ++t) {
           const int64_t pixel = walk.source_pixel(p, t);
           if (pixel < 0) continue;
@@ -36,7 +36,7 @@ Error run(RunContext& c) {
             double value = 0;
             load_operand(attrs.precision, x, (image * walk.in_pixels + pixel) * channels + i, 0, 1, &value);
             load_operand(attrs.precision, w, (i * group_features + from) * walk.taps + t, walk.taps, count, weights);
-            for (int64_t k = 0; k < count; ++k) sums[k] += value * weights[k];
+            add_scaled(sums, value, weights, count);
           }
         }
         const int64_t feature = group * group_features + from;

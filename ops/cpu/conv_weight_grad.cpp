@@ -29,7 +29,7 @@ Error run(RunContext& c) {
     for (int64_t c0 = 0; c0 < group_channels; c0 += kChannels) {
       const int64_t c_count = group_channels - c0 < kChannels ? group_channels - c0 : kChannels;
       for (int64_t m = 0; m < m_count; ++m)
-        for (int64_t k = 0; k < c_count; ++k) sums[m][k] = 0;
+        set_zero(sums[m], c_count);
       for (int64_t at = 0; at < images * walk.pixels; ++at) {
         const int64_t pixel = walk.input_pixel(at % walk.pixels, t);
         if (pixel < 0) continue;
@@ -37,7 +37,7 @@ Error run(RunContext& c) {
         load_operand(attrs.precision, x, source * channels + group * group_channels + c0, 1, c_count, seen);
         load_operand(attrs.precision, g, at * features + m0, 1, m_count, gradients);
         for (int64_t m = 0; m < m_count; ++m)
-          for (int64_t k = 0; k < c_count; ++k) sums[m][k] += gradients[m] * seen[k];
+          add_scaled(sums[m], gradients[m], seen, c_count);
       }
       for (int64_t m = 0; m < m_count; ++m)
         for (int64_t k = 0; k < c_count; ++k)

@@ -41,7 +41,7 @@ void gather(const RunContext& c, const WindowWalk& walk, int64_t offset_groups, 
   const TensorView &x = c.input(0), &offset = c.input(2);
   const int64_t channels = x.shape[3], per_group = channels / offset_groups;
   const Window &rows = walk.axes[0], &cols = walk.axes[1];
-  for (int64_t k = 0; k < channels * walk.taps; ++k) patch[k] = 0;
+  set_zero(patch, channels * walk.taps);
   for (int64_t g = 0; g < offset_groups; ++g) {
     for (int64_t t = 0; t < walk.taps; ++t) {
       const int64_t at = ((image * walk.pixels + p) * offset_groups + g) * walk.taps + t;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ops/cpu/op_util.h"
+#include "ops/cpu/vectors.h"
 #include "schema/epilogue.h"
 
 namespace gf::cpu {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ops/cpu/op_util.h"
+#include "ops/cpu/vectors.h"
 
 namespace gf::cpu {
 namespace {
@@ -35,17 +36,14 @@ class Head {
 
   void start() {
     if (c_.has_input(3)) return load(c_.input(3), state_at(), s_.k_dim * s_.v_dim, state_);
-    for (int64_t i = 0; i < s_.k_dim * s_.v_dim; ++i) state_[i] = 0;
+    set_zero(state_, s_.k_dim * s_.v_dim);
   }
   void decay(int64_t t) {
     const TensorView& g = c_.input(4);
     const bool per_head = g.shape[2] == s_.kv_heads;
     const int64_t width = per_head ? 1 : s_.k_dim;
     load(g, (row(t) * s_.kv_heads + head_) * width, per_head ? 0 : 1, s_.k_dim, gate_);
-    for (int64_t i = 0; i < s_.k_dim; ++i) {
-      const double factor = std::exp(gate_[i]);
-      for (int64_t j = 0; j < s_.v_dim; ++j) state_[i * s_.v_dim + j] *= factor;
-    }
+    for (int64_t i = 0; i < s_.k_dim; ++i) scale(state_ + i * s_.v_dim, std::exp(gate_[i]), s_.v_dim);
   }
   /// S += k (x) u, where u is v or what the delta rule leaves of it.
   void write(int64_t t, bool delta) {
@@ -57,14 +55,13 @@ class Head {
       read();
       for (int64_t j = 0; j < s_.v_dim; ++j) value_[j] = beta * (value_[j] - sum_[j]);
     }
-    for (int64_t i = 0; i < s_.k_dim; ++i)
-      for (int64_t j = 0; j < s_.v_dim; ++j) state_[i * s_.v_dim + j] += row_[i] * value_[j];
+    for (int64_t i = 0; i < s_.k_dim; ++i) add_scaled(state_ + i * s_.v_dim, row_[i], value_, s_.v_dim);
   }
   void answer(int64_t t, int64_t of_group, double scale) {
     const int64_t at = row(t) * s_.kv_heads * s_.group + head_ * s_.group + of_group;
     load(c_.input(0), at * s_.k_dim, s_.k_dim, row_);
     read();
-    for (int64_t j = 0; j < s_.v_dim; ++j) sum_[j] *= scale;
+    cpu::scale(sum_, scale, s_.v_dim);
     store(c_.output(0), at * s_.v_dim, s_.v_dim, sum_);
   }
   void finish() {
@@ -76,9 +73,8 @@ class Head {
   int64_t state_at() const { return (batch_ * s_.kv_heads + head_) * s_.k_dim * s_.v_dim; }
   // sum = S^T row
   void read() {
-    for (int64_t j = 0; j < s_.v_dim; ++j) sum_[j] = 0;
-    for (int64_t i = 0; i < s_.k_dim; ++i)
-      for (int64_t j = 0; j < s_.v_dim; ++j) sum_[j] += row_[i] * state_[i * s_.v_dim + j];
+    set_zero(sum_, s_.v_dim);
+    for (int64_t i = 0; i < s_.k_dim; ++i) add_scaled(sum_, row_[i], state_ + i * s_.v_dim, s_.v_dim);
   }
 
   const RunContext& c_;

@@ -37,7 +37,7 @@ Error run(RunContext& c) {
       const int64_t image = at / walk.in_pixels, pixel = at % walk.in_pixels;
       for (int64_t first = 0; first < channels; first += kWindowPiece) {
         const int64_t count = channels - first < kWindowPiece ? channels - first : kWindowPiece;
-        for (int64_t k = 0; k < count; ++k) sums[k] = 0;
+        set_zero(sums, count);
         for (int64_t t = walk.taps - 1; t >= 0; --t) {  // windows in their order
           const int64_t window = window_at(walk, pixel, t);
           if (window < 0) continue;

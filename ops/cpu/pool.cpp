@@ -97,7 +97,7 @@ Error accumulate(RunContext& c, const WindowWalk& walk, int64_t p, bool count_pa
       ++inside;
       load(x, (image * walk.in_pixels + pixel) * channels + from, count, seen);
       for (int64_t k = 0; p != 0 && k < count; ++k) seen[k] = power(std::fabs(seen[k]), p);
-      for (int64_t k = 0; k < count; ++k) sums[k] += seen[k];
+      add_scaled(sums, 1, seen, count);
     }
     for (int64_t k = 0; k < count; ++k) sums[k] = p != 0 ? root(sums[k], p) : sums[k] / static_cast<double>(count_padding ? padded : inside);
     store(y, (image * walk.pixels + window) * channels + from, count, sums);

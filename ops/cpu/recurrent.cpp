@@ -122,7 +122,7 @@ void load_state(const RunContext& c, int input, int64_t first, int64_t count, do
   if (c.has_input(input))
     load(c.input(input), first, count, state);
   else
-    for (int64_t j = 0; j < count; ++j) state[j] = 0;
+    set_zero(state, count);
 }
 
 }  // namespace
@@ -168,8 +168,8 @@ Error run(RunContext& c, Cell kind) {
         else
           direction.step_lstm(in, state, cell, h);
       } else {
-        for (int64_t j = 0; j < hidden; ++j) room[j] = 0;
-        for (int64_t j = 0; j < gates * hidden; ++j) in[j] = 0;
+        set_zero(room, hidden);
+        set_zero(in, gates * hidden);
       }
       const auto keep = [&](int i, int64_t at, int64_t count, const double* values) {
         if (c.has_output(i)) store(c.output(i), at * count, count, values);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/cpu/op_util.h"
+#include "ops/cpu/vectors.h"
 
 namespace gf::cpu {
 

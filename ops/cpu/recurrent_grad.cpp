@@ -83,7 +83,7 @@ class Walk {
       for (int64_t from = 0; from < hidden(); from += kChunk) {
         const int64_t n = std::min(kChunk, hidden() - from);
         load(r, row + from, n, piece);
-        for (int64_t j = 0; j < n; ++j) out[from + j] += v[k] * piece[j];
+        add_scaled(out + from, v[k], piece, n);
       }
     }
   }
@@ -103,7 +103,7 @@ class Walk {
   double beta(int f) const { return static_cast<double>(functions_[f].beta); }
   void read(int i, int64_t first, int64_t count, double* to) const {
     if (c_.has_input(i)) load(c_.input(i), first, count, to);
-    else std::fill_n(to, count, 0.0);
+    else set_zero(to, count);
   }
 
   const RunContext& c_;
@@ -122,7 +122,7 @@ void walk_lstm(const Walk& w, int64_t steps, double* rows) {
   w.read_state(8, dc);
   for (int64_t k = 0; k < steps; ++k) {
     const int64_t t = w.time(k);
-    std::fill_n(da, 4 * h, 0.0);
+    set_zero(da, 4 * h);
     if (!w.reaches(t)) {
       w.write_steps(0, t, 0, 4 * h, da);
       continue;
@@ -163,7 +163,7 @@ void walk_gru(const Walk& w, int64_t steps, double* rows) {
   w.read_state(7, dh);
   for (int64_t k = 0; k < steps; ++k) {
     const int64_t t = w.time(k);
-    std::fill_n(da, 3 * h, 0.0);
+    set_zero(da, 3 * h);
     if (!w.reaches(t)) {
       for (const int output : {0, 2}) w.write_steps(output, t, 0, 3 * h, da);
       continue;
@@ -206,7 +206,7 @@ void walk_rnn(const Walk& w, int64_t steps, double* rows) {
   w.read_state(4, dh);
   for (int64_t k = 0; k < steps; ++k) {
     const int64_t t = w.time(k);
-    std::fill_n(da, h, 0.0);
+    set_zero(da, h);
     if (w.reaches(t)) {
       w.read_y(1, t, y);
       w.read_y(3, t, dy);

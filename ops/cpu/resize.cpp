@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "ops/cpu/movement.h"
+#include "ops/cpu/vectors.h"
 
 namespace gf::cpu {
 namespace {
@@ -186,7 +187,7 @@ void add_taps(const op::Resize::Attrs& a, const Plan& plan, const TensorView& x,
   if (d > plan.last) {
     double values[kPiece];
     load(x, offset * plan.block + from, count, values);
-    for (int64_t i = 0; i < count; ++i) sum[i] += w * values[i];
+    add_scaled(sum, w, values, count);
     return;
   }
   const Axis& axis = plan.axes[d];

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ops/cpu/movement.h"
+#include "ops/cpu/vectors.h"
 #include "schema/ops/max_roi_pool.h"
 #include "schema/ops/roi_align_grad.h"
 
@@ -190,7 +191,7 @@ void spread_bin(const RoiBins<C, Round>& bins, const Shape& x, int64_t ph, int64
       for (int k = 0; k < 4; ++k) {
         const double w = static_cast<double>(bins.round(row_weight[k / 2] * column_weight[k % 2])) / bins.total();
         double* to = sums + (row[k / 2] * x[2] + column[k % 2]) * kGradPiece;
-        for (int64_t i = 0; i < count; ++i) to[i] += w * dy[i];
+        add_scaled(to, w, dy, count);
       }
     }
   }
@@ -212,7 +213,7 @@ Error run_roi_align_grad(RunContext& c) {
     c.parallel(x[0] * pieces, [&](int64_t task, int worker) {
       const int64_t image = task / pieces, from = task % pieces * kGradPiece, count = std::min(kGradPiece, channels - from);
       auto* sums = c.scratch_of<double>(worker);
-      std::fill_n(sums, x[1] * x[2] * kGradPiece, 0.0);
+      set_zero(sums, x[1] * x[2] * kGradPiece);
       for (int64_t r = 0; r < dy.shape[0]; ++r) {
         RoiBins<C, Round> bins{round};
         if (index_at(c.input(2), r) != image || read_roi(c, r, bins) != Error::Ok) continue;

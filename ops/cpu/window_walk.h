@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ops/cpu/op_util.h"
+#include "ops/cpu/vectors.h"
 #include "schema/spatial.h"
 
 namespace gf::cpu {
