@@ -21,15 +21,17 @@ struct SmallFloat {
   unsigned max_pattern = 0;    ///< largest finite magnitude
 };
 
-constexpr SmallFloat small_float_format(DType t) {
-  switch (t) {
-    case DType::F8E4M3FN: return {4, 3, 7, false, false, true, 0x7e};
-    case DType::F8E4M3FNUZ: return {4, 3, 8, false, true, true, 0x7f};
-    case DType::F8E5M2: return {5, 2, 15, true, false, true, 0x7b};
-    case DType::F8E5M2FNUZ: return {5, 2, 16, false, true, true, 0x7f};
-    case DType::F4E2M1: return {2, 1, 1, false, false, false, 0x7};
-    default: return {};
-  }
+inline constexpr SmallFloat kSmallFloats[] = {
+    {4, 3, 7, false, false, true, 0x7e},    // F8E4M3FN
+    {4, 3, 8, false, true, true, 0x7f},     // F8E4M3FNUZ
+    {5, 2, 15, true, false, true, 0x7b},    // F8E5M2
+    {5, 2, 16, false, true, true, 0x7f},    // F8E5M2FNUZ
+    {2, 1, 1, false, false, false, 0x7}};   // F4E2M1
+
+/// Of one of these five types, whose values are consecutive.
+constexpr const SmallFloat& small_float_format(DType t) {
+  static_assert(static_cast<int>(DType::F4E2M1) - static_cast<int>(DType::F8E4M3FN) == 4);
+  return kSmallFloats[static_cast<unsigned>(t) - static_cast<unsigned>(DType::F8E4M3FN)];
 }
 
 /// Nearest float toward zero with the last bit set when something was cut off ("round to odd"), so that one more
@@ -49,7 +51,7 @@ inline float small_float_to_f32(DType type, unsigned raw) {
     if (raw == 0xff) return kNaN;
     return raw == 0 ? 0x1p-127f : bit_cast<float>(raw << 23);
   }
-  const SmallFloat s = small_float_format(type);
+  const SmallFloat& s = small_float_format(type);
   const unsigned sign_bit = 1U << (s.exponent_bits + s.mantissa_bits);
   const unsigned magnitude = raw & (sign_bit - 1);
   const bool negative = (raw & sign_bit) != 0;
@@ -86,7 +88,7 @@ inline unsigned f32_to_small_float(DType type, float f, bool saturate) {
     if (e >= 255) return saturate ? 0xfe : 0xff;
     return e;
   }
-  const SmallFloat s = small_float_format(type);
+  const SmallFloat& s = small_float_format(type);
   const unsigned sign_bit = 1U << (s.exponent_bits + s.mantissa_bits);
   const unsigned sign = (u >> 31) != 0 ? sign_bit : 0;
   const uint32_t magnitude = u & 0x7fffffffU;
