@@ -93,7 +93,8 @@ Error multiply(RunContext& c) {
 
 Error run(RunContext& c) {
   if (c.output(0).count() == 0) return Error::Ok;
-  return dtype_is_float(c.output(0).dtype) ? multiply<double>(c) : multiply<uint64_t>(c);
+  if (dtype_is_float(c.output(0).dtype)) return multiply<double>(c);
+  return dispatch_built<uint64_t, kInts>([&]<class C>() { return multiply<C>(c); });
 }
 
 }  // namespace

@@ -73,11 +73,14 @@ void copy_rectangle(int64_t bytes, const Source& s, const Target& t, int64_t row
       std::memcpy(t.at + r * t.row * bytes, s.at + r * s.row * bytes, static_cast<size_t>(columns * bytes));
     return;
   }
+  const auto copy = [&]<class T>() {
+    if constexpr (builds_bits(8 * sizeof(T))) copy_steps<T>(s, t, rows, columns);
+  };
   switch (bytes) {
-    case 1: return copy_steps<uint8_t>(s, t, rows, columns);
-    case 2: return copy_steps<uint16_t>(s, t, rows, columns);
-    case 4: return copy_steps<uint32_t>(s, t, rows, columns);
-    case 8: return copy_steps<uint64_t>(s, t, rows, columns);
+    case 1: return copy.template operator()<uint8_t>();
+    case 2: return copy.template operator()<uint16_t>();
+    case 4: return copy.template operator()<uint32_t>();
+    case 8: return copy.template operator()<uint64_t>();
     default:  // 16: first halves, second halves
       for (int half = 0; half < 16; half += 8)
         copy_steps<uint64_t>({s.at + half, 2 * s.row, 2 * s.column}, {t.at + half, 2 * t.row, 2 * t.column}, rows, columns);

@@ -44,6 +44,13 @@ inline int64_t copy_grain(DType type, int64_t count, int64_t length) {
   return dtype_is_sub_byte(type) ? count : row_grain(length);
 }
 
+/// Whether kernels of this build are for a type whose elements have `bits` bits.
+constexpr bool builds_bits(unsigned bits) {
+  for (int t = 1; t < kDTypeCount; ++t)
+    if (const auto type = static_cast<DType>(t); kBuiltDTypes.contains(type) && dtype_bits(type) == bits) return true;
+  return false;
+}
+
 /// copy_elements for loops over single elements and short runs, of any type.
 struct AnyElement {
   static void copy(const TensorView& source, int64_t from, const TensorView& target, int64_t to, int64_t count = 1) {
@@ -61,17 +68,22 @@ struct Element {
     else std::memcpy(target.as<T>() + to, source.as<const T>() + from, static_cast<size_t>(count) * sizeof(T));
   }
 };
-/// f(element) with one of these; small code has one instantiation.
+/// f(element) with one of these; small code has one instantiation, and element sizes that this build has no type of have none (the
+/// loader refuses such files).
 template <class F>
 void dispatch_element(DType type, F&& f) {
-  if constexpr (!kSmallCode) switch (dtype_bits(type)) {
-      case 8: return f(Element<uint8_t>{});
-      case 16: return f(Element<uint16_t>{});
-      case 32: return f(Element<uint32_t>{});
-      case 64: return f(Element<uint64_t>{});
-      default: break;
-    }
-  f(AnyElement{});
+  if constexpr (kSmallCode) return f(AnyElement{});
+  const auto sized = [&]<class T>() {
+    if constexpr (builds_bits(8 * sizeof(T))) f(Element<T>{});
+  };
+  switch (dtype_bits(type)) {
+    case 8: return sized.template operator()<uint8_t>();
+    case 16: return sized.template operator()<uint16_t>();
+    case 32: return sized.template operator()<uint32_t>();
+    case 64: return sized.template operator()<uint64_t>();
+    default:
+      if constexpr (builds_bits(1) || builds_bits(2) || builds_bits(4) || builds_bits(128)) f(AnyElement{});
+  }
 }
 
 /// Fills `count` elements from `first` with the element at `value` (whole-byte types).

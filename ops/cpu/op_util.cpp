@@ -124,6 +124,11 @@ constexpr auto make_storage() {
 constexpr auto kStorage = make_storage();
 
 // Where speed counts more than size: both steps at once to what kernels compute in most, f32 and f64.
+constexpr bool has_direct() {
+  bool any = false;
+  for_each_storage([&]<DType kType, class T, class W>() { any = any || (kBuiltDTypes.contains(kType) && !std::is_same_v<T, W>); });
+  return any;
+}
 template <bool kWanted>
 constexpr auto make_direct() {
   std::array<std::array<Read, 2>, kDTypeCount> rows{};
@@ -171,14 +176,30 @@ void convert_run(const void* source, int64_t count, void* destination) {
   for (int64_t k = 0; k < count; ++k) d[k] = converted<kTarget, From>(s[k]);
 }
 
-// nullptr: the bits stay. Integers keep their low bits between i64 and u64.
-constexpr Convert kConvert[kComputeTypes][kTargets] = {
-    {nullptr, convert_run<kToF64, float>, convert_run<kToI64, float>, convert_run<kToU64, float>, nullptr,
-     convert_run<kToTruth, float>},
-    {convert_run<kToF32, double>, nullptr, convert_run<kToI64, double>, convert_run<kToU64, double>,
-     convert_run<kToOdd, double>, convert_run<kToTruth, double>},
-    {convert_run<kToF32, int64_t>, convert_run<kToF64, int64_t>, nullptr, nullptr, convert_run<kToOdd, int64_t>, nullptr},
-    {convert_run<kToF32, uint64_t>, convert_run<kToF64, uint64_t>, nullptr, nullptr, convert_run<kToOdd, uint64_t>, nullptr}};
+// Whether this build has a type that computes in `own`.
+constexpr bool builds_compute(ComputeType own) {
+  for (int t = 1; t < kDTypeCount; ++t)
+    if (const auto type = static_cast<DType>(t); kBuiltDTypes.contains(type) && compute_type(type) == own) return true;
+  return false;
+}
+// nullptr: the bits stay (integers keep their low ones), or no type of this build asks.
+template <ComputeType kOwn, class From, Target kTarget>
+constexpr Convert conversion() {
+  constexpr bool kStay = std::is_integral_v<From> ? kTarget >= kToI64 && kTarget != kToOdd : kTarget == (kOwn == ComputeType::F32 ? kToF32 : kToF64);
+  constexpr bool kLoads = kTarget < kComputeTypes && builds_compute(kOwn);
+  constexpr bool kStores = kTarget == kToOdd     ? builds_compute(ComputeType::F32)
+                           : kTarget == kToTruth ? kBuiltDTypes.contains(DType::Bool)
+                                                 : builds_compute(static_cast<ComputeType>(kTarget));
+  if constexpr (kStay || (kOwn == ComputeType::F32 && kTarget == kToOdd) || !(kLoads || kStores)) return nullptr;
+  else return convert_run<kTarget, From>;
+}
+template <ComputeType kOwn, class From>
+constexpr std::array<Convert, kTargets> conversions() {
+  return {conversion<kOwn, From, kToF32>(), conversion<kOwn, From, kToF64>(), conversion<kOwn, From, kToI64>(),
+          conversion<kOwn, From, kToU64>(), conversion<kOwn, From, kToOdd>(), conversion<kOwn, From, kToTruth>()};
+}
+constexpr std::array<Convert, kTargets> kConvert[kComputeTypes] = {conversions<ComputeType::F32, float>(), conversions<ComputeType::F64, double>(),
+                                                                  conversions<ComputeType::I64, int64_t>(), conversions<ComputeType::U64, uint64_t>()};
 
 Target target_of(DType type) {
   switch (compute_type(type)) {
@@ -218,7 +239,7 @@ void load_as(ComputeType to, const TensorView& t, int64_t first, int64_t stride,
     else repeat<uint64_t>(d, count);
     return;
   }
-  if (const Read read = direct_read<!kSmallCode>(type, to); read != nullptr) return read(type, t.data, first, stride, count, d);
+  if (const Read read = direct_read<!kSmallCode && has_direct()>(type, to); read != nullptr) return read(type, t.data, first, stride, count, d);
   alignas(8) unsigned char piece[kPiece * 8];
   for (int64_t at = 0; at < count; at += kPiece) {
     const int64_t n = count - at < kPiece ? count - at : kPiece;
