@@ -72,11 +72,11 @@ struct Element {
 /// loader refuses such files).
 template <class F>
 void dispatch_element(DType type, F&& f) {
-  if constexpr (kSmallCode) return f(AnyElement{});
   const auto sized = [&]<class T>() {
-    if constexpr (builds_bits(8 * sizeof(T))) f(Element<T>{});
+    if constexpr (!kSmallCode && builds_bits(8 * sizeof(T))) f(Element<T>{});
   };
-  switch (dtype_bits(type)) {
+  if constexpr (kSmallCode) f(AnyElement{});
+  else switch (dtype_bits(type)) {
     case 8: return sized.template operator()<uint8_t>();
     case 16: return sized.template operator()<uint16_t>();
     case 32: return sized.template operator()<uint32_t>();

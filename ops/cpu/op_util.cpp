@@ -224,7 +224,7 @@ void load_as(ComputeType to, const TensorView& t, int64_t first, int64_t stride,
   const ComputeType own = compute_type(type);
   const Storage& storage = kStorage[static_cast<size_t>(type)];
   if (count <= 0 || storage.read == nullptr) return;
-  const Convert convert = kConvert[static_cast<int>(own)][static_cast<int>(to)];
+  const Convert convert = kConvert[static_cast<size_t>(own)][static_cast<size_t>(to)];
   auto* const d = static_cast<unsigned char*>(destination);
   const int64_t size = compute_bytes(to);
   if (stride == 1 && is_compute_storage(type)) {
@@ -253,7 +253,7 @@ void store_as(ComputeType from, const TensorView& t, int64_t first, int64_t coun
   const DType type = t.dtype;
   const Storage& storage = kStorage[static_cast<size_t>(type)];
   if (count <= 0 || storage.read == nullptr) return;
-  const Convert convert = kConvert[static_cast<int>(from)][target_of(type)];
+  const Convert convert = kConvert[static_cast<size_t>(from)][target_of(type)];
   if (is_compute_storage(type)) {
     const int64_t size = compute_bytes(compute_type(type));
     void* const d = t.as<unsigned char>() + first * size;
