@@ -28,11 +28,11 @@ namespace {
 #define GF_CHEAP_BINARY(name, ...)                                        \
   GF_BINARY(name##Formula, __VA_ARGS__)                                   \
   struct name : name##Formula {                                           \
-    static constexpr bool kCheap = true;                                  \
+    [[maybe_unused]] static constexpr bool kCheap = true;                 \
   };
 #define GF_BINARY_STD(name, function)                                     \
   struct name {                                                           \
-    static constexpr bool kByLanes = true;                                \
+    [[maybe_unused]] static constexpr bool kByLanes = true;               \
     static float scalar(float a, float b) { return function(a, b); }      \
     template <class D, class V>                                           \
     static HWY_INLINE V call(D d, V a, V b) {                             \

@@ -27,7 +27,7 @@ namespace {
 
 #define GF_UNARY_STD(name, function)                              \
   struct name {                                                   \
-    static constexpr bool kByLanes = true;                        \
+    [[maybe_unused]] static constexpr bool kByLanes = true;       \
     static float scalar(float x) { return function(x); }          \
     template <class D, class V>                                   \
     static HWY_INLINE V call(D d, V x, V, V) {                    \

@@ -43,7 +43,7 @@ struct AccSumSquare : AccSum {
 };
 #endif
 struct AccSumExp : AccSum {  // e^(x - bias), x <= bias
-  static constexpr bool kLong = true;  // small code has few copies of it
+  [[maybe_unused]] static constexpr bool kLong = true;  // small code has few copies of it
   template <class D, class V>
   static HWY_INLINE V map(D d, V x, V bias) { return v_exp_negative(d, hn::Sub(x, bias)); }
 };
@@ -89,7 +89,7 @@ inline HWY_NOINLINE F32Vec rare_combine(RareAcc kind, F32Vec a, F32Vec b) {
   return kind == RareAcc::Min ? AccMin::combine(a, b) : AccSum::combine(a, b);
 }
 struct AccRare {
-  static constexpr bool kLong = true;
+  [[maybe_unused]] static constexpr bool kLong = true;
   RareAcc kind;
   float identity() const {
     return kind == RareAcc::Product ? 1.0f : kind == RareAcc::Max ? AccMax::identity() : kind == RareAcc::Min ? AccMin::identity() : 0.0f;
