@@ -5,17 +5,20 @@
 #     [MODELS a.gf b.gf]              # ops are read from these files when the program is built (needs gf-info)
 #     [OPS conv matmul ...]           # ops by name, as `gf-info --ops` shows them; added to those of MODELS
 #     [PORTABLE_ONLY]                 # no vector kernels: smaller, slower
+#     [WITHOUT conv_winograd ...]     # vector kernels that the models have no use for, names as in ops/*/simd/kernels.def
 #     [BF16_PRODUCTS]                 # vector kernels for train steps of --precision bf16; MODELS that have such a step bring them
 #     [RECOMPILE [DTYPES float32 ...] [SHAPE_DTYPES int64 ...] [ACTIVATIONS Relu ...] [NO_ERROR_TEXTS] [OPTIONS -Os ...] [NO_PLATFORM]])
 #
 # Links libghostflow.a to `app` and generates a source that defines gf::built_tables(): the op rows and kernels of the named ops.
 # It is linked first, so the library's own definition, which names every op, stays out and the linker drops the rest.
-# RECOMPILE (not after find_package, which has no sources) builds the sources for this program alone, with OPTIONS as compile
-# flags and with kernels for DTYPES only, by default the element types of MODELS (element types are chosen when kernels are
+# RECOMPILE (not after find_package, which has no sources) builds the sources for this program alone, vector kernels too, with OPTIONS
+# as compile flags and with kernels for DTYPES only, by default the element types of MODELS (element types are chosen when kernels are
 # compiled: libraries that are built already have them all). SHAPE_DTYPES: types that only reshape, flatten, identity and their kin
-# meet, as the int64 of shapes; they need no kernels, and load refuses a model with another op on them. ACTIVATIONS: the fused
-# ones that conv and matmul compute, names as in schema/epilogue.h, by default all. NO_ERROR_TEXTS: errors keep their code and node
-# and lose their sentence. NO_PLATFORM leaves out what needs an operating system.
+# meet, as the int64 of shapes; they need no kernels, and load refuses a model with another op on them; by default those of MODELS.
+# ACTIVATIONS: the fused ones that conv and matmul compute, names as in schema/epilogue.h, by default those of MODELS, and all with
+# OPS. NO_ERROR_TEXTS: errors keep their code and node and lose their sentence. NO_PLATFORM leaves out what needs an operating system.
+# WITHOUT: some ops have several vector kernels (conv: conv_winograd for 3x3 kernels with stride 1, conv_direct for weights that are
+# not constant, depthwise). Without one, nodes that would have it get the next: the same results but for rounding, slower.
 
 # Takes the files of other systems (*_posix.cpp, *_windows.cpp) out of the list `variable`.
 macro(gf_keep_own_system variable)
@@ -25,6 +28,34 @@ macro(gf_keep_own_system variable)
     list(FILTER ${variable} EXCLUDE REGEX "_windows[.]cpp$")
   endif()
 endmacro()
+
+# Sources of ops/wasm, which beat those of ops/cpu/simd on SIMD128; sets the flags of both for targets of the calling folder.
+function(gf_wasm_sources out)
+  get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
+  file(GLOB sources CONFIGURE_DEPENDS ${root}/ops/wasm/*.cpp)
+  # A module is compiled for size, but for the loops that nets spend their time in: those are vectors as written, and a compiler that
+  # vectorises the loops over what is left of a row makes them larger and no faster.
+  set(loops "-O2 -fno-vectorize -fno-slp-vectorize -mllvm -unroll-runtime=false -mllvm -unroll-allow-partial=false -finline-functions -mllvm -inline-threshold=25")
+  set(hot attention attention_grad conv conv_direct conv_fill conv_grad depthwise elementwise_binary elementwise_unary gemm gemm_activation
+    gemm_driver gemm_pack gemm_kernels integer norm pool reduce softmax)
+  list(TRANSFORM hot REPLACE "(.+)" "${root}/ops/cpu/simd/\\1.cpp")
+  set_source_files_properties(${hot} ${root}/ops/wasm/small_loops.cpp ${root}/ops/wasm/winograd.cpp PROPERTIES COMPILE_FLAGS ${loops})
+  set_source_files_properties(${root}/ops/wasm/memory.cpp PROPERTIES COMPILE_FLAGS "-O2 -fno-builtin")
+  set_source_files_properties(${root}/ops/wasm/math.cpp PROPERTIES COMPILE_FLAGS -fno-builtin)
+  set(${out} "${sources}" PARENT_SCOPE)
+endfunction()
+
+# Sources of the vector kernels, without the table of all of them.
+function(gf_vector_sources out)
+  get_filename_component(root ${CMAKE_CURRENT_FUNCTION_LIST_DIR} DIRECTORY)
+  file(GLOB sources CONFIGURE_DEPENDS ${root}/ops/cpu/simd/*.cpp)
+  list(REMOVE_ITEM sources ${root}/ops/cpu/simd/table.cpp)
+  if(EMSCRIPTEN)
+    gf_wasm_sources(wasm)
+    list(APPEND sources ${wasm})
+  endif()
+  set(${out} "${sources}" PARENT_SCOPE)
+endfunction()
 
 # Sources of the runtime, and of the portable kernels of `ops` (all of them when empty).
 function(gf_runtime_sources out platform)
@@ -76,7 +107,7 @@ endfunction()
 
 function(ghostflow_add_runtime)
   cmake_parse_arguments(arg "PORTABLE_ONLY;BF16_PRODUCTS;RECOMPILE;NO_PLATFORM;NO_ERROR_TEXTS" "TARGET"
-    "MODELS;OPS;DTYPES;SHAPE_DTYPES;ACTIVATIONS;OPTIONS" ${ARGN})
+    "MODELS;OPS;WITHOUT;DTYPES;SHAPE_DTYPES;ACTIVATIONS;OPTIONS" ${ARGN})
   if(NOT arg_TARGET OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "ghostflow_add_runtime(TARGET app [MODELS ...] [OPS ...]): not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
@@ -98,7 +129,7 @@ function(ghostflow_add_runtime)
     endif()
   endif()
   set(simd ON)
-  if(arg_PORTABLE_ONLY OR arg_RECOMPILE OR NOT (TARGET gf_ops_simd OR ghostflow_SIMD))
+  if(arg_PORTABLE_ONLY OR NOT (TARGET gf_ops_simd OR ghostflow_SIMD))
     set(simd OFF)
   endif()
   set(public ON)
@@ -132,7 +163,7 @@ function(ghostflow_add_runtime)
     set(dtypes_header ${CMAKE_CURRENT_BINARY_DIR}/${arg_TARGET}_dtypes.h)
   endif()
   add_custom_command(OUTPUT ${generated} ${dtypes_header}
-    COMMAND ${CMAKE_COMMAND} "-DGF_INFO=${info}" "-DMODELS=${models}" "-DOPS=${arg_OPS}" -DSIMD=${simd} -DBF16_PRODUCTS=${arg_BF16_PRODUCTS} -DPUBLIC=${public}
+    COMMAND ${CMAKE_COMMAND} "-DGF_INFO=${info}" "-DMODELS=${models}" "-DOPS=${arg_OPS}" -DSIMD=${simd} "-DWITHOUT=${arg_WITHOUT}" -DBF16_PRODUCTS=${arg_BF16_PRODUCTS} -DPUBLIC=${public}
             "-DDTYPES=${arg_DTYPES}" "-DSHAPE_DTYPES=${arg_SHAPE_DTYPES}" "-DDTYPES_HEADER=${dtypes_header}" -DOUTPUT=${generated}
             -P ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/GhostFlowTables.cmake
     DEPENDS ${models} ${depends} COMMENT "Ops of ${arg_TARGET}" VERBATIM)
@@ -158,6 +189,11 @@ function(ghostflow_add_runtime)
       set(ops)  # what the files need is known when they are read
     endif()
     gf_runtime_sources(sources ${platform} ${ops})
+    list(APPEND sources ${root}/facade/machine_isa.cpp)
+    if(simd)
+      gf_vector_sources(vectors)
+      list(APPEND sources ${vectors})
+    endif()
     add_library(${library} OBJECT ${sources})  # no archive: objects for link-time optimisation need none
     add_dependencies(${library} ${tables})  # which writes the header of element types
     target_compile_options(${library} PRIVATE ${arg_OPTIONS})
@@ -175,6 +211,10 @@ function(ghostflow_add_runtime)
     if(arg_ACTIVATIONS)
       gf_activation_mask(mask ${arg_ACTIVATIONS})
       target_compile_definitions(${library} PRIVATE GF_ACTIVATIONS=${mask}u)
+    endif()
+    if(simd)
+      target_compile_definitions(${library} PRIVATE GF_HAS_SIMD)
+      target_include_directories(${library} SYSTEM PRIVATE $<TARGET_PROPERTY:hwy::hwy,INTERFACE_INCLUDE_DIRECTORIES>)
     endif()
     if(platform)
       target_link_libraries(${library} PUBLIC Threads::Threads)

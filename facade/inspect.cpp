@@ -57,6 +57,9 @@ NodeInfo node_info(const Program& program, const fb::Entry& entry, const fb::Nod
     const std::vector<Shape> inputs = fixed_shapes(n.inputs), outputs = fixed_shapes(n.outputs);
     n.macs = n.def->macs({inputs, outputs}, attrs.get());
   }
+  if (n.def != nullptr)
+    for (const AttrField& field : n.def->fields)
+      if (field.name == std::string_view("activation")) n.activation = static_cast<int>(field.load(NodeAttrs(node, *n.def).get()).i);
   n.nested = nested;
   return n;
 }

@@ -19,6 +19,7 @@ struct NodeInfo {
   std::vector<DType> dtypes;                          ///< of inputs and outputs, each once, ascending
   std::vector<std::vector<int64_t>> inputs, outputs;  ///< shapes; absent ones are empty
   uint64_t macs = 0;                                  ///< multiply-accumulates of one execution (schema/macs.h)
+  int activation = -1;                                ///< value of Activation, of ops that end with one; -1: it has none
   bool nested = false;                                ///< inside If or Loop: runs 0 or more times
 };
 

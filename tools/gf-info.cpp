@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "io/file.h"
 #include "io/path.h"
@@ -75,6 +76,14 @@ Json entry_json(Model& model, int e, const std::vector<NodeInfo>& nodes) {
   return row;
 }
 
+// What the ops of the model end with: values of Activation, each once.
+Json activations_json(const std::vector<NodeInfo>& nodes) {
+  std::set<int> values;
+  for (const NodeInfo& n : nodes)
+    if (n.activation > 0) values.insert(n.activation);
+  return values;
+}
+
 Json model_json(Model& model, const std::string& path) {
   const Program& p = model.program();
   const FileInfo file = file_info(p);
@@ -91,6 +100,7 @@ Json model_json(Model& model, const std::string& path) {
           {"metadata", metadata_json(file)},
           {"entries", entries},
           {"ops", ops_json(all)},
+          {"activations", activations_json(all)},
           {"weights_bytes", p.constant_bytes()},
           {"constants", file.constants},
           {"file_bytes", p.bytes().size()},

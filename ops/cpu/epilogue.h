@@ -5,19 +5,12 @@
 
 #include <utility>
 
+#include "ops/cpu/built_activations.h"
 #include "ops/cpu/op_util.h"
 #include "ops/cpu/vectors.h"
 #include "schema/epilogue.h"
 
 namespace gf::cpu {
-
-// Which activations a build computes: all, unless an app that compiles the sources names few (GF_ACTIVATIONS, a bit per value of
-// Activation; ghostflow_add_runtime sets it). What is left out takes its part of the mathematics library along.
-#ifdef GF_ACTIVATIONS
-inline constexpr uint32_t kBuiltActivations = GF_ACTIVATIONS | 1U << static_cast<int>(Activation::None);
-#else
-inline constexpr uint32_t kBuiltActivations = ~uint32_t{0};
-#endif
 
 /// activate() with the activations of this build; x for others, which prepare refused.
 template <class C>
@@ -26,7 +19,7 @@ C built_activate(Activation f, C x, C a, C b) {
     return activate(f, x, a, b);
   } else {  // a call for each with a constant: the compiler keeps that line of the switch
     C y = x;
-    const auto one = [&]<int kOne>() {
+    const auto one = [&]<int kOne>() __attribute__((flatten)) {
       if constexpr ((kBuiltActivations >> kOne & 1) != 0)
         if (f == static_cast<Activation>(kOne)) y = activate(static_cast<Activation>(kOne), x, a, b);
     };
@@ -35,13 +28,6 @@ C built_activate(Activation f, C x, C a, C b) {
     }(std::make_integer_sequence<int, static_cast<int>(kLastActivation) + 1>());
     return y;
   }
-}
-
-/// The prepare of an op with an epilogue.
-template <class Attrs>
-Error prepare_epilogue(const NodeView& node, KernelPlan& plan) {
-  if ((kBuiltActivations >> static_cast<int>(node.attributes<Attrs>().activation) & 1) != 0) return Error::Ok;
-  return plan.refuse("its activation was left out of this build: add it to ACTIVATIONS of ghostflow_add_runtime");
 }
 
 struct Epilogue {

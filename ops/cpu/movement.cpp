@@ -121,7 +121,7 @@ void copy_rectangles(const ParallelFor& parallel, int64_t bytes, const void* sou
   });
 }
 
-void copy_sub_byte(unsigned bits, const void* source, void* target, const CopyBox& b) {
+[[maybe_unused]] void copy_sub_byte(unsigned bits, const void* source, void* target, const CopyBox& b) {
   int64_t count = 1;
   for (int d = 0; d < b.rank; ++d) count *= b.dims[d];
   for (int64_t k = 0; k < count; ++k) {

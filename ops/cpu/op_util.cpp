@@ -46,12 +46,12 @@ void write_run(DType, void* destination, int64_t first, int64_t count, const voi
 }
 
 // bytes other than 0 and 1 (hostile files) must not be read as bool
-void read_bool(DType, const void* source, int64_t first, int64_t stride, int64_t count, void* wide) {
+[[maybe_unused]] void read_bool(DType, const void* source, int64_t first, int64_t stride, int64_t count, void* wide) {
   const uint8_t* s = static_cast<const uint8_t*>(source) + first;
   auto* w = static_cast<uint64_t*>(wide);
   for (int64_t k = 0; k < count; ++k) w[k] = s[k * stride] != 0 ? 1 : 0;
 }
-void write_bool(DType, void* destination, int64_t first, int64_t count, const void* wide) {
+[[maybe_unused]] void write_bool(DType, void* destination, int64_t first, int64_t count, const void* wide) {
   bool* d = static_cast<bool*>(destination) + first;
   const auto* w = static_cast<const uint64_t*>(wide);
   for (int64_t k = 0; k < count; ++k) d[k] = w[k] != 0;

@@ -34,6 +34,7 @@ Error pack_winograd(const NodeView& node, void* destination) {
 }
 
 Error prepare_winograd(const NodeView& node, KernelPlan& plan) {
+  GF_TRY(prepare_epilogue<op::Conv::Attrs>(node, plan));
   if (!all_f32(node)) return plan.refuse("element type is not float32");
   const Shape &x = node.input(0).shape, &w = node.input(1).shape;
   const auto& attrs = node.attributes<op::Conv::Attrs>();

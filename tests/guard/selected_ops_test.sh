@@ -23,13 +23,14 @@ input=$("$GF_BIN_DIR/gf-info" "$mobilenet" --json | python3 -c 'import json, sys
 answers "$GF_BIN_DIR/gf_size_digits" "$digits" image
 answers "$GF_BIN_DIR/gf_size_all_ops" "$digits" image
 answers "$GF_BIN_DIR/gf_size_mobilenet" "$mobilenet" "$input"
-# element types of a model: float32, value 1 of DType, and int64, value 11, of the shape that reshape reads
+# element types of a model: float32, value 1 of DType, and for shapes int64, value 11, which reshape alone reads; activations: Relu, value 1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cmake -DGF_INFO="$GF_BIN_DIR/gf-info" -DMODELS="$digits" -DOUTPUT="$work/tables.cpp" -DDTYPES_HEADER="$work/dtypes.h" \
   -P "$GF_SOURCE_DIR/cmake/GhostFlowTables.cmake"
-if ! grep -q "^#define GF_DTYPES $((1 << 1 | 1 << 11))u$" "$work/dtypes.h"; then
-  echo "element types of the digit classifier should be float32 and int64:"
+if ! grep -q "^#define GF_DTYPES $((1 << 1))u$" "$work/dtypes.h" || ! grep -q "^#define GF_SHAPE_DTYPES $((1 << 11))u$" "$work/dtypes.h" ||
+  ! grep -q "^#define GF_ACTIVATIONS $((1 << 1))u$" "$work/dtypes.h"; then
+  echo "the digit classifier should need float32, int64 for shapes, and Relu:"
   cat "$work/dtypes.h"
   exit 1
 fi

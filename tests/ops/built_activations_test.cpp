@@ -2,6 +2,8 @@
 // refusal that says what to do for the rest. The names are changed so that the kernels of this program keep theirs.
 #define GF_ACTIVATIONS 0x202  // Relu and Gelu
 #define kBuiltActivations kFewActivations
+#define kActivationLeftOut kFewLeftOut
+#define built_activation few_activation
 #define built_activate few_activate
 #define prepare_epilogue prepare_few
 #define Epilogue FewEpilogue

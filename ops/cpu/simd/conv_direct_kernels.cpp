@@ -78,6 +78,7 @@ Error prepare_direct(const NodeView& node, KernelPlan& plan) {
   if (node.has_input(3)) return plan.refuse("a residual");
   const Said a = said(node);
   if (a.precision != Precision::Full) return plan.refuse(kOperandsRounded);
+  if (!cpu::built_activation(static_cast<int>(a.activation.kind))) return plan.refuse(cpu::kActivationLeftOut);
   if (a.groups != 1) return plan.refuse("groups");
   if (a.dilated) return plan.refuse("a dilated kernel");
   if (x.rank == 4 && w[2] > kMostRows) return plan.refuse("more than 16 rows of a kernel");

@@ -20,7 +20,9 @@ struct ConvData {
   ConvPlan plan;  // when static
 };
 
+template <class Attrs>
 Error check_conv(const NodeView& node, KernelPlan& plan) {
+  GF_TRY(prepare_epilogue<Attrs>(node, plan));
   if (!all_f32(node)) return plan.refuse("element type is not float32");
   if (precision_of(node) != Precision::Full) return plan.refuse(kOperandsRounded);
   if (node.input(0).shape.rank > 5) return plan.refuse("more than three spatial axes");
@@ -53,7 +55,7 @@ uint64_t aligned_packed_bytes(const ConvPlan& p) { return (p.packed_bytes + kGem
 
 template <bool kTransposed>
 Error prepare_product(const NodeView& node, KernelPlan& plan) {
-  GF_TRY(check_conv(node, plan));
+  GF_TRY(check_conv<ConvNodeAttrs<kTransposed>>(node, plan));
   if constexpr (kTransposed) {
     // the phases that weights are packed for must be the same for every size: as many as the stride, with fixed pads
     const auto& a = node.attributes<op::ConvTranspose::Attrs>();
@@ -132,7 +134,7 @@ Error pack_depthwise(const NodeView& node, void* destination) {
 }
 
 Error prepare_depthwise(const NodeView& node, KernelPlan& plan) {
-  GF_TRY(check_conv(node, plan));
+  GF_TRY(check_conv<op::Conv::Attrs>(node, plan));
   const Shape &x = node.input(0).shape, &w = node.input(1).shape;
   if (w[1] != 1 || node.attributes<op::Conv::Attrs>().groups != x[x.rank - 1] || x[x.rank - 1] < 2)
     return plan.refuse("not depthwise");

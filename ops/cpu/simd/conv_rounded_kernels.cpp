@@ -19,6 +19,7 @@ Error plan_rounded(const NodeView& node, RoundedConvPlan& plan) {
 
 template <bool kTransposed>
 Error prepare(const NodeView& node, KernelPlan& plan) {
+  GF_TRY(prepare_epilogue<ConvNodeAttrs<kTransposed>>(node, plan));
   if (!all_f32(node)) return plan.refuse("element type is not float32");
   if (precision_of(node) != Precision::BF16) return plan.refuse("its operands are not rounded");
   if (node.input(0).shape.rank > 5) return plan.refuse("more than three spatial axes");

@@ -5,6 +5,7 @@
 #define HWY_TARGET_INCLUDE "ops/cpu/simd/elementwise_unary.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "ops/cpu/built_activations.h"
 #include "ops/cpu/simd/elementwise.h"
 #include "ops/cpu/simd/math-inl.h"
 #include "ops/cpu/simd/small_loops.h"
@@ -140,6 +141,21 @@ constexpr UnaryTable kUnaryTable = {{
 }};
 static_assert(kUnaryKinds == 48, "the table above lists every UnaryKind");
 
+#if GF_SMALL_CODE
+template <Activation kActivation, class Op>
+constexpr UnaryF32 built() {
+  if constexpr (cpu::built_activation(static_cast<int>(kActivation))) return run_unary<Op>;
+  else return nullptr;
+}
+// In the order of Activation. Apart from the table above: a build of few activations drops the other functions with it.
+constexpr UnaryF32 kActivationTable[] = {
+    run_unary<Identity>, built<Activation::Relu, Relu>(), built<Activation::Clamp, Clip>(), built<Activation::LeakyRelu, LeakyRelu>(),
+    built<Activation::HardSigmoid, HardSigmoid>(), built<Activation::HardSwish, HardSwish>(), built<Activation::Sigmoid, Sigmoid>(),
+    built<Activation::Silu, Swish>(), built<Activation::Tanh, Tanh>(), built<Activation::Gelu, Gelu>(),
+    built<Activation::GeluTanh, GeluTanh>(), built<Activation::Elu, Elu>()};
+static_assert(sizeof kActivationTable / sizeof *kActivationTable == static_cast<size_t>(Activation::Elu) + 1, "in the order of Activation");
+#endif
+
 }  // namespace
 }  // namespace gf::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -151,6 +167,9 @@ UnaryF32 unary_f32(Isa isa, UnaryKind kind) {
   const auto index = static_cast<unsigned>(kind);
   return (GF_SIMD_SELECT(isa, kUnaryTable.functions))[index];
 }
+#if GF_SMALL_CODE
+UnaryF32 activation_f32(Activation activation) { return (GF_SIMD_SELECT(Isa::Wasm128, kActivationTable))[static_cast<size_t>(activation)]; }
+#endif
 
 }  // namespace gf::simd
 #endif

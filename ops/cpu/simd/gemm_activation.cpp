@@ -18,12 +18,8 @@ namespace {
 #if GF_SMALL_CODE
 // The loops of the elementwise functions, row by row.
 void activate(const ActivationSpec& spec, float* c, int64_t ldc, int64_t rows, int64_t cols) {
-  constexpr UnaryKind kKinds[] = {UnaryKind::Identity, UnaryKind::Relu,    UnaryKind::Clip,  UnaryKind::LeakyRelu,
-                                  UnaryKind::HardSigmoid, UnaryKind::HardSwish, UnaryKind::Sigmoid, UnaryKind::Swish,
-                                  UnaryKind::Tanh,     UnaryKind::Gelu,    UnaryKind::GeluTanh, UnaryKind::Elu};
-  static_assert(sizeof(kKinds) == static_cast<size_t>(Activation::Elu) + 1, "in the order of Activation");
   if (spec.kind == Activation::None) return;
-  const UnaryF32 f = unary_f32(Isa::Wasm128, kKinds[static_cast<size_t>(spec.kind)]);
+  const UnaryF32 f = activation_f32(spec.kind);
   if (ldc == cols) {
     cols *= rows;
     rows = 1;

@@ -95,6 +95,7 @@ Error pack_right(const NodeView& node, void* destination) {
 }
 
 Error prepare_matmul(const NodeView& node, KernelPlan& plan) {
+  GF_TRY(prepare_epilogue<op::MatMul::Attrs>(node, plan));
   if (!all_f32(node)) return plan.refuse("element type is not float32");
   const auto& attrs = node.attributes<op::MatMul::Attrs>();
   if (attrs.precision != Precision::Full) return plan.refuse(kOperandsRounded);
@@ -121,6 +122,7 @@ Error init_matmul(const NodeView& node, InitContext& context) {
 }
 
 Error prepare_rounded(const NodeView& node, KernelPlan& plan) {
+  GF_TRY(prepare_epilogue<op::MatMul::Attrs>(node, plan));
   if (!all_f32(node)) return plan.refuse("element type is not float32");
   const auto& attrs = node.attributes<op::MatMul::Attrs>();
   if (attrs.precision != Precision::BF16) return plan.refuse("its operands are not rounded");

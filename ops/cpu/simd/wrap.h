@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "ops/cpu/built_activations.h"
 #include "ops/cpu/op_util.h"
 #include "ops/cpu/simd/gemm.h"
 #include "ops/cpu/simd/table.h"
@@ -20,6 +21,8 @@ template <class Attrs>
 ActivationSpec activation_of(const Attrs& a) {
   return {static_cast<Activation>(a.activation), a.activation_a, a.activation_b};
 }
+
+using cpu::prepare_epilogue;
 
 /// Key of packed weights: a hash of everything the bytes depend on besides the constant. Never 0.
 class PackKey {
