@@ -36,16 +36,46 @@ inline constexpr size_t kMaxAttrList = size_t{1} << 20;
 /// How a member of an Attrs struct holds its attribute.
 enum class AttrStorage : uint8_t { Value, Bool, I8, U8, I16, U16, I32, U32, I64, F32, F64, String, Ints, Floats };
 
+/// One end of the range of an Int field, in half the bytes, as there are hundreds: numbers below 2^30 in magnitude, powers of
+/// two above, and no limit. Others do not compile.
+class AttrLimit {
+ public:
+  static consteval AttrLimit least(int64_t value) { return AttrLimit(value == std::numeric_limits<int64_t>::min() ? -kNone : encode(value)); }
+  static consteval AttrLimit most(int64_t value) { return AttrLimit(value == std::numeric_limits<int64_t>::max() ? kNone : encode(value)); }
+  constexpr int64_t value() const {
+    if (code_ == kNone) return std::numeric_limits<int64_t>::max();
+    if (code_ == -kNone) return std::numeric_limits<int64_t>::min();
+    if (code_ >= kPower) return int64_t{1} << (code_ - kPower);
+    return code_;
+  }
+
+ private:
+  static constexpr int32_t kPower = 1 << 30;         // and the exponent
+  static constexpr int32_t kNone = kPower + (1 << 29);
+  static consteval int32_t encode(int64_t value) {
+    if (value > -kPower && value < kPower) return static_cast<int32_t>(value);
+    int32_t exponent = 30;
+    while (int64_t{1} << exponent != value) ++exponent;  // past 62 this is no constant expression
+    return kPower + exponent;
+  }
+  constexpr explicit AttrLimit(int32_t code) : code_(code) {}
+
+  int32_t code_;
+};
+
 /// One numbered field of an Attrs struct, type-erased. Made by field<>().
 struct AttrField {
-  uint16_t number = 0;          ///< written number, unique in the op, never reused
   const char* name = "";
-  AttrType type = AttrType::None;
-  AttrStorage storage = AttrStorage::Value;  ///< of the member; Value: it is an AttrValue
-  bool must_understand = true;  ///< a reader that does not know the field must refuse the file
-  int64_t min = std::numeric_limits<int64_t>::min();  ///< allowed range of Int fields (enums: first..last)
-  int64_t max = std::numeric_limits<int64_t>::max();
   void* (*member)(void* attrs) = nullptr;  ///< address of the member in `attrs`
+  AttrLimit least = AttrLimit::least(std::numeric_limits<int64_t>::min());  ///< allowed range of Int fields (enums: first..last)
+  AttrLimit most = AttrLimit::most(std::numeric_limits<int64_t>::max());
+  uint16_t number = 0;          ///< written number, unique in the op, never reused
+  AttrType type = AttrType::None;
+  AttrStorage storage : 7 = AttrStorage::Value;  ///< of the member; Value: it is an AttrValue
+  bool must_understand : 1 = true;               ///< a reader that does not know the field must refuse the file
+
+  constexpr int64_t min() const { return least.value(); }
+  constexpr int64_t max() const { return most.value(); }
 
   /// Writes the part of `value` that `storage` names into the member of `attrs`; check_attr() comes first.
   void store(void* attrs, const AttrValue& value) const;
@@ -101,14 +131,14 @@ consteval AttrField field(uint16_t number, const char* name, int64_t min = std::
   f.name = name;
   f.type = detail::attr_type<M>();
   if constexpr (std::is_same_v<M, bool>) {
-    f.min = 0;
-    f.max = 1;
+    f.least = AttrLimit::least(0);
+    f.most = AttrLimit::most(1);
   } else if constexpr (std::is_same_v<M, DType>) {
-    f.min = 0;
-    f.max = kDTypeCount - 1;
+    f.least = AttrLimit::least(0);
+    f.most = AttrLimit::most(kDTypeCount - 1);
   } else {
-    f.min = min;
-    f.max = max;
+    f.least = AttrLimit::least(min);
+    f.most = AttrLimit::most(max);
   }
   f.storage = detail::attr_storage<M>();
   f.member = [](void* attrs) -> void* { return &(static_cast<S*>(attrs)->*Member); };

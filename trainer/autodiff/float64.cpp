@@ -88,7 +88,7 @@ class Widening {
       const ir::DecodedAttrs attrs(*n);
       std::vector<ir::Attr> changed = n->attrs;
       for (const AttrField& field : n->def->fields) {
-        if (field.type != AttrType::Int || field.min != 0 || field.max != kDTypeCount - 1) continue;
+        if (field.type != AttrType::Int || field.min() != 0 || field.max() != kDTypeCount - 1) continue;
         if (!narrow(static_cast<DType>(field.load(attrs.get()).i))) continue;
         std::erase_if(changed, [&](const ir::Attr& a) { return a.number == field.number; });
         ir::Attr wide;
