@@ -47,7 +47,7 @@ Error expand_conv(Expander& e, const Attrs& a) {
 }
 
 /// Checks `channels` (of the named tensor) against `groups`.
-inline Error check_groups(InferContext& c, int64_t groups, Dim channels, const char* what) {
+inline Error check_groups(InferContext& c, int64_t groups, const Dim& channels, const char* what) {
   if (groups < 1) return c.fail(Error::BadAttribute, "groups is %lld", static_cast<long long>(groups));
   if (channels.is_const() && channels.lo % groups != 0)
     return c.fail(Error::ShapeMismatch, "%lld %s do not divide by %lld groups", static_cast<long long>(channels.lo),

@@ -55,7 +55,7 @@ Dim constant(DimOp op, int64_t a, int64_t b, bool& overflow) {
 
 }  // namespace
 
-Dim dim_interval(DimOp op, Dim a, Dim b, bool& overflow) {
+Dim dim_interval(DimOp op, const Dim& a, const Dim& b, bool& overflow) {
   if (a.is_const() && b.is_const()) return constant(op, a.lo, b.lo, overflow);
   switch (op) {
     case DimOp::Add: return {saturate_add(a.lo, b.lo), saturate_add(a.hi, b.hi)};

@@ -41,7 +41,7 @@ struct DimShape {
   }
   constexpr Dim& operator[](int i) { return dims[i]; }
   constexpr const Dim& operator[](int i) const { return dims[i]; }
-  constexpr void push(Dim d) { dims[rank++] = d; }
+  constexpr void push(const Dim& d) { dims[rank++] = d; }
   constexpr bool is_const() const {
     for (int i = 0; i < rank; ++i)
       if (!dims[i].is_const()) return false;
@@ -65,6 +65,6 @@ class DimAlgebra {
 
 /// Interval arithmetic with saturation at +-kUnbounded; exact on constants. `overflow` is set when a constant result
 /// does not fit or a divisor is zero. Division rounds toward minus infinity (FloorDiv) or plus infinity (CeilDiv).
-Dim dim_interval(DimOp op, Dim a, Dim b, bool& overflow);
+Dim dim_interval(DimOp op, const Dim& a, const Dim& b, bool& overflow);
 
 }  // namespace gf

@@ -42,7 +42,7 @@ struct ElementwiseBase {
 
 /// Integer contents of output 0 from those of inputs 0 and 1, when both are known: f(c, a, b, out, how), false where it
 /// cannot tell. Rank <= 1 only: a shape vector against a vector of the same length or a scalar.
-using CombineContents = bool (*)(InferContext& c, Dim a, Dim b, Dim& out, const void* how);
+using CombineContents = bool (*)(InferContext& c, const Dim& a, const Dim& b, Dim& out, const void* how);
 inline void combine_contents(InferContext& c, CombineContents f, const void* how) {
   const int n0 = c.value_count(0), n1 = c.value_count(1);
   if (n0 < 0 || n1 < 0 || c.rank(0) > 1 || c.rank(1) > 1) return;
@@ -71,7 +71,7 @@ inline Error broadcast_inputs(InferContext& c, DTypeSet types, DimShape& shape) 
 inline Error infer_binary(InferContext& c, DTypeSet types, const DimOp* op) {
   DimShape shape;
   GF_TRY(broadcast_inputs(c, types, shape));
-  const auto combine = [](InferContext& context, Dim a, Dim b, Dim& out, const void* how) {
+  const auto combine = [](InferContext& context, const Dim& a, const Dim& b, Dim& out, const void* how) {
     const DimOp dim_op = *static_cast<const DimOp*>(how);
     if (dim_op == DimOp::FloorDiv && (b.lo <= 0 || a.lo < 0)) return false;  // truncation differs there
     return context.combine_values(dim_op, a, b, context.dtype(0), out);
@@ -85,7 +85,7 @@ using CompareIntegers = bool (*)(int64_t a, int64_t b);
 inline Error infer_compare(InferContext& c, DTypeSet types, CompareIntegers apply) {
   DimShape shape;
   GF_TRY(broadcast_inputs(c, types, shape));
-  const auto combine = [](InferContext&, Dim a, Dim b, Dim& out, const void* how) {
+  const auto combine = [](InferContext&, const Dim& a, const Dim& b, Dim& out, const void* how) {
     // disjoint intervals decide the comparison (exporters compare dimensions with -1)
     const bool decided = (a.is_const() && b.is_const()) || a.hi < b.lo || b.hi < a.lo;
     if (decided) out = (*static_cast<const CompareIntegers*>(how))(a.lo, b.lo) ? 1 : 0;

@@ -59,7 +59,7 @@ inline Error check_activation(InferContext& c, Activation activation, float a, f
 
 /// Checks of an op whose inputs `bias` (one value per output channel) and `residual` (shaped like the output) are
 /// optional and whose activation works on floats.
-inline Error check_epilogue(InferContext& c, Activation activation, float a, float b, int bias, int residual, Dim channels,
+inline Error check_epilogue(InferContext& c, Activation activation, float a, float b, int bias, int residual, const Dim& channels,
                             const DimShape& out) {
   GF_TRY(check_activation(c, activation, a, b));
   if (c.has_input(bias)) {

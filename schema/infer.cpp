@@ -92,13 +92,15 @@ void InferContext::set_values(int i, std::span<const Dim> values) {
   t.value_count = static_cast<int>(values.size());
 }
 
-Dim InferContext::combine(DimOp op, Dim a, Dim b) {
+Dim InferContext::combine(DimOp op, const Dim& a, const Dim& b) {
   const Dim interval = dim_interval(op, a, b, overflow_);
   if (interval.is_const() || algebra_ == nullptr) return interval;
   return algebra_->combine(op, a, b, interval);
 }
 
-bool InferContext::combine_values(DimOp op, Dim a, Dim b, DType type, Dim& out) {
+Dim InferContext::combine(DimOp op, const Dim& a, int64_t b) { return combine(op, a, Dim(b)); }
+
+bool InferContext::combine_values(DimOp op, const Dim& a, const Dim& b, DType type, Dim& out) {
   bool overflow = false;
   const Dim interval = dim_interval(op, a, b, overflow);
   if (overflow) return false;
@@ -182,7 +184,7 @@ Error InferContext::expect_min_rank(int i, int rank) {
   return Error::Ok;
 }
 
-Error InferContext::expect_equal(Dim a, Dim b, const char* what) {
+Error InferContext::expect_equal(const Dim& a, const Dim& b, const char* what) {
   if (a.hi < b.lo || b.hi < a.lo) {
     return fail(Error::ShapeMismatch, "%s: %lld is not %lld", what, static_cast<long long>(a.lo), static_cast<long long>(b.lo));
   }

@@ -59,18 +59,27 @@ class InferContext {
   Error set_unknown(int i, DType dtype);
 
   // --- arithmetic on dims (interval exact on constants; identity kept by the caller's algebra)
-  Dim add(Dim a, Dim b) { return combine(DimOp::Add, a, b); }
-  Dim sub(Dim a, Dim b) { return combine(DimOp::Sub, a, b); }
-  Dim mul(Dim a, Dim b) { return combine(DimOp::Mul, a, b); }
-  Dim floor_div(Dim a, Dim b) { return combine(DimOp::FloorDiv, a, b); }
-  Dim ceil_div(Dim a, Dim b) { return combine(DimOp::CeilDiv, a, b); }
-  Dim mod(Dim a, Dim b) { return combine(DimOp::Mod, a, b); }
-  Dim min(Dim a, Dim b) { return combine(DimOp::Min, a, b); }
-  Dim max(Dim a, Dim b) { return combine(DimOp::Max, a, b); }
-  Dim combine(DimOp op, Dim a, Dim b);
+  Dim add(const Dim& a, const Dim& b) { return combine(DimOp::Add, a, b); }
+  Dim add(const Dim& a, int64_t b) { return combine(DimOp::Add, a, b); }
+  Dim sub(const Dim& a, const Dim& b) { return combine(DimOp::Sub, a, b); }
+  Dim sub(const Dim& a, int64_t b) { return combine(DimOp::Sub, a, b); }
+  Dim mul(const Dim& a, const Dim& b) { return combine(DimOp::Mul, a, b); }
+  Dim mul(const Dim& a, int64_t b) { return combine(DimOp::Mul, a, b); }
+  Dim floor_div(const Dim& a, const Dim& b) { return combine(DimOp::FloorDiv, a, b); }
+  Dim floor_div(const Dim& a, int64_t b) { return combine(DimOp::FloorDiv, a, b); }
+  Dim ceil_div(const Dim& a, const Dim& b) { return combine(DimOp::CeilDiv, a, b); }
+  Dim ceil_div(const Dim& a, int64_t b) { return combine(DimOp::CeilDiv, a, b); }
+  Dim mod(const Dim& a, const Dim& b) { return combine(DimOp::Mod, a, b); }
+  Dim mod(const Dim& a, int64_t b) { return combine(DimOp::Mod, a, b); }
+  Dim min(const Dim& a, const Dim& b) { return combine(DimOp::Min, a, b); }
+  Dim min(const Dim& a, int64_t b) { return combine(DimOp::Min, a, b); }
+  Dim max(const Dim& a, const Dim& b) { return combine(DimOp::Max, a, b); }
+  Dim max(const Dim& a, int64_t b) { return combine(DimOp::Max, a, b); }
+  Dim combine(DimOp op, const Dim& a, const Dim& b);
+  Dim combine(DimOp op, const Dim& a, int64_t b);
   /// As combine, for integer contents of `type` that may be any data: false (and no failure of the node) when the result
   /// does not fit the type, where the kernel wraps, or a divisor is zero.
-  bool combine_values(DimOp op, Dim a, Dim b, DType type, Dim& out);
+  bool combine_values(DimOp op, const Dim& a, const Dim& b, DType type, Dim& out);
   /// A size that only the data decides, within [lo, hi]. On a running session's second pass (data known) never needed.
   Dim fresh(int64_t lo, int64_t hi);
   /// Product of dims in [from, to).
@@ -89,7 +98,7 @@ class InferContext {
   Error expect_rank(int i, int rank);
   Error expect_min_rank(int i, int rank);
   /// Fails when the two can be proved different.
-  Error expect_equal(Dim a, Dim b, const char* what);
+  Error expect_equal(const Dim& a, const Dim& b, const char* what);
 
   /// Reports a failure of this node. printf-style.
   Error fail(Error code, const char* format, ...)

@@ -17,7 +17,7 @@ struct QuantConvAttrs {
 };
 
 /// A scale or zero point of the weights: one, or one per output channel.
-inline Error expect_per_channel(InferContext& c, int i, Dim channels, const char* what) {
+inline Error expect_per_channel(InferContext& c, int i, const Dim& channels, const char* what) {
   const Dim n = c.count(c.shape(i));
   if (c.rank(i) > 1) return c.fail(Error::ShapeMismatch, "%s must be a scalar or a vector", what);
   return n.is_const() && n.lo == 1 ? Error::Ok : c.expect_equal(n, channels, what);

@@ -60,7 +60,7 @@ inline Error check_window(InferContext& c, const WindowAttrs& a, int spatial) {
 }
 
 /// Output length of spatial axis d. ceil_mode drops a last window that would start in the padding at the end.
-inline Error window_out(InferContext& c, const WindowAttrs& a, int d, Dim in, Dim kernel, Dim& out) {
+inline Error window_out(InferContext& c, const WindowAttrs& a, int d, const Dim& in, const Dim& kernel, Dim& out) {
   if (kernel.hi < 1) return c.fail(Error::ShapeMismatch, "the kernel is empty on spatial axis %d", d);
   const int64_t stride = a.stride(d);
   if (a.auto_pad != AutoPad::NotSet) {

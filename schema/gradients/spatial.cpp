@@ -97,7 +97,7 @@ Var weight_gradient(D& d, Var x, Var g, const DimShape& w, const PlainWindow& wi
 }
 
 // [C, 1, kernel..] of ones: what a pool is as a convolution with a group per channel.
-Var ones_of_pool(D& d, const PoolAttrs& a, Dim channels) {
+Var ones_of_pool(D& d, const PoolAttrs& a, const Dim& channels) {
   int64_t dims[kMaxRank] = {channels.lo, 1};
   for (size_t k = 0; k < a.kernel.size(); ++k) dims[k + 2] = a.kernel[k];
   return d.node<Expand>({d.scalar(d.dtype(d.x()), 1), d.ints(IntList(dims, a.kernel.size() + 2))});

@@ -51,7 +51,7 @@ struct ConvTranspose {
   static Error expand(Expander& e, const Attrs& a) { return expand_conv<ConvTranspose>(e, a); }
 
   /// Length of spatial axis d when nothing prescribes it.
-  static Dim out_length(InferContext& c, const Attrs& a, int d, Dim in, Dim kernel) {
+  static Dim out_length(InferContext& c, const Attrs& a, int d, const Dim& in, const Dim& kernel) {
     if (!a.output_shape.empty()) return a.output_shape[static_cast<size_t>(d)];
     const WindowAttrs w = a.window();
     if (a.auto_pad != AutoPad::NotSet) return c.mul(in, w.stride(d));

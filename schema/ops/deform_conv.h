@@ -48,7 +48,7 @@ struct DeformConv {
   static Error formula(Expander& e, const Attrs& a);
 
  private:
-  static Error check_map(InferContext& c, int i, const DimShape& out, Dim channels, const char* what) {
+  static Error check_map(InferContext& c, int i, const DimShape& out, const Dim& channels, const char* what) {
     GF_TRY(c.expect_rank(i, 4));
     for (int d = 0; d < 3; ++d) GF_TRY(c.expect_equal(c.shape(i)[d], out[d], what));
     return c.expect_equal(c.shape(i)[3], channels, what);

@@ -88,7 +88,7 @@ struct LinearAttention {
     GF_TRY(c.expect_same_type(0, i));
     return c.expect_rank(i, 3);
   }
-  static Error check_width(InferContext& c, int i, const char* name, int64_t one, Dim other) {
+  static Error check_width(InferContext& c, int i, const char* name, int64_t one, const Dim& other) {
     if (!c.has_input(i)) return Error::Ok;
     const Dim width = c.shape(i)[2];
     if (!width.is_const() || width.lo == one || !other.is_const() || width.lo == other.lo) return Error::Ok;

@@ -57,7 +57,7 @@ struct MaxUnpool {
   // dx = dy[indices]
   static Error grad(Differentiator& d, const Attrs& a);
 
-  static Dim natural(InferContext& c, const Attrs& a, int d, Dim in) {
+  static Dim natural(InferContext& c, const Attrs& a, int d, const Dim& in) {
     const WindowAttrs w = a.window();
     return c.add(c.mul(c.sub(in, 1), w.stride(d)), a.kernel[static_cast<size_t>(d)] - w.pad_begin(d) - w.pad_end(d));
   }

@@ -82,7 +82,7 @@ struct Range {
     if (n.lo < 0) n = c.max(n, 0);
     return Error::Ok;
   }
-  static void set_range_values(InferContext& c, Dim n) {
+  static void set_range_values(InferContext& c, const Dim& n) {
     if (!n.is_const() || n.lo > kMaxTrackedValues || c.value_count(0) != 1 || c.value_count(2) != 1) return;
     const Dim start = c.value(0, 0), delta = c.value(2, 0);
     if (!delta.is_const()) return;

@@ -120,7 +120,7 @@ struct Resize {
     }
     return Error::Ok;
   }
-  static Dim scale_dim(InferContext& c, Dim d, float s) {
+  static Dim scale_dim(InferContext& c, const Dim& d, float s) {
     if (s == 1.0f) return d;
     const double inverse = 1.0 / static_cast<double>(s);
     if (static_cast<double>(s) == std::floor(static_cast<double>(s))) return c.mul(d, static_cast<int64_t>(s));

@@ -63,7 +63,7 @@ struct Slice {
   }
 
  private:
-  static Error slice_dim(InferContext& c, int k, Dim length, Dim& out) {
+  static Error slice_dim(InferContext& c, int k, const Dim& length, Dim& out) {
     const Dim step = !c.has_input(4) ? Dim(1) : c.value_count(4) > k ? c.value(4, k) : Dim(-kUnbounded, kUnbounded);
     if (step.is_const() && step.lo == 0) return c.fail(Error::BadData, "steps[%d] is 0", k);
     if (c.value_count(1) <= k || c.value_count(2) <= k || !step.is_const()) {
@@ -90,7 +90,7 @@ struct Slice {
     return Error::Ok;
   }
   // one bound, clamped to [0, length] (going up) or [-1, length - 1] (going down; a start stays >= 0)
-  static bool clamp_dim(InferContext& c, Dim v, Dim length, bool down, bool is_end, Dim& out) {
+  static bool clamp_dim(InferContext& c, Dim v, const Dim& length, bool down, bool is_end, Dim& out) {
     const Dim high = down ? c.sub(length, 1) : length;
     const int64_t low = down && is_end ? -1 : 0;
     if (v.lo < 0 && v.hi >= 0) return false;  // counts from the front or from the back: only the data knows

@@ -45,7 +45,7 @@ struct Split {
   static Error grad(Differentiator& d, const Attrs& a);  // dx = concat(dy_0, dy_1, ...)
 
  private:
-  static Error by_sizes(InferContext& c, const Attrs& a, int axis, Dim total, int parts) {
+  static Error by_sizes(InferContext& c, const Attrs& a, int axis, const Dim& total, int parts) {
     int length = static_cast<int>(a.sizes.size());
     if (c.has_input(1)) GF_TRY(read_length(c, 1, "split", length));
     if (length >= 0 && length != parts)
@@ -67,7 +67,7 @@ struct Split {
     }
     return known ? c.expect_equal(sum, total, "the split sizes do not add up to the length of the axis") : Error::Ok;
   }
-  static Error emit(InferContext& c, int i, int axis, Dim start, Dim size) {
+  static Error emit(InferContext& c, int i, int axis, const Dim& start, const Dim& size) {
     DimShape out = c.shape(0);
     out[axis] = size;
     GF_TRY(c.set(i, c.dtype(0), out));
