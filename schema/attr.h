@@ -36,31 +36,31 @@ inline constexpr size_t kMaxAttrList = size_t{1} << 20;
 /// How a member of an Attrs struct holds its attribute.
 enum class AttrStorage : uint8_t { Value, Bool, I8, U8, I16, U16, I32, U32, I64, F32, F64, String, Ints, Floats };
 
-/// One end of the range of an Int field, in half the bytes, as there are hundreds: numbers below 2^30 in magnitude, powers of
-/// two above, and no limit. Others do not compile.
+/// One end of the range of an Int field, in half the bytes, as there are hundreds: numbers of 25 bits times powers of two, and no
+/// limit. Others do not compile.
 class AttrLimit {
  public:
-  static consteval AttrLimit least(int64_t value) { return AttrLimit(value == std::numeric_limits<int64_t>::min() ? -kNone : encode(value)); }
-  static consteval AttrLimit most(int64_t value) { return AttrLimit(value == std::numeric_limits<int64_t>::max() ? kNone : encode(value)); }
-  constexpr int64_t value() const {
-    if (code_ == kNone) return std::numeric_limits<int64_t>::max();
-    if (code_ == -kNone) return std::numeric_limits<int64_t>::min();
-    if (code_ >= kPower) return int64_t{1} << (code_ - kPower);
-    return code_;
+  static consteval AttrLimit least(int64_t value) { return value == std::numeric_limits<int64_t>::min() ? AttrLimit(-2, 62) : encode(value); }
+  static consteval AttrLimit most(int64_t value) { return value == std::numeric_limits<int64_t>::max() ? AttrLimit(1, kEnd) : encode(value); }
+  [[gnu::noinline]] constexpr int64_t value() const {
+    const uint32_t exponent = static_cast<uint32_t>(code_) & kEnd;
+    return static_cast<int64_t>((static_cast<uint64_t>(int64_t{code_ >> 6}) << exponent) - ((exponent + 1) >> 6));
   }
 
  private:
-  static constexpr int32_t kPower = 1 << 30;         // and the exponent
-  static constexpr int32_t kNone = kPower + (1 << 29);
-  static consteval int32_t encode(int64_t value) {
-    if (value > -kPower && value < kPower) return static_cast<int32_t>(value);
-    int32_t exponent = 30;
-    while (int64_t{1} << exponent != value) ++exponent;  // past 62 this is no constant expression
-    return kPower + exponent;
+  static constexpr int32_t kEnd = 63;  // of int64: 2^63 - 1
+  static void this_limit_has_no_short_form();  // no constant expression, and defined nowhere
+  static consteval AttrLimit encode(int64_t value) {
+    int32_t exponent = 0;
+    for (; value >= 1 << 25 || value < -(1 << 25); ++exponent) {
+      if (value % 2 != 0) this_limit_has_no_short_form();
+      value /= 2;
+    }
+    return {static_cast<int32_t>(value), exponent};
   }
-  constexpr explicit AttrLimit(int32_t code) : code_(code) {}
+  consteval AttrLimit(int32_t number, int32_t exponent) : code_(number * 64 + exponent) {}
 
-  int32_t code_;
+  int32_t code_;  // the number, and its exponent in 6 bits
 };
 
 /// One numbered field of an Attrs struct, type-erased. Made by field<>().
@@ -71,8 +71,8 @@ struct AttrField {
   AttrLimit most = AttrLimit::most(std::numeric_limits<int64_t>::max());
   uint16_t number = 0;          ///< written number, unique in the op, never reused
   AttrType type = AttrType::None;
-  AttrStorage storage : 7 = AttrStorage::Value;  ///< of the member; Value: it is an AttrValue
-  bool must_understand : 1 = true;               ///< a reader that does not know the field must refuse the file
+  AttrStorage storage = AttrStorage::Value;  ///< of the member; Value: it is an AttrValue
+  bool must_understand = true;  ///< a reader that does not know the field must refuse the file
 
   constexpr int64_t min() const { return least.value(); }
   constexpr int64_t max() const { return most.value(); }

@@ -264,9 +264,12 @@ AttrValue AttrField::load(const void* attrs) const {
 Error check_attr(const AttrField& field, const AttrValue& value, ErrorDetail* detail, int32_t node) {
   if (value.type != field.type)
     return GF_FAIL(detail, Error::BadAttribute, node, "attribute '%s' has the wrong type", field.name);
-  if (value.type == AttrType::Int && (value.i < field.min() || value.i > field.max()))
-    return GF_FAIL(detail, Error::BadAttribute, node, "attribute '%s' is %lld, outside [%lld, %lld]", field.name,
-                   static_cast<long long>(value.i), static_cast<long long>(field.min()), static_cast<long long>(field.max()));
+  if (value.type == AttrType::Int) {
+    const int64_t least = field.min(), most = field.max();
+    if (value.i < least || value.i > most)
+      return GF_FAIL(detail, Error::BadAttribute, node, "attribute '%s' is %lld, outside [%lld, %lld]", field.name,
+                     static_cast<long long>(value.i), static_cast<long long>(least), static_cast<long long>(most));
+  }
   if (value.ints.size() > kMaxAttrList || value.floats.size() > kMaxAttrList || value.s.size() > kMaxAttrList)
     return GF_FAIL(detail, Error::LimitExceeded, node, "attribute '%s' is too long", field.name);
   return Error::Ok;

@@ -174,20 +174,24 @@ const OpDef* resolve_op(const OpTable& ops, uint16_t id, std::string_view name) 
   return id >= kFirstCustomOpId ? ops.find(name) : ops.find(id);
 }
 
+AttrValue attr_value(const fb::Attr& attr) {
+  AttrValue v;
+  v.type = static_cast<AttrType>(attr.type());
+  v.i = attr.i();
+  v.f = attr.f();
+  v.s = view(attr.s());
+  if (attr.ints() != nullptr) v.ints = {attr.ints()->data(), attr.ints()->size()};
+  if (attr.floats() != nullptr) v.floats = {attr.floats()->data(), attr.floats()->size()};
+  return v;
+}
+
 Error decode_attrs(const fb::Node& node, const OpDef& def, void* attrs, ErrorDetail* detail, int32_t index) {
   def.construct(attrs);
   if (node.attrs() == nullptr) return Error::Ok;
   for (const fb::Attr* a : *node.attrs()) {
     for (const AttrField& f : def.fields) {
       if (f.number != a->number()) continue;
-      AttrValue v;
-      v.type = static_cast<AttrType>(a->type());
-      v.i = a->i();
-      v.f = a->f();
-      v.s = view(a->s());
-      if (a->ints() != nullptr) v.ints = {a->ints()->data(), a->ints()->size()};
-      if (a->floats() != nullptr) v.floats = {a->floats()->data(), a->floats()->size()};
-      GF_TRY(store_attr(f, v, attrs, detail, index));
+      GF_TRY(store_attr(f, attr_value(*a), attrs, detail, index));
     }
   }
   return Error::Ok;

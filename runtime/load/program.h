@@ -17,6 +17,7 @@ namespace fb {
 struct Model;
 struct Entry;
 struct Node;
+struct Attr;
 }  // namespace fb
 
 struct LoadOptions {
@@ -97,6 +98,8 @@ class Program {
 
 /// The op row of an Op entry of the file: by id, custom ops by name. nullptr when the table has none.
 const OpDef* resolve_op(const OpTable& ops, uint16_t id, std::string_view name);
+/// The value that a verified file says; views of its bytes.
+AttrValue attr_value(const fb::Attr& attr);
 /// Decodes the attributes of a verified node into `attrs` (def.attrs_bytes, already aligned).
 Error decode_attrs(const fb::Node& node, const OpDef& def, void* attrs, ErrorDetail* detail, int32_t index);
 

@@ -335,13 +335,7 @@ class EntryCheck {
         if (a.must_understand()) return GF_FAIL(detail_, Error::BadAttribute, node_, "%s: attribute %u is unknown to this version", def.info.name, a.number());
         continue;
       }
-      AttrValue v;
-      v.type = static_cast<AttrType>(a.type());
-      v.i = a.i();
-      v.s = view(a.s());
-      if (a.ints() != nullptr) v.ints = {a.ints()->data(), a.ints()->size()};
-      if (a.floats() != nullptr) v.floats = {a.floats()->data(), a.floats()->size()};
-      GF_TRY(check_attr(*field, v, detail_, node_));
+      GF_TRY(check_attr(*field, attr_value(a), detail_, node_));
     }
     return Error::Ok;
   }
