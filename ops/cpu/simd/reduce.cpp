@@ -7,17 +7,11 @@
 #include "hwy/highway.h"
 #include "ops/cpu/simd/reduce-inl.h"
 #include "ops/cpu/simd/reduce.h"
-#include "runtime/core/built_ops.h"
 
 #ifndef GF_SIMD_REDUCE_TABLE
 #define GF_SIMD_REDUCE_TABLE
 namespace gf::simd {
 enum AccKind { kAccSum, kAccSumSquare, kAccSumAbs, kAccSumExp, kAccProduct, kAccMax, kAccMin, kAccKinds };
-// By AccKind: an op of this build accumulates so. The others stay empty in the table.
-inline constexpr bool kBuiltAcc[kAccKinds] = {
-    built_ops("reduce_sum", "reduce_mean", "reduce_log_sum"), built_ops("reduce_sum_square", "reduce_l2", "lp_normalization"),
-    built_ops("reduce_l1", "lp_normalization"), built_op("reduce_log_sum_exp"), built_op("reduce_prod"), built_ops("reduce_max", "reduce_log_sum_exp", "arg_max"),
-    built_ops("reduce_min", "arg_min")};
 struct ReduceTable {
   float (*row[kAccKinds])(const float* p, int64_t n, float bias);
   void (*columns[kAccKinds])(const float* p, int64_t rows, int64_t stride, int64_t cols, const float* bias, float* out);
@@ -38,12 +32,6 @@ void columns(const float* p, int64_t rows, int64_t stride, int64_t cols, const f
   reduce_columns<Acc>(p, rows, stride, cols, bias, out);
 }
 
-template <AccKind kKind, auto kFunction>
-constexpr decltype(kFunction) built() {
-  if constexpr (kBuiltAcc[kKind]) return kFunction;
-  else return nullptr;
-}
-
 #if GF_SMALL_CODE
 template <RareAcc kKind>
 float rare_row(const float* p, int64_t n, float bias) {
@@ -54,21 +42,15 @@ void rare_columns(const float* p, int64_t rows, int64_t stride, int64_t cols, co
   reduce_columns(p, rows, stride, cols, bias, out, AccRare{kKind});
 }
 constexpr ReduceTable kReduceTable = {
-    {built<kAccSum, row<AccSum>>(), built<kAccSumSquare, row<AccSumSquare>>(), built<kAccSumAbs, rare_row<RareAcc::SumAbs>>(),
-     built<kAccSumExp, row<AccSumExp>>(), built<kAccProduct, rare_row<RareAcc::Product>>(), built<kAccMax, row<AccMax>>(),
-     built<kAccMin, rare_row<RareAcc::Min>>()},
-    {built<kAccSum, columns<AccSum>>(), built<kAccSumSquare, columns<AccSumSquare>>(),
-     built<kAccSumAbs, rare_columns<RareAcc::SumAbs>>(), built<kAccSumExp, rare_columns<RareAcc::SumExp>>(),
-     built<kAccProduct, rare_columns<RareAcc::Product>>(), built<kAccMax, rare_columns<RareAcc::Max>>(),
-     built<kAccMin, rare_columns<RareAcc::Min>>()}};
+    {row<AccSum>, row<AccSumSquare>, rare_row<RareAcc::SumAbs>, row<AccSumExp>, rare_row<RareAcc::Product>, row<AccMax>,
+     rare_row<RareAcc::Min>},
+    {columns<AccSum>, columns<AccSumSquare>, rare_columns<RareAcc::SumAbs>, rare_columns<RareAcc::SumExp>,
+     rare_columns<RareAcc::Product>, rare_columns<RareAcc::Max>, rare_columns<RareAcc::Min>}};
 #else
 constexpr ReduceTable kReduceTable = {
-    {built<kAccSum, row<AccSum>>(), built<kAccSumSquare, row<AccSumSquare>>(), built<kAccSumAbs, row<AccSumAbs>>(),
-     built<kAccSumExp, row<AccSumExp>>(), built<kAccProduct, row<AccProduct>>(), built<kAccMax, row<AccMax>>(),
-     built<kAccMin, row<AccMin>>()},
-    {built<kAccSum, columns<AccSum>>(), built<kAccSumSquare, columns<AccSumSquare>>(), built<kAccSumAbs, columns<AccSumAbs>>(),
-     built<kAccSumExp, columns<AccSumExp>>(), built<kAccProduct, columns<AccProduct>>(), built<kAccMax, columns<AccMax>>(),
-     built<kAccMin, columns<AccMin>>()}};
+    {row<AccSum>, row<AccSumSquare>, row<AccSumAbs>, row<AccSumExp>, row<AccProduct>, row<AccMax>, row<AccMin>},
+    {columns<AccSum>, columns<AccSumSquare>, columns<AccSumAbs>, columns<AccSumExp>, columns<AccProduct>,
+     columns<AccMax>, columns<AccMin>}};
 #endif
 
 }  // namespace
