@@ -33,4 +33,6 @@ test('it has the kernels that the module of all ops would choose', { skip }, asy
 
 test('it refuses what it was not made for, and says what to add', { skip }, async () => {
   await assert.rejects(createSession(convert(goldenNet('lstm')), wasm()), errorOf('UNKNOWN_OP', /op '.*ghostflow_add_runtime/));
+  // its products end with Relu, those of MobileNetV2 with Clamp
+  await assert.rejects(createSession(convert(goldenNet('mlp')), wasm()), errorOf('UNSUPPORTED', /activation was left out.*ghostflow_add_runtime/));
 });
