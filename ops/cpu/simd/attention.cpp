@@ -22,7 +22,7 @@ HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 
 // C[kRows, cols] (+)= A[kRows, depth] B[depth, cols] for whole pairs of vectors: 8 sums, since V8 keeps more of them in memory.
 template <int kRows>
@@ -208,7 +208,7 @@ float exponentials(float* s, int64_t n, float max) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const F32Vec bias = hn::Set(d, max);
   F32Vec sum = hn::Zero(d);
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
   for (int64_t j = 0; j < n; j += lanes) {
     const auto count = static_cast<size_t>(n - j < lanes ? n - j : lanes);
     const F32Vec y = v_exp_negative(d, hn::Sub(load_up_to(d, s + j, count), bias));

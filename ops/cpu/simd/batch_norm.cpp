@@ -37,7 +37,7 @@ namespace {
 
 constexpr int kRelu = 1, kClamp = 2;
 #undef GF_ACTIVATION_KIND
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 #define GF_ACTIVATION_KIND(a) static_cast<int>((a).activation.kind)  // one loop, whatever the activation
 #else
 #define GF_ACTIVATION_KIND(a) kActivation
@@ -146,7 +146,7 @@ void gradient(const BatchNormGradArgs& a, const BatchNormMap& m, int64_t begin, 
   }
 }
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 constexpr BatchNormTable kBatchNormTable = {statistics,
                                             {normalise<0>, normalise<0>, normalise<0>},
                                             {gradient_sums<0>, gradient_sums<0>, gradient_sums<0>},

@@ -110,7 +110,7 @@ constexpr int kRowsHere = 6;
 template <int kRows, int kVectors>
 constexpr auto tile_or_null() {
   using Function = void (*)(const DirectTile&);
-  if constexpr ((kRows <= 2 && !(GF_SMALL_CODE && kRows == 2)) || kRows == kRowsHere || (kRowsHere == 12 && (kRows == 4 || kRows == 6)))
+  if constexpr ((kRows <= 2 && !(GF_SMALL_LOOPS && kRows == 2)) || kRows == kRowsHere || (kRowsHere == 12 && (kRows == 4 || kRows == 6)))
     return static_cast<Function>(direct_tile<kRows, kVectors>);
   else return static_cast<Function>(nullptr);
 }

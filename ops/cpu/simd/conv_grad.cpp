@@ -95,7 +95,7 @@ void grad_depthwise(const GradTile& t) {
     const float* x = t.x[r] + t.x_offset;
     const float* g = t.g[r] + t.g_offset;
     int64_t p = 0;
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
     for (const int64_t whole = t.pixels & ~int64_t{3}; p < whole; ++p, x += x_step, g += g_step) {  // the four take turns
       const F32Vec next = hn::MulAdd(load_up_to(d, x, last), load_up_to(d, g, last), s0);
       s0 = s1;
@@ -104,7 +104,7 @@ void grad_depthwise(const GradTile& t) {
       s3 = next;
     }
 #endif
-    for (; !GF_SMALL_CODE && p + 4 <= t.pixels; p += 4, x += 4 * x_step, g += 4 * g_step) {
+    for (; !GF_SMALL_LOOPS && p + 4 <= t.pixels; p += 4, x += 4 * x_step, g += 4 * g_step) {
       s0 = hn::MulAdd(load_up_to(d, x, last), load_up_to(d, g, last), s0);
       s1 = hn::MulAdd(load_up_to(d, x + x_step, last), load_up_to(d, g + g_step, last), s1);
       s2 = hn::MulAdd(load_up_to(d, x + 2 * x_step, last), load_up_to(d, g + 2 * g_step, last), s2);
@@ -129,7 +129,7 @@ constexpr int kRowsHere = 6;
 #endif
 constexpr int kMaxVectors = HWY_TARGET == HWY_SCALAR ? 1 : 2;
 constexpr bool has_tile(int rows) {
-  if (GF_SMALL_CODE) return rows <= 2 || rows == kRowsHere;
+  if (GF_SMALL_LOOPS) return rows <= 2 || rows == kRowsHere;
   if (kRowsHere == 4) return rows == 1 || rows == 4 || (rows <= 4 && kMaxVectors == 2);
   return rows == 1 || rows == 2 || rows == 5 || rows == kRowsHere || (rows == 8 && kRowsHere == 12);
 }

@@ -92,7 +92,7 @@ HWY_INLINE void valid_columns(const DepthwiseArgs& a, int64_t ow, int64_t& k0, i
   if (k0 > k1) k0 = k1;
 }
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 // Tiles of 4 pixels (V8 keeps more sums in memory); the last one reaches back over pixels that are computed already.
 template <int kKernelW>
 HWY_INLINE void row_of_channels(const DepthwiseArgs& a, const RowTaps& taps, int64_t inner0, int64_t inner1, int64_t c, const Clamp& clamp, float* out_row) {
@@ -144,7 +144,7 @@ HWY_INLINE void row_multiplier_one(const DepthwiseArgs& a, const RowTaps& taps, 
   int64_t inner1 = a.in_w - 1 - reach + a.pad_left < 0 ? 0 : (a.in_w - 1 - reach + a.pad_left) / a.stride_w + 1;
   if (inner1 > a.out_w) inner1 = a.out_w;
   if (inner0 > inner1) inner0 = inner1;
-#if GF_SMALL_CODE  // there are at least `lanes` channels; the last vector reaches back
+#if GF_SMALL_LOOPS  // there are at least `lanes` channels; the last vector reaches back
   for (int64_t c = 0; c < a.channels; c += lanes) {
     if (c + lanes > a.channels) c = a.channels - lanes;
     row_of_channels<kKernelW>(a, taps, inner0, inner1, c, clamp, out_row);
@@ -204,7 +204,7 @@ void depthwise_row(const DepthwiseArgs& a, int64_t n, int64_t oh) {
   const float low = relu ? 0.0f : a.activation.a, high = relu ? __builtin_inff() : a.activation.b;
   const Clamp clamp{hn::Set(d, low), hn::Set(d, high), active};
   float* out_row = a.out + (n * a.out_h + oh) * a.out_w * out_channels;
-  if (a.multiplier != 1 || (GF_SMALL_CODE && a.channels < static_cast<int64_t>(hn::Lanes(d)))) return row_any_multiplier(a, taps, low, high, active, out_row);
+  if (a.multiplier != 1 || (GF_SMALL_LOOPS && a.channels < static_cast<int64_t>(hn::Lanes(d)))) return row_any_multiplier(a, taps, low, high, active, out_row);
   const bool dense = a.stride_w == 1 && a.dilation_w == 1;
   if (dense && a.kernel_w == 3) return row_multiplier_one<3>(a, taps, clamp, out_row);
   if (dense && a.kernel_w == 5) return row_multiplier_one<5>(a, taps, clamp, out_row);

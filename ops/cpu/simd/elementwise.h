@@ -70,7 +70,7 @@ using Cast = void (*)(const void* in, void* out, int64_t n);
 
 /// Functions for `isa` (the best compiled target it allows). Never null.
 UnaryF32 unary_f32(Isa isa, UnaryKind kind);
-UnaryF32 activation_f32(Activation activation);  ///< where code is for size (GF_SMALL_CODE): one that this build has
+UnaryF32 activation_f32(Activation activation);  ///< where code is for size (GF_SMALL_LOOPS): one that this build has
 Binary binary_f32(Isa isa, BinaryKind kind, Operands operands);
 Binary compare_f32(Isa isa, CompareKind kind, Operands operands);  ///< writes bytes, 0 or 1; NaN: only NotEqual is true
 Binary binary_i32(Isa isa, IntKind kind, Operands operands);

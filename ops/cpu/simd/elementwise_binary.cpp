@@ -59,7 +59,7 @@ GF_BINARY(PowHalf, hn::IfThenElse(hn::Eq(hn::Abs(a), hn::Inf(d)), hn::Abs(a), hn
 GF_BINARY(PowMinusOne, hn::Div(hn::Set(d, 1.0f), a))
 GF_BINARY(PowTwo, hn::Mul(a, a))
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 
 template <class D, class Op>
 void vector_loop(const void* a, const void* b, void* out, size_t count, size_t step_a, size_t step_b) {

@@ -95,7 +95,7 @@ GF_UNARY(Clip, return clip(x, p0, p1))
 GF_UNARY(Affine, return hn::MulAdd(p0, x, p1))
 GF_UNARY(Swish, return hn::Mul(x, v_sigmoid(d, hn::Mul(p0, x))))
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 template <class Op>
 void unary_loop(const float* in, float* out, size_t count, float p0, float p1) {
   const F32Tag d;
@@ -141,7 +141,7 @@ constexpr UnaryTable kUnaryTable = {{
 }};
 static_assert(kUnaryKinds == 48, "the table above lists every UnaryKind");
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 template <Activation kActivation, class Op>
 constexpr UnaryF32 built() {
   if constexpr (cpu::built_activation(static_cast<int>(kActivation))) return run_unary<Op>;
@@ -167,7 +167,7 @@ UnaryF32 unary_f32(Isa isa, UnaryKind kind) {
   const auto index = static_cast<unsigned>(kind);
   return (GF_SIMD_SELECT(isa, kUnaryTable.functions))[index];
 }
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 UnaryF32 activation_f32(Activation activation) { return (GF_SIMD_SELECT(Isa::Wasm128, kActivationTable))[static_cast<size_t>(activation)]; }
 #endif
 

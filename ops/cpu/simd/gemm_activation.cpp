@@ -15,7 +15,7 @@ HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 // The loops of the elementwise functions, row by row.
 void activate(const ActivationSpec& spec, float* c, int64_t ldc, int64_t rows, int64_t cols) {
   if (spec.kind == Activation::None) return;

@@ -326,7 +326,7 @@ HWY_INLINE V v_gelu_tanh_slope(D d, V x) {
 }
 
 // Sigmoid and tanh where they are few among other work: calls where code is to be small.
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 inline HWY_NOINLINE F32Vec sigmoid_of(F32Vec x) { return v_sigmoid(F32Tag(), x); }
 inline HWY_NOINLINE F32Vec tanh_of(F32Vec x) { return v_tanh(F32Tag(), x); }
 #else

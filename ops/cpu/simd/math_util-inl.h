@@ -36,11 +36,11 @@ using F32Vec = hn::Vec<F32Tag>;
 
 // Whether code is to be small before it is fast in what nets spend little time in: a WebAssembly module is downloaded. There a formula
 // has one loop with steps known when it runs, and the rest of a row goes through a buffer and the same loop.
-#undef GF_SMALL_CODE
-#define GF_SMALL_CODE (HWY_TARGET == HWY_WASM)
+#undef GF_SMALL_LOOPS
+#define GF_SMALL_LOOPS (HWY_TARGET == HWY_WASM)
 // A function in line, but where code is to be small called.
 #undef GF_SELDOM
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 #define GF_SELDOM [[maybe_unused]] HWY_NOINLINE
 #else
 #define GF_SELDOM HWY_INLINE
@@ -95,7 +95,7 @@ HWY_INLINE void store_up_to(D d, hn::Vec<D> v, float* p, size_t n) {
   else store_n(d, v, p, n);
 }
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 struct LoadUpTo {
   size_t count;
   HWY_INLINE F32Vec operator()(const float* p) const { return load_up_to(F32Tag(), p, count); }
@@ -112,7 +112,7 @@ HWY_INLINE void for_vectors(int64_t cols, F&& f) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t j = 0;
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 #pragma clang loop unroll_count(2)  // bodies are short: the rounds cost as much
 #endif
   for (; j + lanes <= cols; j += lanes)
@@ -141,7 +141,7 @@ struct Lane {
 template <class F>
 HWY_INLINE void each_vector(int64_t n, const F& f) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
   for (int64_t i = 0; i < n; i += lanes) f(i, Lane{static_cast<size_t>(i + lanes <= n ? 0 : n - i)});
 #else
   int64_t i = 0;
@@ -153,7 +153,7 @@ HWY_INLINE void each_vector(int64_t n, const F& f) {
 /// The same with one copy of f where code is to be small: for loops with much in them, or that run seldom.
 template <class F>
 HWY_INLINE void for_long_bodies(int64_t cols, F&& f) {
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
   constexpr int64_t kLanes = 4;
   for (int64_t j = 0; j < cols; j += kLanes) {
     const auto count = static_cast<size_t>(cols - j < kLanes ? cols - j : kLanes);

@@ -65,7 +65,7 @@ struct MulRow {
 
 // y = x normalised, with the parameters that are there.
 HWY_INLINE void normalise_row(const RowNorm& a, const float* x, float* y, F32Vec m, F32Vec s) {
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
   // One loop: a parameter that is not there is read from a vector that changes nothing, times 1 or plus -0.
   static const float kNone[8] = {1.0f, 1.0f, 1.0f, 1.0f, -0.0f, -0.0f, -0.0f, -0.0f};
   const float *gamma = a.gamma != nullptr ? a.gamma : kNone, *beta = a.beta != nullptr ? a.beta : kNone + 4;

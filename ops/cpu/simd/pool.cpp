@@ -43,7 +43,7 @@ struct AverageOp {
   HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const { return hn::Add(acc, x); }
   HWY_INLINE F32Vec finish(F32Vec acc) const { return hn::Div(acc, divisor); }
 };
-#if !GF_SMALL_CODE
+#if !GF_SMALL_LOOPS
 struct L1Op {
   static F32Vec start() { return hn::Zero(F32Tag()); }
   HWY_INLINE F32Vec add(F32Vec acc, F32Vec x) const { return hn::Add(acc, hn::Abs(x)); }
@@ -91,7 +91,7 @@ HWY_INLINE void window(const PoolWindow& w, int64_t c, const Op& op, float* out)
   for (int v = 0; v < kVectors; ++v) hn::StoreU(op.finish(acc[v]), d, out + c + v * lanes);
 }
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 // One vector at a time behind the last four, the last of at most four channels.
 template <class Op>
 HWY_INLINE void window_of_one(const PoolWindow& w, int64_t c, size_t count, const Op& op, float* out) {
@@ -111,7 +111,7 @@ HWY_INLINE void pool_window(const PoolWindow& w, const Op& op, float* out) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t c = 0;
   for (; c + 4 * lanes <= w.channels; c += 4 * lanes) window<4>(w, c, op, out);
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
   for (; c < w.channels; c += lanes) window_of_one(w, c, static_cast<size_t>(w.channels - c < lanes ? w.channels - c : lanes), op, out);
 #else
   for (; c + lanes <= w.channels; c += lanes) window<1>(w, c, op, out);
@@ -132,7 +132,7 @@ void average_window(const PoolWindow& w, float* out) {
   pool_window(w, AverageOp{hn::Set(F32Tag(), w.divisor)}, out);
 }
 void lp_window(const PoolWindow& w, float p, float* out) {
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
   const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
   for (int64_t c = 0; c < w.channels; c += lanes)
     window_of_one(w, c, static_cast<size_t>(w.channels - c < lanes ? w.channels - c : lanes), LpOp{p}, out);

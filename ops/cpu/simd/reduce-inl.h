@@ -34,7 +34,7 @@ struct AccCentredSquare : AccSum {  // (x - bias)^2
     return hn::Mul(c, c);
   }
 };
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 using AccSumSquare = AccCentredSquare;  // around 0: the same numbers
 #else
 struct AccSumSquare : AccSum {
@@ -75,7 +75,7 @@ struct AccMin {
   static HWY_INLINE float lanes(D d, V v) { return lanes_min(d, v); }
 };
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 // Accumulations that nets spend little time in share loops; what tells them apart is called for each vector.
 enum class RareAcc { SumAbs, SumExp, Product, Max, Min };
 inline HWY_NOINLINE F32Vec rare_map(RareAcc kind, F32Vec x, F32Vec bias) {
@@ -119,7 +119,7 @@ GF_ROW_LOOP float reduce_row(const float* p, int64_t n, float bias_value = 0.0f,
   int64_t i = 0;
   for (int block = 1; i + 4 * lanes <= n; ++block) {
     F32Vec a0 = identity, a1 = identity, a2 = identity, a3 = identity;
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
     if constexpr (requires { Acc::kLong; }) {  // the four take turns: one copy of what is done to an element
       for (int k = 0; k < 128 && ((k & 3) != 0 || i + 4 * lanes <= n); ++k, i += lanes) {
         const F32Vec next = acc.combine(a0, acc.map(d, hn::LoadU(d, p + i), bias));
@@ -131,7 +131,7 @@ GF_ROW_LOOP float reduce_row(const float* p, int64_t n, float bias_value = 0.0f,
     }
 #endif
     for (int k = 0; k < 32 && i + 4 * lanes <= n; ++k, i += 4 * lanes) {
-      if constexpr (GF_SMALL_CODE && requires { Acc::kLong; }) break;
+      if constexpr (GF_SMALL_LOOPS && requires { Acc::kLong; }) break;
       a0 = acc.combine(a0, acc.map(d, hn::LoadU(d, p + i), bias));
       a1 = acc.combine(a1, acc.map(d, hn::LoadU(d, p + i + lanes), bias));
       a2 = acc.combine(a2, acc.map(d, hn::LoadU(d, p + i + 2 * lanes), bias));
@@ -143,7 +143,7 @@ GF_ROW_LOOP float reduce_row(const float* p, int64_t n, float bias_value = 0.0f,
       level1 = identity;
     }
   }
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
   for (; i + lanes <= n; i += lanes) {
     if constexpr (requires { Acc::kLong; }) break;
     level1 = acc.combine(level1, acc.map(d, hn::LoadU(d, p + i), bias));
@@ -202,11 +202,11 @@ GF_ROW_LOOP void reduce_columns(const float* p, int64_t rows, int64_t stride, in
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto at = [bias](int64_t c) { return bias == nullptr ? nullptr : bias + c; };
   int64_t c = 0;
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
   if constexpr (!requires { Acc::kLong; })
 #endif
   for (; c + 4 * lanes <= cols; c += 4 * lanes) reduce_column_tile<Acc, 4>(p + c, rows, stride, at(c), out + c, acc);
-#if !GF_SMALL_CODE
+#if !GF_SMALL_LOOPS
   for (; c + lanes <= cols; c += lanes) reduce_column_tile<Acc, 1>(p + c, rows, stride, at(c), out + c, acc);
 #endif
 #if HWY_TARGET != HWY_SCALAR

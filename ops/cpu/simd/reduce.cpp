@@ -32,7 +32,7 @@ void columns(const float* p, int64_t rows, int64_t stride, int64_t cols, const f
   reduce_columns<Acc>(p, rows, stride, cols, bias, out);
 }
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 template <RareAcc kKind>
 float rare_row(const float* p, int64_t n, float bias) {
   return reduce_row(p, n, bias, AccRare{kKind});

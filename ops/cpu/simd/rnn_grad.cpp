@@ -43,7 +43,7 @@ HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 // There are many loads and stores among little arithmetic, and products take the time: calls.
 HWY_NOINLINE F32Vec load_lanes(const float* p, size_t partial) { return Lane{partial}.load(p); }
 HWY_NOINLINE void store_lanes(F32Vec v, float* p, size_t partial) { Lane{partial}.store(v, p); }

@@ -1,4 +1,4 @@
-// What loops over vectors of 16 bytes share where code is to be small (GF_SMALL_CODE: WebAssembly only): operands of one element, and
+// What loops over vectors of 16 bytes share where code is to be small (GF_SMALL_LOOPS: WebAssembly only): operands of one element, and
 // the rest behind the last whole vector. Functions for one target, defined in ops/wasm/small_loops.cpp.
 // Thread rule: pure functions. Nothing is read or written beyond element n - 1; an output may be the same array as an operand.
 #pragma once

@@ -30,7 +30,7 @@ namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
 // out = e^(in - max) and the sum of it, in blocks of 64 vectors.
-#if GF_SMALL_CODE
+#if GF_SMALL_LOOPS
 // The same blocks and sums; the two sums of a block take turns, so that one place makes the exponentials of whole vectors.
 HWY_INLINE float exp_and_sum(const float* in, float* out, int64_t n, float max) {
   const F32Tag d;
