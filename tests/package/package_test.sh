@@ -137,5 +137,6 @@ holds tools ghostflow-tools "bin/gf-convert"
 # compiles the library: without vector kernels, and in a folder that stays, so that it is quick the second time
 sub=$GF_BUILD_DIR/package_subdirectory
 quietly cmake -S "$here/consumers/subdirectory" -B "$sub" -G Ninja -DGHOSTFLOW="$GF_SOURCE_DIR" -DCMAKE_BUILD_TYPE=Release -DGF_SIMD=OFF -DGF_XNNPACK=OFF
-quietly cmake --build "$sub" --parallel 2 --target model
+quietly cmake --build "$sub" --parallel 2 --target model strict
 expect seven "$sub/model" "$work/digits.gf" "$image"
+expect 7 "$sub/strict" "$work/digits.gf" "$image"
