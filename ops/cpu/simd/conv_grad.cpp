@@ -36,7 +36,7 @@ HWY_INLINE void add_pixel(const float* x, const float* g, size_t last, Sums<kRow
   F32Vec gradient[kVectors];
   GF_UNROLL(2)
   for (int v = 0; v + 1 < kVectors; ++v) gradient[v] = hn::LoadU(d, g + v * lanes);
-  gradient[kVectors - 1] = load_up_to(d, g + (kVectors - 1) * lanes, last);
+  gradient[kVectors - 1] = load_up_to_in_loop(d, g + (kVectors - 1) * lanes, last);
   GF_UNROLL(16)
   for (int i = 0; i < kRows; ++i) {
     const F32Vec factor = hn::Set(d, x[i]);
@@ -97,7 +97,7 @@ void grad_depthwise(const GradTile& t) {
     int64_t p = 0;
 #if GF_SMALL_LOOPS
     for (const int64_t whole = t.pixels & ~int64_t{3}; p < whole; ++p, x += x_step, g += g_step) {  // the four take turns
-      const F32Vec next = hn::MulAdd(load_up_to(d, x, last), load_up_to(d, g, last), s0);
+      const F32Vec next = hn::MulAdd(load_up_to_in_loop(d, x, last), load_up_to_in_loop(d, g, last), s0);
       s0 = s1;
       s1 = s2;
       s2 = s3;
@@ -105,12 +105,12 @@ void grad_depthwise(const GradTile& t) {
     }
 #endif
     for (; !GF_SMALL_LOOPS && p + 4 <= t.pixels; p += 4, x += 4 * x_step, g += 4 * g_step) {
-      s0 = hn::MulAdd(load_up_to(d, x, last), load_up_to(d, g, last), s0);
-      s1 = hn::MulAdd(load_up_to(d, x + x_step, last), load_up_to(d, g + g_step, last), s1);
-      s2 = hn::MulAdd(load_up_to(d, x + 2 * x_step, last), load_up_to(d, g + 2 * g_step, last), s2);
-      s3 = hn::MulAdd(load_up_to(d, x + 3 * x_step, last), load_up_to(d, g + 3 * g_step, last), s3);
+      s0 = hn::MulAdd(load_up_to_in_loop(d, x, last), load_up_to_in_loop(d, g, last), s0);
+      s1 = hn::MulAdd(load_up_to_in_loop(d, x + x_step, last), load_up_to_in_loop(d, g + g_step, last), s1);
+      s2 = hn::MulAdd(load_up_to_in_loop(d, x + 2 * x_step, last), load_up_to_in_loop(d, g + 2 * g_step, last), s2);
+      s3 = hn::MulAdd(load_up_to_in_loop(d, x + 3 * x_step, last), load_up_to_in_loop(d, g + 3 * g_step, last), s3);
     }
-    for (; p < t.pixels; ++p, x += x_step, g += g_step) s0 = hn::MulAdd(load_up_to(d, x, last), load_up_to(d, g, last), s0);
+    for (; p < t.pixels; ++p, x += x_step, g += g_step) s0 = hn::MulAdd(load_up_to_in_loop(d, x, last), load_up_to_in_loop(d, g, last), s0);
   }
   const F32Vec sum = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
   hn::StoreU(hn::Add(hn::LoadU(d, t.out), sum), d, t.out);

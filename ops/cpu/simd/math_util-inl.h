@@ -89,6 +89,23 @@ template <class D>
 HWY_INLINE hn::Vec<D> load_up_to(D d, const float* p, size_t n) {
   return !GF_SIMD_MASKED_MEMORY && n == hn::Lanes(d) ? hn::LoadU(d, p) : load_n(d, p, n);
 }
+/// The same for a loop that holds sums in registers: without a call, for which they would go to the stack.
+template <class D>
+HWY_INLINE hn::Vec<D> load_up_to_in_loop(D d, const float* p, size_t n) {
+#if HWY_TARGET == HWY_WASM
+  if (n == hn::Lanes(d)) return hn::LoadU(d, p);
+  v128_t v = wasm_f32x4_const_splat(0);
+  if ((n & 2) != 0) {
+    v = wasm_v128_load64_zero(p);
+    if ((n & 1) != 0) v = wasm_v128_load32_lane(p + 2, v, 2);
+  } else if (n != 0) {
+    v = wasm_v128_load32_zero(p);
+  }
+  return hn::Vec<D>{v};
+#else
+  return load_up_to(d, p, n);
+#endif
+}
 template <class D>
 HWY_INLINE void store_up_to(D d, hn::Vec<D> v, float* p, size_t n) {
   if (!GF_SIMD_MASKED_MEMORY && n == hn::Lanes(d)) hn::StoreU(v, d, p);
@@ -98,7 +115,7 @@ HWY_INLINE void store_up_to(D d, hn::Vec<D> v, float* p, size_t n) {
 #if GF_SMALL_LOOPS
 struct LoadUpTo {
   size_t count;
-  HWY_INLINE F32Vec operator()(const float* p) const { return load_up_to(F32Tag(), p, count); }
+  HWY_INLINE F32Vec operator()(const float* p) const { return load_up_to_in_loop(F32Tag(), p, count); }
 };
 struct StoreUpTo {
   size_t count;

@@ -99,7 +99,7 @@ HWY_INLINE void window_of_one(const PoolWindow& w, int64_t c, size_t count, cons
   F32Vec acc = Op::start();
   for (int64_t r = 0; r < w.rows; ++r) {
     const float* p = w.first + r * w.row_step + c;
-    for (int64_t k = 0; k < w.cols; ++k, p += w.col_step) acc = op.add(acc, load_up_to(d, p, count));
+    for (int64_t k = 0; k < w.cols; ++k, p += w.col_step) acc = op.add(acc, load_up_to_in_loop(d, p, count));
   }
   store_up_to(d, op.finish(acc), out + c, count);
 }
