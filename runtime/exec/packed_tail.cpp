@@ -34,7 +34,10 @@ void add_read_by_nodes(SessionCore& core, Extent& extent) {
   }
 }
 
-// Bytes of constants that Weights::create reads for a node, each at an aligned place.
+// Bytes of the window that a constant takes.
+uint64_t in_window(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+// Bytes of constants that Weights::create reads for a node.
 uint64_t read_for(const SessionCore& core, const NodeRecord& n) {
   uint64_t bytes = 0;
   bool packs = n.plan.pack_count > 0;
@@ -42,7 +45,7 @@ uint64_t read_for(const SessionCore& core, const NodeRecord& n) {
     const TensorRecord* t = n.input(k);
     if (t == nullptr || t->kind != format::kConstant) continue;
     packs = packs || t->view.data == nullptr;
-    bytes += (core.program->raw().constants()->Get(t->index)->bytes() + kAlignment - 1) / kAlignment * kAlignment;
+    bytes += in_window(core.program->raw().constants()->Get(t->index)->bytes());
   }
   return packs ? bytes : 0;
 }
@@ -102,7 +105,7 @@ Error read_constant(const ConstantReader& reader, const Program& program, uint32
   if (!reader.read(reader.context, Extent::offset(program, index), bytes, to))
     return GF_FAIL(detail, Error::IoError, -1, "constant %u could not be read", index);
   data = to;
-  used += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  used += in_window(bytes);
   return Error::Ok;
 }
 

@@ -131,12 +131,12 @@ const decoder = new TextDecoder();
 
 export class Instance {
   readonly x: Exports;
-  #view: DataView;
+  readonly view: DataView;
   #dead: GhostFlowError | undefined;
 
   private constructor(readonly module: WebAssembly.Module, readonly memory: WebAssembly.Memory, readonly sink: Sink, instance: WebAssembly.Instance) {
     this.x = Object.fromEntries(Object.entries(instance.exports).map(([name, of]) => [name, typeof of === 'function' ? this.#guarded(of) : of])) as unknown as Exports;
-    this.#view = new DataView(memory.buffer);
+    this.view = new DataView(memory.buffer);  // for good: no memory grows
   }
 
   /** `copied`: the memory will be that of another instance. */
@@ -164,11 +164,6 @@ export class Instance {
 
   get bytes(): number {
     return this.memory.buffer.byteLength;
-  }
-  get view(): DataView {
-    // memory that has grown has a new buffer
-    if (this.#view.buffer !== this.memory.buffer) this.#view = new DataView(this.memory.buffer);
-    return this.#view;
   }
   u8(at: number, size: number): Uint8Array {
     return new Uint8Array(this.memory.buffer, at, size);

@@ -103,13 +103,14 @@ void grad_depthwise(const GradTile& t) {
       s2 = s3;
       s3 = next;
     }
-#endif
-    for (; !GF_SMALL_LOOPS && p + 4 <= t.pixels; p += 4, x += 4 * x_step, g += 4 * g_step) {
+#else
+    for (; p + 4 <= t.pixels; p += 4, x += 4 * x_step, g += 4 * g_step) {
       s0 = hn::MulAdd(load_up_to_in_loop(d, x, last), load_up_to_in_loop(d, g, last), s0);
       s1 = hn::MulAdd(load_up_to_in_loop(d, x + x_step, last), load_up_to_in_loop(d, g + g_step, last), s1);
       s2 = hn::MulAdd(load_up_to_in_loop(d, x + 2 * x_step, last), load_up_to_in_loop(d, g + 2 * g_step, last), s2);
       s3 = hn::MulAdd(load_up_to_in_loop(d, x + 3 * x_step, last), load_up_to_in_loop(d, g + 3 * g_step, last), s3);
     }
+#endif
     for (; p < t.pixels; ++p, x += x_step, g += g_step) s0 = hn::MulAdd(load_up_to_in_loop(d, x, last), load_up_to_in_loop(d, g, last), s0);
   }
   const F32Vec sum = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));

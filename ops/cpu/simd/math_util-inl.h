@@ -89,12 +89,18 @@ template <class D>
 HWY_INLINE hn::Vec<D> load_up_to(D d, const float* p, size_t n) {
   return !GF_SIMD_MASKED_MEMORY && n == hn::Lanes(d) ? hn::LoadU(d, p) : load_n(d, p, n);
 }
-/// The same for a loop that holds sums in registers: without a call, for which they would go to the stack.
+template <class D>
+HWY_INLINE void store_up_to(D d, hn::Vec<D> v, float* p, size_t n) {
+  if (!GF_SIMD_MASKED_MEMORY && n == hn::Lanes(d)) hn::StoreU(v, d, p);
+  else store_n(d, v, p, n);
+}
+
+/// load_up_to for a loop that holds sums in registers: without a call, for which they would go to the stack.
 template <class D>
 HWY_INLINE hn::Vec<D> load_up_to_in_loop(D d, const float* p, size_t n) {
 #if HWY_TARGET == HWY_WASM
   if (n == hn::Lanes(d)) return hn::LoadU(d, p);
-  v128_t v = wasm_f32x4_const_splat(0);
+  v128_t v = wasm_f32x4_const_splat(0);  // as load_rest, which only ops/wasm can define
   if ((n & 2) != 0) {
     v = wasm_v128_load64_zero(p);
     if ((n & 1) != 0) v = wasm_v128_load32_lane(p + 2, v, 2);
@@ -105,11 +111,6 @@ HWY_INLINE hn::Vec<D> load_up_to_in_loop(D d, const float* p, size_t n) {
 #else
   return load_up_to(d, p, n);
 #endif
-}
-template <class D>
-HWY_INLINE void store_up_to(D d, hn::Vec<D> v, float* p, size_t n) {
-  if (!GF_SIMD_MASKED_MEMORY && n == hn::Lanes(d)) hn::StoreU(v, d, p);
-  else store_n(d, v, p, n);
 }
 
 #if GF_SMALL_LOOPS

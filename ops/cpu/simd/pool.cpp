@@ -91,8 +91,7 @@ HWY_INLINE void window(const PoolWindow& w, int64_t c, const Op& op, float* out)
   for (int v = 0; v < kVectors; ++v) hn::StoreU(op.finish(acc[v]), d, out + c + v * lanes);
 }
 
-#if GF_SMALL_LOOPS
-// One vector at a time behind the last four, the last of at most four channels.
+// One vector of `count` channels, all lanes or fewer.
 template <class Op>
 HWY_INLINE void window_of_one(const PoolWindow& w, int64_t c, size_t count, const Op& op, float* out) {
   const F32Tag d;
@@ -103,7 +102,6 @@ HWY_INLINE void window_of_one(const PoolWindow& w, int64_t c, size_t count, cons
   }
   store_up_to(d, op.finish(acc), out + c, count);
 }
-#endif
 
 template <class Op>
 HWY_INLINE void pool_window(const PoolWindow& w, const Op& op, float* out) {
@@ -115,15 +113,7 @@ HWY_INLINE void pool_window(const PoolWindow& w, const Op& op, float* out) {
   for (; c < w.channels; c += lanes) window_of_one(w, c, static_cast<size_t>(w.channels - c < lanes ? w.channels - c : lanes), op, out);
 #else
   for (; c + lanes <= w.channels; c += lanes) window<1>(w, c, op, out);
-  if (c < w.channels) {
-    const auto rest = static_cast<size_t>(w.channels - c);
-    F32Vec acc = Op::start();
-    for (int64_t r = 0; r < w.rows; ++r) {
-      const float* p = w.first + r * w.row_step + c;
-      for (int64_t k = 0; k < w.cols; ++k, p += w.col_step) acc = op.add(acc, load_n(d, p, rest));
-    }
-    store_n(d, op.finish(acc), out + c, rest);
-  }
+  if (c < w.channels) window_of_one(w, c, static_cast<size_t>(w.channels - c), op, out);
 #endif
 }
 

@@ -29,34 +29,7 @@ HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
 
-// out = e^(in - max) and the sum of it, in blocks of 64 vectors.
-#if GF_SMALL_LOOPS
-// The same blocks and sums; the two sums of a block take turns, so that one place makes the exponentials of whole vectors.
-HWY_INLINE float exp_and_sum(const float* in, float* out, int64_t n, float max) {
-  const F32Tag d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const F32Vec bias = hn::Set(d, max);
-  F32Vec total = hn::Zero(d);
-  int64_t i = 0;
-  while (i + lanes <= n) {
-    F32Vec s0 = hn::Zero(d), s1 = s0;
-    for (int k = 0; k < 64 && i + lanes <= n; ++k, i += lanes) {
-      const F32Vec y = v_exp_negative(d, hn::Sub(hn::LoadU(d, in + i), bias)), other = s0;
-      hn::StoreU(y, d, out + i);
-      s0 = s1;
-      s1 = hn::Add(other, y);
-    }
-    total = hn::Add(total, hn::Add(s0, s1));
-  }
-  if (i < n) {
-    const auto rest = static_cast<size_t>(n - i);
-    const F32Vec y = v_exp_negative(d, hn::Sub(load_n(d, in + i, rest), bias));
-    total = hn::Add(total, hn::IfThenElseZero(hn::FirstN(d, rest), y));
-    store_n(d, y, out + i, rest);
-  }
-  return lanes_sum(d, total);
-}
-#else
+// out = e^(in - max) and the sum of it, in blocks of 64 vectors; a block has two sums.
 HWY_INLINE float exp_and_sum(const float* in, float* out, int64_t n, float max) {
   const F32Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -66,6 +39,14 @@ HWY_INLINE float exp_and_sum(const float* in, float* out, int64_t n, float max) 
   while (i + lanes <= n) {
     F32Vec s0 = hn::Zero(d), s1 = hn::Zero(d);
     int k = 0;
+#if GF_SMALL_LOOPS  // the sums take turns, so that one place makes the exponentials
+    for (; k < 64 && i + lanes <= n; ++k, i += lanes) {
+      const F32Vec y = v_exp_negative(d, hn::Sub(hn::LoadU(d, in + i), bias)), other = s0;
+      hn::StoreU(y, d, out + i);
+      s0 = s1;
+      s1 = hn::Add(other, y);
+    }
+#else
     for (; k < 32 && i + 2 * lanes <= n; ++k, i += 2 * lanes) {
       const F32Vec y0 = v_exp_negative(d, hn::Sub(hn::LoadU(d, in + i), bias));
       const F32Vec y1 = v_exp_negative(d, hn::Sub(hn::LoadU(d, in + i + lanes), bias));
@@ -80,6 +61,7 @@ HWY_INLINE float exp_and_sum(const float* in, float* out, int64_t n, float max) 
       hn::StoreU(y, d, out + i);
       i += lanes;
     }
+#endif
     total = hn::Add(total, hn::Add(s0, s1));
   }
 #if HWY_TARGET != HWY_SCALAR
@@ -92,7 +74,6 @@ HWY_INLINE float exp_and_sum(const float* in, float* out, int64_t n, float max) 
 #endif
   return lanes_sum(d, total);
 }
-#endif
 
 // out = in * factor + shift
 HWY_INLINE void affine(const float* in, float* out, int64_t n, float factor, float shift) {
