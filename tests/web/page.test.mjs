@@ -73,6 +73,8 @@ function judge(result, isolated, seen) {
   }
   assert.deepEqual(result.session.progress, { loaded: bytes.length, total: bytes.length });
   assert.ok(result.session.nodes > 10);
+  assert.equal(result.stopped, undefined);
+  assert.ok(result.often > 10, `${result.often} runs`);
   assert.match(result.afterDispose, /GhostFlowError DISPOSED/);
   for (const { threads: alone, reason } of result.withoutWorkers) {
     assert.equal(alone, 1);

@@ -52,13 +52,16 @@ void leave() {
   if (g_pool.inside.fetch_sub(1) == 1 && g_pool.caller_sleeps.load() != 0) __builtin_wasm_memory_atomic_notify(address(g_pool.inside), ~0U);
 }
 
+// Once seen, zero is enough: who enters later finds the round closed and leaves. (Looking twice sent a page's own thread to sleep, which
+// traps, when a late worker came in between.)
 void wait_for_workers() {
-  for (int spins = 0; g_pool.inside.load() != 0 && (spins < kCallerSpins || !g_pool.caller_may_sleep); ++spins) {
+  for (int spins = 0; g_pool.inside.load() != 0; ++spins) {
+    if (spins < kCallerSpins || !g_pool.caller_may_sleep) continue;
+    g_pool.caller_sleeps.store(1);
+    for (int32_t inside; (inside = g_pool.inside.load()) != 0;) __builtin_wasm_memory_atomic_wait32(address(g_pool.inside), inside, -1);
+    g_pool.caller_sleeps.store(0);
+    return;
   }
-  if (g_pool.inside.load() == 0) return;
-  g_pool.caller_sleeps.store(1);
-  for (int32_t inside; (inside = g_pool.inside.load()) != 0;) __builtin_wasm_memory_atomic_wait32(address(g_pool.inside), inside, -1);
-  g_pool.caller_sleeps.store(0);
 }
 
 void take_tasks(int worker) {

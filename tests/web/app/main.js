@@ -15,6 +15,16 @@ async function main() {
   const session = await createSession('/data/model.gf', { threads: 2, onProgress: (p) => progress.push(p) });
   const [input] = Object.keys(session.inputs), [output] = Object.keys(session.outputs);
   result.session = { info: infoOf(session.info), difference: largest((await session.run({ [input]: x }))[output], y), progress: progress.at(-1), nodes: session.profile(2).nodes.length };
+  // Workers that have gone to sleep meanwhile arrive late: this thread may not sleep for them.
+  result.often = 0;
+  try {
+    for (const end = performance.now() + 2000; performance.now() < end; ++result.often) {
+      session.runSync();
+      for (const pause = performance.now() + (result.often % 8) / 20; performance.now() < pause;);
+    }
+  } catch (e) {
+    result.stopped = `${e} in run ${result.often}`;
+  }
   session.dispose();
   result.afterDispose = await failure(session.run());
 
