@@ -29,7 +29,7 @@ export async function ghostflow({ gf, wasm, files, info, threads }) {
   const inputs = {};
   for (const [name, i] of Object.entries(readInputs(files, info))) inputs[name] = info.turned ? turn(i.data, i.shape, false) : i.data;
   const views = { views: true };
-  session.runSync(inputs, views);
+  if (info.op) for (const [name, values] of Object.entries(inputs)) session.inputs[name].set(values);
   return {
     session,
     run: info.op ? () => session.runSync(undefined, views) : () => session.runSync(inputs, views),
