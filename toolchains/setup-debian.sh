@@ -3,7 +3,7 @@
 # there. Usage: setup-debian.sh [runtime] [tests] [cross] [web]   (default: runtime tests)
 #   runtime  compilers, build tools, libraries of the product
 #   tests    GoogleTest, benchmark library, libonnx's checker, libabigail, what packages are made and found with
-#   web      Emscripten, and a browser and npm for the package's tests
+#   web      Emscripten, and browsers and npm for the package's tests
 #   cross    what `tests/run.sh --all` adds: clang, sanitizers, valgrind, aarch64, riscv64, 32-bit and Windows compilers, qemu, Wine
 set -eu
 
@@ -17,7 +17,7 @@ cross="clang-14 libclang-rt-14-dev valgrind qemu-user googletest g++-12-multilib
   g++-mingw-w64-x86-64-posix libz-mingw-w64-dev
   gcc-arm-none-eabi libnewlib-arm-none-eabi libnewlib-dev libstdc++-arm-none-eabi-dev libstdc++-arm-none-eabi-newlib qemu-system-arm"
 web="emscripten"
-web_optional="chromium"
+web_optional="chromium firefox-esr webkit2gtk-driver xvfb xauth"  # webkit2gtk-driver: for the MiniBrowser that comes along
 command -v npm >/dev/null 2>&1 || web_optional="$web_optional npm"  # a Node from elsewhere brings its own, and excludes Debian's
 
 # Large, and nothing is lost but a skipped test where it cannot be had.

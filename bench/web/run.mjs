@@ -1,11 +1,11 @@
-// Measures GhostFlow's WebAssembly module beside onnxruntime-web and TensorFlow.js under Node, in headless Chromium, or both.
-// Usage: node run.mjs --cases FOLDER [--package web/dist] [--wasm gf.wasm] [--in node chromium] [--threads N] [--only ENGINE...] [--names CASE...] [--rounds N] [--budget MS]
+// Measures GhostFlow's WebAssembly module beside onnxruntime-web and TensorFlow.js under Node and in browsers.
+// Usage: node run.mjs --cases FOLDER [--package web/dist] [--wasm gf.wasm] [--in node chromium firefox webkitgtk] [--threads N] [--only ENGINE...] [--names CASE...] [--rounds N] [--budget MS]
 //        [--profile] [--cpu] [--json FILE]      --cpu: processor time instead of the clock (Node), for a busy machine
 import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { measureCase } from './measure.mjs';
-import { inChromium } from './chromium.mjs';
+import { inBrowser } from './browser.mjs';
 
 function options(argv) {
   const out = { in: ['node'] };
@@ -19,7 +19,7 @@ function options(argv) {
 }
 const args = options(process.argv.slice(2));
 if (!args.cases) {
-  console.error('usage: node run.mjs --cases FOLDER [--package web/dist] [--in node chromium] [--only ENGINE...] [--names CASE...]');
+  console.error('usage: node run.mjs --cases FOLDER [--package web/dist] [--in node chromium firefox webkitgtk] [--only ENGINE...] [--names CASE...]');
   process.exit(2);
 }
 const settings = { rounds: Number(args.rounds?.[0] ?? 9), budget: Number(args.budget?.[0] ?? 100), only: args.only ?? null, cpu: args.cpu !== undefined, threads: Number(args.threads?.[0] ?? 1) };
@@ -74,7 +74,7 @@ for (const place of args.in) {
   console.log('|---|---:|---:|---:|---:|---:|---|---|');
   all[place] = [];
   const libraries = place === 'node' ? await nodeLibraries(settings.only) : null;
-  const measure = place === 'node' ? null : await inChromium({ root, dist, wasm, settings });
+  const measure = place === 'node' ? null : await inBrowser(place, { root, dist, wasm, settings });
   for (const name of names) {
     const r = place === 'node' ? await measureCase(libraries, readCase(name), settings) : await measure.run(name);
     console.log(row(r));

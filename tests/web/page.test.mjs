@@ -1,5 +1,5 @@
 // Pages in headless Chromium: built by Vite, served by Vite's own server, and without any bundler; with and without
-// cross-origin isolation.
+// cross-origin isolation. Without a bundler also in Firefox and in WebKitGTK (Safari's engine), where they are installed.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -7,10 +7,11 @@ import { copyFileSync, existsSync, readFileSync, readdirSync, writeFileSync } fr
 import { createRequire } from 'node:module';
 import { extname, join, normalize } from 'node:path';
 import { test } from 'node:test';
+import { bodyOf, browserNames, browserProgram, startBrowser, within } from '../../web/test/browsers.mjs';
 import { convert, folder, fromNpy, goldenNet, goldenSets, npy, prepare, randoms, root, serve, threadsBuilt, tool } from '../../web/test/support.mjs';
 
 const app = process.env.GF_APP;
-const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((f) => existsSync(f));
+const chromium = browserProgram('Chromium');
 const { build } = await import(join(root, 'web/node_modules/esbuild/lib/main.js')).then((m) => m.default ?? m);
 const { chromium: driver } = createRequire(join(app, 'package.json'))('playwright-core');
 
@@ -27,6 +28,10 @@ const data = {
   'model.gf': bytes, 'cached.gf': bytes, 'hashed.gf': bytes, 'train.gf': readFileSync(train), 'input.f32': raw(input.data), 'output.f32': raw(output.data), 'batch.f32': raw(batch),
   'integrity.json': Buffer.from(JSON.stringify({ integrity: `sha256-${createHash('sha256').update(bytes).digest('base64')}` })),
 };
+
+// a page without a bundler
+const map = { imports: { ghostflow: '/node_modules/ghostflow/dist/index.js', 'ghostflow/worker': '/node_modules/ghostflow/dist/worker.js' } };
+writeFileSync(join(app, 'plain.html'), `<!doctype html><meta charset="utf-8"><script type="importmap">${JSON.stringify(map)}</script><script type="module" src="/main.js"></script>`);
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm', '.json': 'application/json' };
 const ISOLATION = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
@@ -60,6 +65,29 @@ async function visit(url) {
     await browser.close();
   }
 }
+
+/** What plain.html sees in a browser that is given an address and nothing else; and what it asked for. */
+async function visitIn(name, headers) {
+  const seen = [], plain = files(app, headers, seen);
+  let report;
+  const reported = new Promise((done) => (report = done));
+  const server = await serve((request, response) => {
+    if (request.method !== 'POST') return plain(request, response);
+    report(bodyOf(request));
+    return response.writeHead(204, headers).end();
+  });
+  const end = startBrowser(name, `${server.url}plain.html?report`);
+  try {
+    const result = await within(120000, reported, 'the page reported nothing');
+    assert.equal(result.failed, undefined);
+    return [result, seen];
+  } finally {
+    await end();
+    await server.close();
+  }
+}
+
+const modulesOf = (seen) => [...new Set(seen.filter((s) => s.endsWith('.wasm')).map((s) => s.split('/').at(-1)))].sort();
 
 function judge(result, isolated, seen) {
   assert.equal(result.isolated, isolated);
@@ -112,16 +140,20 @@ for (const isolated of [true, false]) {
   });
 
   test(`without a bundler, ${how}`, { skip }, async () => {
-    const map = { imports: { ghostflow: '/node_modules/ghostflow/dist/index.js', 'ghostflow/worker': '/node_modules/ghostflow/dist/worker.js' } };
-    writeFileSync(join(app, 'plain.html'), `<!doctype html><meta charset="utf-8"><script type="importmap">${JSON.stringify(map)}</script><script type="module" src="/main.js"></script>`);
     const seen = [], server = await serve(files(app, headers, seen));
     try {
       judge(await visit(`${server.url}plain.html`), isolated, seen);
-      assert.deepEqual(seen.filter((s) => s.endsWith('.wasm')).map((s) => s.split('/').at(-1)).filter((s, i, all) => all.indexOf(s) === i).sort(), threadsBuilt && isolated ? ['gf-threads.wasm', 'gf.wasm'] : ['gf.wasm']);
+      assert.deepEqual(modulesOf(seen), threadsBuilt && isolated ? ['gf-threads.wasm', 'gf.wasm'] : ['gf.wasm']);
     } finally {
       await server.close();
     }
   });
+
+  for (const name of browserNames.filter((n) => n !== 'Chromium'))
+    test(`without a bundler, ${how}, in ${name}`, { skip: browserProgram(name) === undefined && `${name} is not installed` }, async () => {
+      const [result, seen] = await visitIn(name, headers);
+      judge(result, isolated, seen);
+    });
 
   test(`bundled by esbuild, ${how}`, { skip }, async () => {
     const out = join(app, 'esbuild'), dist = join(app, 'node_modules/ghostflow/dist');

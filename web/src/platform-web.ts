@@ -10,7 +10,8 @@ export const platform: Platform = {
   autoThreads: () => Math.min(4, navigator.hardwareConcurrency || 1),
   noThreads: () =>
     globalThis.crossOriginIsolated !== true ? 'the page is not cross-origin isolated (headers COOP and COEP)'
-      : typeof SharedArrayBuffer === 'undefined' || typeof Worker === 'undefined' ? 'there are no workers here' : '',
+      : typeof SharedArrayBuffer === 'undefined' ? 'there is no SharedArrayBuffer here'
+        : typeof Worker === 'undefined' ? 'there are no workers here' : '',
   startThread: (onMessage, onError) => peerOf(new Worker(new URL('./thread.js', import.meta.url), { type: 'module' }), onMessage, onError),
   absolute: (url) => new URL(url, globalThis.document?.baseURI ?? self.location.href).href,
   file: () => undefined,

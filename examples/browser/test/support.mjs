@@ -3,11 +3,12 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { browserProgram } from '../../../web/test/browsers.mjs';
 
 export const root = fileURLToPath(new URL('../../../', import.meta.url));
 export const bin = process.env.GF_BIN_DIR ?? join(root, 'build/release/bin');
 export const data = process.env.GF_TEST_DATA ?? join(root, '../shared/data');
-const executable = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((f) => existsSync(f));
+const executable = browserProgram('Chromium');
 
 function driver() {
   try {

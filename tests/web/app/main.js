@@ -70,4 +70,8 @@ async function main() {
   for (let i = 0; i < 300; ++i) (await createSession(small, { threads: 1 })).dispose();
   return result;
 }
-main().then((result) => (window.result = result), (e) => (window.result = { failed: `${e.stack}` }));
+const seen = (result) => {
+  window.result = result;
+  if (location.search === '?report') fetch('/report', { method: 'POST', body: JSON.stringify(result) });
+};
+main().then(seen, (e) => seen({ failed: `${e}\n${e.stack}` }));
