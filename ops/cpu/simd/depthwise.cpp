@@ -92,72 +92,52 @@ HWY_INLINE void valid_columns(const DepthwiseArgs& a, int64_t ow, int64_t& k0, i
   if (k0 > k1) k0 = k1;
 }
 
-#if GF_SMALL_LOOPS
-// Tiles of 4 pixels (V8 keeps more sums in memory); the last one reaches back over pixels that are computed already.
-template <int kKernelW>
-HWY_INLINE void row_of_channels(const DepthwiseArgs& a, const RowTaps& taps, int64_t inner0, int64_t inner1, int64_t c, const Clamp& clamp, float* out_row) {
-  constexpr int64_t kPixels = 4;
-  for (int64_t ow = 0; ow < a.out_w;) {
-    if (ow >= inner0 && ow + 2 <= inner1 && inner0 + kPixels <= inner1) {
-      if (ow + kPixels > inner1) ow = inner1 - kPixels;
-      tile<kPixels, kKernelW, false>(a, taps, ow, 0, a.kernel_w, c, 0, clamp, out_row + ow * a.channels + c);
-      ow += kPixels;
-      continue;
-    }
-    int64_t k0, k1;
-    valid_columns(a, ow, k0, k1);
-    tile<1, 0, false>(a, taps, ow, k0, k1, c, 0, clamp, out_row + ow * a.channels + c);
-    ++ow;
+// All channels of kPixels output pixels. Channels are the inner loop: a pixel's lie in a row, while pixels a power of two apart
+// share a few sets of the first cache.
+template <int kPixels, int kKernelW>
+HWY_INLINE void pixels(const DepthwiseArgs& a, const RowTaps& taps, int64_t ow, int64_t k0, int64_t k1, const Clamp& clamp, float* out_row) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
+  float* out = out_row + ow * a.channels;
+#if GF_SMALL_LOOPS  // there are at least `lanes` channels; the last vector reaches back
+  for (int64_t c = 0; c < a.channels; c += lanes) {
+    if (c + lanes > a.channels) c = a.channels - lanes;
+    tile<kPixels, kKernelW, false>(a, taps, ow, k0, k1, c, 0, clamp, out + c);
   }
-}
 #else
-template <int kKernelW, bool kPartial>
-HWY_INLINE void row_of_channels(const DepthwiseArgs& a, const RowTaps& taps, int64_t inner0, int64_t inner1, int64_t c,
-                                size_t partial, const Clamp& clamp, float* out_row) {
-  constexpr int kPixels = 8;
-  for (int64_t ow = 0; ow < a.out_w;) {
-    float* out = out_row + ow * a.channels + c;
-    if (ow >= inner0 && ow + kPixels <= inner1) {
-      tile<kPixels, kKernelW, kPartial>(a, taps, ow, 0, a.kernel_w, c, partial, clamp, out);
-      ow += kPixels;
-      continue;
-    }
-    if (ow >= inner0 && ow + 2 <= inner1) {
-      tile<2, kKernelW, kPartial>(a, taps, ow, 0, a.kernel_w, c, partial, clamp, out);
-      ow += 2;
-      continue;
-    }
-    int64_t k0, k1;
-    valid_columns(a, ow, k0, k1);
-    tile<1, 0, kPartial>(a, taps, ow, k0, k1, c, partial, clamp, out);
-    ++ow;
-  }
-}
+  int64_t c = 0;
+  for (; c + lanes <= a.channels; c += lanes) tile<kPixels, kKernelW, false>(a, taps, ow, k0, k1, c, 0, clamp, out + c);
+  if (c < a.channels) tile<kPixels, kKernelW, true>(a, taps, ow, k0, k1, c, static_cast<size_t>(a.channels - c), clamp, out + c);
 #endif
+}
 
 template <int kKernelW>
 HWY_INLINE void row_multiplier_one(const DepthwiseArgs& a, const RowTaps& taps, const Clamp& clamp, float* out_row) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(F32Tag()));
   // [inner0, inner1): output columns whose whole window lies inside the image
   const int64_t reach = (a.kernel_w - 1) * a.dilation_w;
   int64_t inner0 = (a.pad_left + a.stride_w - 1) / a.stride_w;
   int64_t inner1 = a.in_w - 1 - reach + a.pad_left < 0 ? 0 : (a.in_w - 1 - reach + a.pad_left) / a.stride_w + 1;
   if (inner1 > a.out_w) inner1 = a.out_w;
   if (inner0 > inner1) inner0 = inner1;
-#if GF_SMALL_LOOPS  // there are at least `lanes` channels; the last vector reaches back
-  for (int64_t c = 0; c < a.channels; c += lanes) {
-    if (c + lanes > a.channels) c = a.channels - lanes;
-    row_of_channels<kKernelW>(a, taps, inner0, inner1, c, clamp, out_row);
-  }
-#else
-  int64_t c = 0;
-  for (; c + lanes <= a.channels; c += lanes) {
-    row_of_channels<kKernelW, false>(a, taps, inner0, inner1, c, 0, clamp, out_row);
-  }
-  if (c < a.channels) {
-    row_of_channels<kKernelW, true>(a, taps, inner0, inner1, c, static_cast<size_t>(a.channels - c), clamp, out_row);
-  }
+  constexpr int64_t kPixels = GF_SMALL_LOOPS ? 4 : 8;  // V8 keeps more than 8 vectors in memory
+  for (int64_t ow = 0; ow < a.out_w;) {
+    if (GF_SMALL_LOOPS && ow >= inner0 && ow + 2 <= inner1 && ow + kPixels > inner1 && inner0 + kPixels <= inner1) ow = inner1 - kPixels;  // computed twice
+    if (ow >= inner0 && ow + kPixels <= inner1) {
+      pixels<kPixels, kKernelW>(a, taps, ow, 0, a.kernel_w, clamp, out_row);
+      ow += kPixels;
+      continue;
+    }
+#if !GF_SMALL_LOOPS
+    if (ow >= inner0 && ow + 2 <= inner1) {
+      pixels<2, kKernelW>(a, taps, ow, 0, a.kernel_w, clamp, out_row);
+      ow += 2;
+      continue;
+    }
 #endif
+    int64_t k0, k1;
+    valid_columns(a, ow, k0, k1);
+    pixels<1, 0>(a, taps, ow, k0, k1, clamp, out_row);
+    ++ow;
+  }
 }
 
 // multiplier > 1 and few channels: one input value at a time.
