@@ -8,13 +8,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { serve } from '../serve.mjs';
-import { DESKTOP, PHONE, bin, cannot, data, draw, goTo, launch, needs, openPage, readNpy, root, shoot, tile, writeNpy } from './support.mjs';
+import { DESKTOP, DRAWN, PHONE, SILERO, SQUEEZENET, bin, cannot, data, draw, expectedSpeech, goTo, judgeClasses, launch, needs, numbers, openPage, readNpy, root, shoot, tile, writeNpy } from './support.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'gf-demo-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const out = join(root, 'build/browser');
-const numbers = (text) => text.split(/[\s,]+/).map(Number).filter((n) => !Number.isNaN(n));
-const SILERO = 'models/silero-vad/test.wav', SQUEEZENET = 'models/squeezenet/golden_fp16_cpu.csv', MNIST = 'mnist/train-images-idx3-ubyte.gz';
+const MNIST = 'mnist/train-images-idx3-ubyte.gz';
 
 /** Runs an entry with gf-run and gives its output. */
 function native(model, entry, name, values, shape, output) {
@@ -31,8 +30,6 @@ async function saved(page, click) {
 }
 
 // ---- shapes to draw ----
-const circle = (x, y, r, s = 1) => [Array.from({ length: 17 }, (_, i) => [x + r * Math.sin((i * Math.PI) / 8), y - s * r * Math.cos((i * Math.PI) / 8)])];
-const DRAWN = { 0: circle(0.5, 0.5, 0.25, 1.3), 1: [[[0.5, 0.15], [0.5, 0.85]]], 7: [[[0.28, 0.2], [0.72, 0.2], [0.45, 0.85]]], 4: [[[0.35, 0.15], [0.3, 0.5], [0.7, 0.5]], [[0.66, 0.15], [0.64, 0.88]]] };
 /** The n-th drawing of a triangle: each a little different, and always the same. */
 const triangle = (n) => {
   const j = (k) => 0.05 * Math.sin(7.1 * n + 3.3 * k), a = [0.5 + j(1), 0.15 + j(2)];
@@ -67,12 +64,7 @@ for (const isolation of [true, false]) {
       await goTo(page, server.url, 'classify');
       await page.click('#classify button:has-text("sample")');
       await page.locator('#classify [data-done]').waitFor();
-      const golden = numbers(readFileSync(join(data, SQUEEZENET), 'utf8')).filter((_, i) => i % 2 === 1), order = [0, 389, 395, 5, 390];
-      const names = readFileSync(join(data, 'models/squeezenet/labels.txt'), 'utf8').split('\n').map((l) => l.split(',')[1]?.trim());
-      assert.deepEqual(await page.locator('#classify .bar-name').allInnerTexts(), order.map((i) => names[i]));
-      const shown = (await page.locator('#classify .bar-value').allInnerTexts()).map(parseFloat);
-      // 1e-3 of probability is allowed, and the page rounds to 0.1 %
-      order.forEach((i, n) => assert.ok(Math.abs(shown[n] - 100 * golden[i]) <= 0.15 + 1e-9, `class ${i}: ${shown[n]} %, expected ${100 * golden[i]} %`));
+      judgeClasses(await page.locator('#classify .bar-name').allInnerTexts(), (await page.locator('#classify .bar-value').allInnerTexts()).map(parseFloat));
       await told(page, 'classify');
       await threads(page, 'classify');
       await shoot(page, `see${suffix}`);
@@ -154,16 +146,7 @@ for (const isolation of [true, false]) {
       await goTo(page, server.url, 'voice');
       await page.click('#voice button:has-text("Sample")');
       await page.locator('#voice [data-done]').waitFor();
-      const expected = [], probabilities = numbers(readFileSync(join(root, 'tests/models/silero_speech.csv'), 'utf8'));
-      let speaking = false;
-      probabilities.forEach((p, k) => {
-        const now = (k * 512) / 16000, then = speaking;
-        speaking = p >= (speaking ? 0.35 : 0.5);
-        if (speaking && !then) expected.push([now, (probabilities.length * 512) / 16000]);
-        if (!speaking && then) expected.at(-1)[1] = now;
-      });
-      assert.ok(expected.length > 10);
-      assert.deepEqual(JSON.parse(await page.locator('#voice [data-done]').getAttribute('data-done')), expected);
+      assert.deepEqual(JSON.parse(await page.locator('#voice [data-done]').getAttribute('data-done')), expectedSpeech());
       await told(page, 'voice');
       await shoot(page, `listen${suffix}`);
 

@@ -1,4 +1,5 @@
 // A server and a browser for the tests of the demo; what is missing makes them skip with a line that says so.
+import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -73,6 +74,37 @@ export async function draw(page, ...lines) {
     await page.mouse.up();
   }
 }
+
+// ---- what is expected, in every browser ----
+export const SILERO = 'models/silero-vad/test.wav', SQUEEZENET = 'models/squeezenet/golden_fp16_cpu.csv';
+export const numbers = (text) => text.split(/[\s,]+/).map(Number).filter((n) => !Number.isNaN(n));
+
+/** The classes of the sample picture, best first, as in the test data. */
+export function judgeClasses(names, percent) {
+  const golden = numbers(readFileSync(join(data, SQUEEZENET), 'utf8')).filter((_, i) => i % 2 === 1), order = [0, 389, 395, 5, 390];
+  const labels = readFileSync(join(data, 'models/squeezenet/labels.txt'), 'utf8').split('\n').map((l) => l.split(',')[1]?.trim());
+  assert.deepEqual(names, order.map((i) => labels[i]));
+  // 1e-3 of probability is allowed, and the page rounds to 0.1 %
+  order.forEach((i, n) => assert.ok(Math.abs(percent[n] - 100 * golden[i]) <= 0.15 + 1e-9, `class ${i}: ${percent[n]} %, expected ${100 * golden[i]} %`));
+}
+
+/** Where there is speech in the sample: [begin, end] in seconds, of ONNX Runtime's probabilities. */
+export function expectedSpeech() {
+  const spans = [], probabilities = numbers(readFileSync(join(root, 'tests/models/silero_speech.csv'), 'utf8'));
+  let speaking = false;
+  probabilities.forEach((p, k) => {
+    const now = (k * 512) / 16000, then = speaking;
+    speaking = p >= (speaking ? 0.35 : 0.5);
+    if (speaking && !then) spans.push([now, (probabilities.length * 512) / 16000]);
+    if (!speaking && then) spans.at(-1)[1] = now;
+  });
+  assert.ok(spans.length > 10);
+  return spans;
+}
+
+/** Digits as lines, in parts of the pad's size. */
+const circle = (x, y, r, s = 1) => [Array.from({ length: 17 }, (_, i) => [x + r * Math.sin((i * Math.PI) / 8), y - s * r * Math.cos((i * Math.PI) / 8)])];
+export const DRAWN = { 0: circle(0.5, 0.5, 0.25, 1.3), 1: [[[0.5, 0.15], [0.5, 0.85]]], 7: [[[0.28, 0.2], [0.72, 0.2], [0.45, 0.85]]], 4: [[[0.35, 0.15], [0.3, 0.5], [0.7, 0.5]], [[0.66, 0.15], [0.64, 0.88]]] };
 
 /** Floats as a .npy file, for gf-run. */
 export function writeNpy(path, values, shape) {
