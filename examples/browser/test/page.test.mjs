@@ -66,6 +66,7 @@ for (const isolation of [true, false]) {
       await page.locator('#classify [data-done]').waitFor();
       judgeClasses(await page.locator('#classify .bar-name').allInnerTexts(), (await page.locator('#classify .bar-value').allInnerTexts()).map(parseFloat));
       await told(page, 'classify');
+      assert.match(await tile(page, 'classify', 'ready after'), /2\.\d+ MB file/);
       await threads(page, 'classify');
       await shoot(page, `see${suffix}`);
       await page.setInputFiles('#classify input[type=file]', { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no picture') });

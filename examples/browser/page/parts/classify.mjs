@@ -44,15 +44,19 @@ export async function mount(root, { assets }) {
 
   const bar = h('i'), progress = h('div', { class: 'progress', role: 'progressbar', 'aria-label': 'Loading the model' }, bar);
   hint.after(progress);
-  let session;
+  let session, size = 0;
+  const onProgress = ({ loaded, total }) => {
+    size = loaded;
+    bar.style.width = `${(100 * loaded) / (total || 2.6e6)}%`;
+  };
   try {
-    session = await createSession('/assets/squeezenet.gf', { cache: true, onProgress: ({ loaded, total }) => (bar.style.width = `${(100 * loaded) / (total || 2.6e6)}%`) });
+    session = await createSession('/assets/squeezenet.gf', { cache: true, onProgress });
   } finally {
     progress.remove();
   }
   const labels = (session.info.metadata.labels ?? '').split('\n');
   const [input] = Object.values(session.inputInfo), [output] = Object.keys(session.outputInfo);
-  tiles.set({ ...told(session.info), 'ready after': [time(session.info.loadMs + session.info.createMs), `${bytes(session.info.memory.file)} file`] });
+  tiles.set({ ...told(session.info), 'ready after': [time(session.info.loadMs + session.info.createMs), `${bytes(size)} file`] });
 
   let turn = 0;
   async function classify(blob, name) {
