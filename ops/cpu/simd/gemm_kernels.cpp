@@ -13,6 +13,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "ops/cpu/simd/transpose_blocks-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace gf::simd::HWY_NAMESPACE {
 namespace {
@@ -62,46 +64,6 @@ HWY_INLINE V at_most(V hi, V x) { return V{wasm_f32x4_pmin(x.raw, hi.raw)}; }
 HWY_INLINE V at_least(V lo, V x) { return hn::IfThenElse(hn::Lt(x, lo), lo, x); }
 HWY_INLINE V at_most(V hi, V x) { return hn::IfThenElse(hn::Gt(x, hi), hi, x); }
 #endif
-[[maybe_unused]] HWY_INLINE void transpose4x4(const float* src, int64_t ld_src, float* dst, int64_t ld_dst) {
-  const hn::FixedTag<float, 4> d4;
-  const hn::RepartitionToWide<decltype(d4)> d2;
-  const auto r0 = hn::LoadU(d4, src), r1 = hn::LoadU(d4, src + ld_src);
-  const auto r2 = hn::LoadU(d4, src + 2 * ld_src), r3 = hn::LoadU(d4, src + 3 * ld_src);
-  const auto lo01 = hn::BitCast(d2, hn::InterleaveLower(d4, r0, r1));
-  const auto lo23 = hn::BitCast(d2, hn::InterleaveLower(d4, r2, r3));
-  const auto hi01 = hn::BitCast(d2, hn::InterleaveUpper(d4, r0, r1));
-  const auto hi23 = hn::BitCast(d2, hn::InterleaveUpper(d4, r2, r3));
-  hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, lo01, lo23)), d4, dst);
-  hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, lo01, lo23)), d4, dst + ld_dst);
-  hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, hi01, hi23)), d4, dst + 2 * ld_dst);
-  hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, hi01, hi23)), d4, dst + 3 * ld_dst);
-}
-#endif
-
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-HWY_INLINE void transpose8x8(const float* src, int64_t ld_src, float* dst, int64_t ld_dst) {
-  const hn::FixedTag<float, 8> d8;
-  const hn::RepartitionToWide<decltype(d8)> d4;
-  using Q = hn::Vec<decltype(d4)>;
-  Q quads[8];
-  GF_UNROLL(2)
-  for (int h = 0; h < 2; ++h) {
-    const float* p = src + h * 4 * ld_src;
-    const auto r0 = hn::LoadU(d8, p), r1 = hn::LoadU(d8, p + ld_src);
-    const auto r2 = hn::LoadU(d8, p + 2 * ld_src), r3 = hn::LoadU(d8, p + 3 * ld_src);
-    const Q lo01 = hn::BitCast(d4, hn::InterleaveLower(d8, r0, r1)), hi01 = hn::BitCast(d4, hn::InterleaveUpper(d8, r0, r1));
-    const Q lo23 = hn::BitCast(d4, hn::InterleaveLower(d8, r2, r3)), hi23 = hn::BitCast(d4, hn::InterleaveUpper(d8, r2, r3));
-    quads[h * 4 + 0] = hn::InterleaveLower(d4, lo01, lo23);  // columns 0 and 4
-    quads[h * 4 + 1] = hn::InterleaveUpper(d4, lo01, lo23);  // 1 and 5
-    quads[h * 4 + 2] = hn::InterleaveLower(d4, hi01, hi23);
-    quads[h * 4 + 3] = hn::InterleaveUpper(d4, hi01, hi23);
-  }
-  GF_UNROLL(4)
-  for (int k = 0; k < 4; ++k) {
-    hn::StoreU(hn::BitCast(d8, hn::ConcatLowerLower(d4, quads[4 + k], quads[k])), d8, dst + k * ld_dst);
-    hn::StoreU(hn::BitCast(d8, hn::ConcatUpperUpper(d4, quads[4 + k], quads[k])), d8, dst + (k + 4) * ld_dst);
-  }
-}
 #endif
 
 // --- tile shapes ---

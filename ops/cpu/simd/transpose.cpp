@@ -8,6 +8,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "ops/cpu/simd/transpose.h"
+#include "ops/cpu/simd/transpose_blocks-inl.h"
 
 #ifndef GF_SIMD_TRANSPOSE_TABLE
 #define GF_SIMD_TRANSPOSE_TABLE
@@ -32,49 +33,6 @@ void transpose_plain(const T* from, int64_t from_stride, T* to, int64_t to_strid
     for (int64_t i = 0; i < rows; ++i) to[j * to_stride + i] = from[i * from_stride + j];
   }
 }
-
-#if HWY_TARGET != HWY_SCALAR
-// 4 x 4 of 32 bits in 128-bit blocks: every target has these, and with one load and store per four elements the copy is
-// bound by memory beyond the first-level cache.
-HWY_INLINE void transpose4x4(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_t to_stride) {
-  const hn::CappedTag<uint32_t, 4> d;
-  const hn::RepartitionToWide<decltype(d)> dw;
-  const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + from_stride);
-  const auto c = hn::LoadU(d, from + 2 * from_stride), e = hn::LoadU(d, from + 3 * from_stride);
-  const auto ab_low = hn::BitCast(dw, hn::InterleaveLower(d, a, b)), ab_high = hn::BitCast(dw, hn::InterleaveUpper(d, a, b));
-  const auto ce_low = hn::BitCast(dw, hn::InterleaveLower(d, c, e)), ce_high = hn::BitCast(dw, hn::InterleaveUpper(d, c, e));
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(dw, ab_low, ce_low)), d, to);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(dw, ab_low, ce_low)), d, to + to_stride);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(dw, ab_high, ce_high)), d, to + 2 * to_stride);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(dw, ab_high, ce_high)), d, to + 3 * to_stride);
-}
-#endif
-
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-// 8 x 8 of 32 bits in 256-bit registers.
-HWY_INLINE void transpose8x8(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_t to_stride) {
-  const hn::CappedTag<uint32_t, 8> d;
-  const hn::RepartitionToWide<decltype(d)> dw;
-  using V = hn::Vec<decltype(d)>;
-  using W = hn::Vec<decltype(dw)>;
-  W quads[8];
-  for (int h = 0; h < 2; ++h) {
-    const uint32_t* p = from + h * 4 * from_stride;
-    const V r0 = hn::LoadU(d, p), r1 = hn::LoadU(d, p + from_stride);
-    const V r2 = hn::LoadU(d, p + 2 * from_stride), r3 = hn::LoadU(d, p + 3 * from_stride);
-    const W low01 = hn::BitCast(dw, hn::InterleaveLower(d, r0, r1)), high01 = hn::BitCast(dw, hn::InterleaveUpper(d, r0, r1));
-    const W low23 = hn::BitCast(dw, hn::InterleaveLower(d, r2, r3)), high23 = hn::BitCast(dw, hn::InterleaveUpper(d, r2, r3));
-    quads[h * 4 + 0] = hn::InterleaveLower(dw, low01, low23);   // columns 0 and 4
-    quads[h * 4 + 1] = hn::InterleaveUpper(dw, low01, low23);   // 1 and 5
-    quads[h * 4 + 2] = hn::InterleaveLower(dw, high01, high23);
-    quads[h * 4 + 3] = hn::InterleaveUpper(dw, high01, high23);
-  }
-  for (int k = 0; k < 4; ++k) {
-    hn::StoreU(hn::BitCast(d, hn::ConcatLowerLower(dw, quads[4 + k], quads[k])), d, to + k * to_stride);
-    hn::StoreU(hn::BitCast(d, hn::ConcatUpperUpper(dw, quads[4 + k], quads[k])), d, to + (k + 4) * to_stride);
-  }
-}
-#endif
 
 template <class T>
 void tile(const void* from, int64_t from_stride, void* to, int64_t to_stride, int64_t rows, int64_t cols) {
