@@ -164,7 +164,13 @@ TEST_F(Tools, InfoJsonHasTheFieldsOfTheContract) {
   EXPECT_EQ(e["inputs"][0]["shape"], Json::parse("[1,1,28,28]"));
   // conv 12 x 1 x 3x3 at 28x28, conv 24 x 12 x 3x3 at 14x14, 1176 x 10
   EXPECT_EQ(e["macs"], 12 * 9 * 28 * 28 + 24 * 12 * 9 * 14 * 14 + 24 * 7 * 7 * 10);
-  for (const Json& row : j["ops"]) GF_EXPECT_FIELDS(row, "op", "dtypes", "count");
+  int views = 0;
+  for (const Json& row : j["ops"]) {
+    GF_EXPECT_FIELDS(row, "op", "dtypes", "count", "view");
+    EXPECT_EQ(row["view"], row["op"] == "reshape") << row;  // the pictures become rows; nothing else only names bytes anew
+    views += row["view"] == true ? 1 : 0;
+  }
+  EXPECT_EQ(views, 1);
 }
 
 TEST_F(Tools, InfoOfSeveralModelsMergesOps) {

@@ -9,14 +9,18 @@ namespace gf::cli {
 
 Json ops_json(const std::vector<NodeInfo>& nodes) {
   std::map<std::pair<std::string, std::vector<DType>>, int> counts;
-  for (const NodeInfo& n : nodes) ++counts[{n.op, n.dtypes}];
+  std::map<std::string, bool> views;
+  for (const NodeInfo& n : nodes) {
+    ++counts[{n.op, n.dtypes}];
+    views[n.op] = n.def != nullptr && (n.def->info.flags & kOpView) != 0;
+  }
   std::vector<std::pair<std::pair<std::string, std::vector<DType>>, int>> rows(counts.begin(), counts.end());
   std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   Json list = Json::array();
   for (const auto& [key, count] : rows) {
     Json types = Json::array();
     for (DType t : key.second) types.push_back(dtype_name(t));
-    list.push_back({{"op", key.first}, {"dtypes", types}, {"count", count}});
+    list.push_back({{"op", key.first}, {"dtypes", types}, {"count", count}, {"view", views[key.first]}});
   }
   return list;
 }
