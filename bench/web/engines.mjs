@@ -16,10 +16,11 @@ export function turn(data, [n, c, h, w], back) {
   return out;
 }
 
+const ARRAYS = { f32: Float32Array, i64: BigInt64Array, u8: Uint8Array }, ORT_TYPES = { f32: 'float32', i64: 'int64', u8: 'uint8' };
 function readInput(files, name, { type, shape }) {
   const bytes = files[`${name}.bin`];
   const copy = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-  return { shape, data: type === 'i64' ? new BigInt64Array(copy) : new Float32Array(copy) };
+  return { shape, type: ORT_TYPES[type], data: new ARRAYS[type](copy) };
 }
 export const readInputs = (files, info) => Object.fromEntries(Object.entries(info.inputs).map(([k, v]) => [k, readInput(files, k, v)]));
 
@@ -50,7 +51,7 @@ export async function onnxruntime({ ort, files, info, threads }) {
   const session = await ort.InferenceSession.create(files['model.onnx'], { executionProviders: ['wasm'] });
   const feeds = {};
   for (const [name, i] of Object.entries(readInputs(files, info)))
-    feeds[name] = new ort.Tensor(i.data instanceof BigInt64Array ? 'int64' : 'float32', i.data, i.shape);
+    feeds[name] = new ort.Tensor(i.type, i.data, i.shape);
   let last;
   return {
     asynchronous: true,
@@ -60,8 +61,9 @@ export async function onnxruntime({ ort, files, info, threads }) {
   };
 }
 
-/// Null where models.py's list holds what TensorFlow.js has no call for (silero's LSTM).
+/// Null where models.py wrote no list (int8), or one that holds what TensorFlow.js has no call for (silero's LSTM).
 export async function tensorflow({ tf, files, info }) {
+  if (!files['tfjs.json']) return null;
   const list = JSON.parse(new TextDecoder().decode(files['tfjs.json']));
   if (list.nodes.some((n) => n.op === 'LSTM')) return null;
   const inputs = {}, pictures = Object.values(info.inputs).some((i) => i.shape.length === 4);

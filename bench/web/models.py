@@ -1,4 +1,5 @@
-"""Writes the cases of bench/web: for each a folder with model.onnx, model.gf, the list of calls that TensorFlow.js runs, and inputs.
+"""Writes the cases of bench/web: for each a folder with model.onnx, model.gf, the list of calls that TensorFlow.js runs (it computes in
+floats only, so that int8 cases have none), and inputs.
 
 Usage: models.py OUT --convert GF_CONVERT [--zoo FOLDER] [--silero FILE] [--cases NAME ...]
 FOLDER is what bench/infer/models.py wrote (mobilenet_v2, squeezenet1_1, minilm_6). Needs numpy, onnx and onnxruntime.
@@ -12,8 +13,9 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime import quantization
 
-FILES = {np.float32: "f32", np.int64: "i64"}
+FILES = {np.float32: "f32", np.int64: "i64", np.uint8: "u8"}
 
 
 def floats(rng, *shape):
@@ -49,9 +51,42 @@ def matmul(n):
     return both, both, 2 * n**3
 
 
+def matmul_integer(n):
+    """As dynamic quantisation leaves a product: uint8 with a zero point, by int8 without one, to int32."""
+    w = np.random.default_rng(1).integers(-127, 128, (n, n), dtype=np.int8)
+    value = lambda name, kind: helper.make_tensor_value_info(name, kind, (n, n))
+    constants = {"w": w, "x_zero": np.array(128, np.uint8)}
+    graph = helper.make_graph([helper.make_node("MatMulInteger", ["x", "w", "x_zero"], ["y"])], "op", [value("x", TensorProto.UINT8)],
+                              [value("y", TensorProto.INT32)], [numpy_helper.from_array(a, name) for name, a in constants.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), 2 * n**3
+
+
+class Noise(quantization.CalibrationDataReader):
+    """Four inputs of random numbers: they say how fast an int8 net is, not how good it is."""
+
+    def __init__(self, value):
+        rng, shape = np.random.default_rng(3), [d.dim_value for d in value.type.tensor_type.shape.dim]
+        self.left = [{value.name: floats(rng, *shape)} for _ in range(4)]
+
+    def get_next(self):
+        return self.left.pop() if self.left else None
+
+
+def quantised(source, out, static):
+    """Static: QuantizeLinear and DequantizeLinear around every op, uint8 with zero points, weights int8 per channel. Else dynamic."""
+    if static:
+        quantization.quantize_static(source, out, Noise(onnx.load(source).graph.input[0]), per_channel=True,
+                                     activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8)
+    else:
+        quantization.quantize_dynamic(source, out, weight_type=quantization.QuantType.QInt8)
+    return onnx.load(out)
+
+
 OPS = {"matmul_512": lambda: matmul(512), "conv1x1_128_56": lambda: conv(56, 128, 128, 1, 1),
        "conv3x3_64_56": lambda: conv(56, 64, 64, 3, 1), "depthwise3x3_128_56": lambda: conv(56, 128, 128, 3, 128)}
 NETS = ["mobilenet_v2", "squeezenet1_1", "minilm_6"]
+INT8_OPS = {"matmul_u8s8_512": lambda: matmul_integer(512)}
+INT8_NETS = {"mobilenet_v2_int8": ("mobilenet_v2", True), "minilm_6_int8": ("minilm_6", False)}  # of which net, static
 
 
 def fold(path, out):
@@ -101,16 +136,23 @@ def calls(model):
     return kept, constants
 
 
-def write_case(folder, name, plain, turned, convert, flops, inputs, options=(), op=False):
+def write_case(folder, name, plain, turned, convert, flops, inputs, op=False, tfjs=True):
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(plain, folder / "model.onnx")
     onnx.save(turned, folder / "ours.onnx")
-    subprocess.run([convert, folder / "ours.onnx", "-o", folder / "model.gf", "--no-xnnpack", *options], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([convert, folder / "ours.onnx", "-o", folder / "model.gf", "--no-xnnpack"], check=True, stdout=subprocess.DEVNULL)
     case = {"name": name, "flops": flops, "op": op, "turned": turned is not plain, "inputs": {}, "outputs": [o.name for o in plain.graph.output]}
     shapes = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in plain.graph.input}
     for key, value in inputs.items():
         value.tofile(folder / f"{key}.bin")
         case["inputs"][key] = {"type": FILES[value.dtype.type], "shape": shapes[key]}
+    if tfjs:
+        write_calls(folder)
+    (folder / "case.json").write_text(json.dumps(case))
+    print(name, flush=True)
+
+
+def write_calls(folder):
     nodes, constants = calls(fold(folder / "model.onnx", folder / "folded.onnx"))
     used = {i for n in nodes for i in n["in"]}
     data, table = bytearray(), {}
@@ -122,8 +164,14 @@ def write_case(folder, name, plain, turned, convert, flops, inputs, options=(), 
         data += value.tobytes()
     (folder / "tfjs.bin").write_bytes(data)
     (folder / "tfjs.json").write_text(json.dumps({"nodes": nodes, "constants": table}))
-    (folder / "case.json").write_text(json.dumps(case))
-    print(name, flush=True)
+
+
+def net_inputs(folder, model):
+    inputs = {}
+    for i, value in enumerate(model.graph.input):
+        tensor = onnx.load_tensor(folder / "test_data_set_0" / f"input_{i}.pb")
+        inputs[value.name] = numpy_helper.to_array(tensor)
+    return inputs
 
 
 def main():
@@ -141,15 +189,22 @@ def main():
             plain, turned, flops = make()
             shape = [d.dim_value for d in plain.graph.input[0].type.tensor_type.shape.dim]
             write_case(args.out / name, name, plain, turned, args.convert, flops, {"x": floats(rng, *shape)}, op=True)
+    for name, make in INT8_OPS.items():
+        if wanted(name):
+            model, flops = make()
+            shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
+            write_case(args.out / name, name, model, model, args.convert, flops, {"x": rng.integers(0, 256, shape, dtype=np.uint8)}, op=True, tfjs=False)
     for name in NETS if args.zoo else []:
-        if not wanted(name):
-            continue
-        model = onnx.load(args.zoo / name / "model.onnx")
-        inputs = {}
-        for i, value in enumerate(model.graph.input):
-            tensor = onnx.load_tensor(args.zoo / name / "test_data_set_0" / f"input_{i}.pb")
-            inputs[value.name] = numpy_helper.to_array(tensor)
-        write_case(args.out / name, name, model, model, args.convert, 0, inputs)
+        if wanted(name):
+            model = onnx.load(args.zoo / name / "model.onnx")
+            write_case(args.out / name, name, model, model, args.convert, 0, net_inputs(args.zoo / name, model))
+    for name, (net, static) in INT8_NETS.items() if args.zoo else []:
+        if wanted(name):
+            folder = args.out / name
+            folder.mkdir(parents=True, exist_ok=True)
+            fold(args.zoo / net / "model.onnx", folder / "folded.onnx")
+            model = quantised(folder / "folded.onnx", folder / "quantised.onnx", static)
+            write_case(folder, name, model, model, args.convert, 0, net_inputs(args.zoo / net, model), tfjs=False)
     if args.silero and wanted("silero"):
         model = onnx.load(args.silero)
         inputs = {i.name: 0.1 * floats(rng, *[d.dim_value for d in i.type.tensor_type.shape.dim]) for i in model.graph.input}

@@ -30,7 +30,7 @@ const names = args.names ?? fs.readdirSync(root).filter((n) => fs.existsSync(pat
 function readCase(name) {
   const files = {};
   for (const file of fs.readdirSync(path.join(root, name)))
-    if (!/^(folded|ours)[.]/.test(file)) files[file] = new Uint8Array(fs.readFileSync(path.join(root, name, file)));
+    if (!/^(folded|ours|quantised)[.]/.test(file)) files[file] = new Uint8Array(fs.readFileSync(path.join(root, name, file)));
   return files;
 }
 
