@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "ops/cpu/integer_product.h"
 #include "ops/cpu/movement.h"
 #include "ops/cpu/small_float.h"
 #include "schema/ops/dequantize_linear.h"
@@ -127,11 +128,8 @@ Error run_dynamic(RunContext& c) {
     low = v[k] < low ? v[k] : low;
     high = v[k] > high ? v[k] : high;
   }
-  const float scale = high == low ? 1.0f : (high - low) / 255.0f;  // all zeros: any scale will do
-  const float start = -low / scale;
-  const float zero = std::nearbyint(start < 0 ? 0.0f : (start > 255 ? 255.0f : start));
-  if (!(scale > 0) || !(scale < std::numeric_limits<float>::infinity()))
-    return GF_FAIL(c.detail, Error::BadData, c.node, "the data has no finite range");
+  float scale = 1, zero = 0;
+  GF_TRY(dynamic_scale(c, low, high, scale, zero));
   auto* y = c.output(0).as<uint8_t>();
   c.parallel.chunks(x.count(), kGrain, [&](int64_t begin, int64_t end, int) {
     for (int64_t k = begin; k < end; ++k) {
@@ -139,8 +137,6 @@ Error run_dynamic(RunContext& c) {
       y[k] = static_cast<uint8_t>(q > 0 ? (q < 255 ? q : 255.0f) : 0.0f);
     }
   });
-  if (c.has_output(1)) *c.output(1).as<float>() = scale;
-  if (c.has_output(2)) *c.output(2).as<uint8_t>() = static_cast<uint8_t>(zero);
   return Error::Ok;
 }
 

@@ -30,7 +30,9 @@ TEST(SimdInteger, ProductsAreExact) {
     for (int8_t& v : b) v = static_cast<int8_t>(extreme ? (trial % 2 == 0 ? -128 : 127) : draw(-128, 127));
     std::vector<std::byte> packed(static_cast<size_t>(integer_packed_bytes(depth, columns)) + 64);
     void* const at = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(packed.data()) + 63) / 64 * 64);
-    integer_pack(b.data(), transposed ? 1 : columns, transposed ? depth : 1, depth, columns, at);
+    const int64_t taps = depth % 3 == 0 ? 3 : 1, row_stride = transposed ? 1 : columns;
+    integer_pack({.b = b.data(), .taps = taps, .channels = depth / taps, .columns = columns, .tap_stride = depth / taps * row_stride, .channel_stride = row_stride,
+                  .column_stride = transposed ? depth : 1}, at);
     std::vector<int32_t> start(static_cast<size_t>(integer_columns(columns)));
     integer_start(at, columns, zero, start.data());
     for (const Isa isa : levels()) {
@@ -60,7 +62,7 @@ TEST(SimdInteger, QuantizesLikeTheRule) {
       for (const int32_t zero : is_signed ? std::vector<int32_t>{-128, 0, 127} : std::vector<int32_t>{0, 13, 255})
         for (const Isa isa : levels()) {
           std::vector<uint8_t> y(x.size());
-          quantize_f32(isa, x.data(), static_cast<int64_t>(x.size()), scale, zero, is_signed, y.data());
+          quantize_f32(isa, x.data(), static_cast<int64_t>(x.size()), scale, {zero, is_signed}, y.data());
           for (size_t i = 0; i < x.size(); ++i) {
             const double low = is_signed ? -128 : 0, high = is_signed ? 127 : 255, r = std::nearbyint(static_cast<double>(x[i] / scale)) + zero;
             const double want = std::isnan(r) ? 0 : std::fmin(std::fmax(r, low), high);
@@ -68,6 +70,57 @@ TEST(SimdInteger, QuantizesLikeTheRule) {
             ASSERT_EQ(have, want) << isa_name(isa) << " " << x[i] << " / " << scale << " + " << zero;
           }
         }
+}
+
+TEST(SimdInteger, SumsBecomeBytesLikeTheRule) {
+  std::mt19937 engine(6);
+  std::uniform_int_distribution<int32_t> sum(-200000, 200000);
+  for (const int64_t columns : {1, 4, 7, 16, 35})
+    for (const ByteForm form : {ByteForm{128, false}, ByteForm{0, false}, ByteForm{-128, true}, ByteForm{5, true}})
+      for (const Isa isa : levels()) {
+        constexpr int64_t kRows = 9;
+        std::vector<int32_t> sums(static_cast<size_t>(kRows * columns));
+        for (int32_t& v : sums) v = sum(engine);
+        sums.front() = INT32_MAX, sums.back() = INT32_MIN;
+        std::vector<float> scale(static_cast<size_t>(columns));
+        for (size_t k = 0; k < scale.size(); ++k) scale[k] = k % 2 == 0 ? 0.0078125f : 0.0003f;  // halves, and others
+        std::vector<uint8_t> y(sums.size() + 1, 77);
+        requantize(isa, sums.data(), kRows, columns, scale.data(), form, y.data());
+        EXPECT_EQ(y.back(), 77);
+        for (size_t i = 0; i < sums.size(); ++i) {
+          const double low = form.is_signed ? -128 : 0, high = form.is_signed ? 127 : 255;
+          const double r = std::nearbyint(static_cast<double>(static_cast<float>(sums[i]) * scale[i % scale.size()])) + form.zero;
+          const double have = form.is_signed ? static_cast<double>(static_cast<int8_t>(y[i])) : static_cast<double>(y[i]);
+          ASSERT_EQ(have, std::fmin(std::fmax(r, low), high)) << isa_name(isa) << " " << sums[i] << " of column " << i % scale.size();
+        }
+      }
+}
+
+TEST(SimdInteger, BytesToFloatsAndTheirRange) {
+  for (const int64_t count : {1, 5, 16, 67, 300})
+    for (const bool is_signed : {false, true})
+      for (const Isa isa : levels()) {
+        std::vector<uint8_t> x(static_cast<size_t>(count));
+        for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<uint8_t>(37 * i);
+        const int32_t zero = is_signed ? -7 : 100;
+        std::vector<float> y(x.size() + 1, 77.0f);
+        dequantize_f32(isa, x.data(), count, 0.1f, {zero, is_signed}, y.data());
+        EXPECT_EQ(y.back(), 77.0f);
+        for (size_t i = 0; i < x.size(); ++i) {
+          const int32_t q = is_signed ? static_cast<int32_t>(static_cast<int8_t>(x[i])) : static_cast<int32_t>(x[i]);
+          ASSERT_EQ(y[i], static_cast<float>(q - zero) * 0.1f) << isa_name(isa) << " " << i;
+        }
+        if (count > 3) y[1] = std::nanf("");  // does not count
+        if (count > 3) y[static_cast<size_t>(count) - 2] = 1e9f;
+        float least = 0, greatest = 0, low = 0, high = 0;
+        for (int64_t i = 0; i < count; ++i) {
+          least = std::fmin(least, y[static_cast<size_t>(i)]);
+          greatest = std::fmax(greatest, y[static_cast<size_t>(i)]);
+        }
+        widen_range(isa, y.data(), count, low, high);
+        EXPECT_EQ(low, least) << isa_name(isa) << " of " << count;
+        EXPECT_EQ(high, greatest) << isa_name(isa) << " of " << count;
+      }
 }
 
 }  // namespace
