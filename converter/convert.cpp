@@ -98,12 +98,13 @@ void bind_state(ir::Model& model, const std::string& output, const std::string& 
 }
 
 ir::Model convert(std::vector<ConvertSource> sources, const ConvertOptions& options, const Evaluator& evaluator, ConvertReport* report) {
+  const bool integers = options.integers && options.optimize >= 2;
   ir::Model model;
   model.producer = "GhostFlow " GF_VERSION;
   std::vector<std::string> notes;
   for (ConvertSource& s : sources) {
     take_recorded_dims(s);
-    onnx::import_model(*s.model, s.import, evaluator, s.external, model, &notes);
+    onnx::import_model(*s.model, s.import, integers ? keeping_int8(evaluator) : evaluator, s.external, model, &notes);
     bind_recorded_states(model, *s.model, options, s.import.entry);
     for (const onnx::StringPair& p : s.model->metadata_props) {
       if (p.key == onnx::kDimsKey || p.key == onnx::kStatesKey) continue;
@@ -119,6 +120,7 @@ ir::Model convert(std::vector<ConvertSource> sources, const ConvertOptions& opti
   PassOptions passes;
   passes.level = options.optimize;
   passes.evaluator = evaluator;
+  passes.integer_products = integers;
   PassReport pass_report = run_passes(model, passes);
   ir::check(model);
   if (report != nullptr) {

@@ -21,6 +21,7 @@ struct ConvertSource {
 
 struct ConvertOptions {
   int optimize = 2;                                            ///< 0 to 3, as -O0 .. -O3 of gf-convert
+  bool integers = false;                                       ///< PassOptions::integer_products, from level 2 on
   std::vector<std::pair<std::string, std::string>> states;     ///< output name -> input name: kept between runs
   std::vector<std::pair<std::string, std::string>> metadata;   ///< added to what the models bring
 };

@@ -101,6 +101,7 @@ onnx::ImportOptions import_options(const OnnxToGfOptions& options) {
 ConvertOptions convert_options(const OnnxToGfOptions& options) {
   ConvertOptions convert;
   convert.optimize = options.optimize;
+  convert.integers = options.integers;
   convert.metadata.assign(options.metadata.begin(), options.metadata.end());
   return convert;
 }

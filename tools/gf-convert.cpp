@@ -30,7 +30,7 @@ struct Args {
   std::string output, entry, report, storage = "f32", image, emit_c, emit_target, sign;
   int golden = 0;
   int optimize = 2;
-  bool keep_node_names = false, list_ops = false;
+  bool integers = false, keep_node_names = false, list_ops = false;
 };
 
 struct Source {
@@ -448,6 +448,7 @@ int convert_models(Args& a) {
   if (a.output.empty()) a.output = io::text_of(io::path_of(sources.front().path).replace_extension(".gf"));
   ConvertOptions options;
   options.optimize = a.optimize;
+  options.integers = a.integers;
   for (const std::string& text : a.states) options.states.push_back(split_pair(text, "--state"));
   for (const std::string& text : a.meta) options.metadata.push_back(metadata_of(text));
   std::vector<onnx::ExternalData> external;
@@ -514,6 +515,8 @@ void define(CLI::App& app, Args& a) {
                  "Optimisation: 0 only what is needed, 1 clean-ups, 2 fusions and layout, 3 slow searches too")
       ->capture_default_str()
       ->check(CLI::Range(0, 3));
+  app.add_flag("--integers", a.integers,
+               "Of a model with QuantizeLinear and DequantizeLinear: int8 weights stay int8, their products are computed in integers (from -O2 on)");
   app.add_option("--golden", a.golden, "Store N runs of every entry with their answers, for gf-run --verify-golden")
       ->check(CLI::Range(1, 1000));
   app.add_option("--golden-input", a.golden_inputs, "NAME=FILE: an input of those runs that shall not be random")

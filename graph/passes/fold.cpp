@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "schema/ops/dequantize_linear.h"
+
 namespace gf {
 namespace {
 
@@ -34,6 +36,14 @@ uint64_t bytes_of(const ir::Value& v) {
 }
 
 }  // namespace
+
+Evaluator keeping_int8(const Evaluator& evaluator) {
+  if (!evaluator) return evaluator;
+  return [evaluator](const ir::Entry& entry, const ir::Node& n) -> std::vector<ir::ConstantPtr> {
+    if (n.is<op::DequantizeLinear>() && dtype_bits(entry.value(n.inputs[0]).dtype) <= 8) return {};
+    return evaluator(entry, n);
+  };
+}
 
 bool fold_node(ir::Entry& entry, ir::Node& node, const Evaluator& evaluator, const FoldOptions& options) {
   if ((node.def->info.flags & (kOpControlFlow | kOpRandom)) != 0 || node.writes_state >= 0) return false;

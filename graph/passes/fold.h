@@ -20,6 +20,9 @@ struct FoldOptions {
   uint64_t max_growth_bytes = uint64_t{1} << 20;
 };
 
+/// An evaluator that leaves the widening of bytes to a run, so that constants stay bytes.
+Evaluator keeping_int8(const Evaluator& evaluator);
+
 /// Turns the outputs of `node` into constants where possible; true when all wanted outputs are constants now (the
 /// caller removes the node). Control flow and random ops are left alone.
 bool fold_node(ir::Entry& entry, ir::Node& node, const Evaluator& evaluator, const FoldOptions& options = {});

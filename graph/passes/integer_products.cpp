@@ -1,6 +1,9 @@
 // Products of dequantised numbers as products of the integers behind them: x = (q - z) s and w = v t give x w = s t (q - z) v, whose sum int32 holds
 // exactly. matmul and conv become matmul_integer and conv_integer, a cast, and a multiplication by s t (per output channel); the bias stays float.
-// Weights: constant int8 with zero points of 0. Left alone: groups, residuals, activations inside, scales in blocks, other types.
+// A conv whose result becomes bytes at once is a qlinear_conv. Weights: constant int8 with zero points of 0. Left alone: groups, residuals, activations inside, scales in blocks, other types.
+#include <cmath>
+#include <cstring>
+
 #include "graph/passes/passes.h"
 #include "graph/passes/rewrite.h"
 #include "schema/ops/add.h"
@@ -11,6 +14,9 @@
 #include "schema/ops/matmul.h"
 #include "schema/ops/matmul_integer.h"
 #include "schema/ops/mul.h"
+#include "schema/ops/qlinear_conv.h"
+#include "schema/ops/quantize_linear.h"
+#include "schema/ops/relu.h"
 
 namespace gf {
 namespace {
@@ -75,6 +81,58 @@ bool matmul(Rewriter& r, Node& n) {
   return true;
 }
 
+int64_t least_byte(DType type) { return type == DType::I8 ? -128 : 0; }
+ValueId add_zero(Rewriter& r, DType type) {
+  const std::byte zero[1] = {};
+  return r.add_constant(ir::make_splat(type, {}, zero));
+}
+
+// The quantize_linear that alone reads `n`, with one constant scale and zero point; also behind a relu that saturation does as well.
+Node* bytes_of(const Rewriter& r, const Node& n) {
+  Node* reader = r.only_reader(n.outputs[0]);
+  const Node* const relu = reader != nullptr && reader->is<op::Relu>() ? reader : nullptr;
+  if (relu != nullptr) reader = r.only_reader(relu->outputs[0]);
+  if (reader == nullptr || !reader->is<op::QuantizeLinear>()) return nullptr;
+  const auto a = ir::attrs_of<op::QuantizeLinear>(*reader);
+  const auto scale = r.floats(reader->inputs[1]);
+  const ValueId zero = reader->input(2);
+  const DType type = r.dtype(reader->outputs[0]);
+  if (a.block != 0 || (a.precision != DType::Invalid && a.precision != DType::F32) || !scale || scale->size() != 1) return nullptr;
+  if ((type != DType::I8 && type != DType::U8) || r.dtype(reader->inputs[1]) != DType::F32) return nullptr;
+  if (zero != kNoValue && (r.constant(zero) == nullptr || r.constant(zero)->count() != 1)) return nullptr;
+  if (relu != nullptr && !(zero != kNoValue ? r.is_uniform(zero, static_cast<double>(least_byte(type))) : type == DType::U8)) return nullptr;
+  return reader;
+}
+
+// The bias in units of the sums, where it was rounded to them before (as quantised nets are exported); kNoValue when there is none.
+std::optional<ValueId> integer_bias(Rewriter& r, ValueId bias, const Dequantized& x, const Dequantized& w) {
+  if (bias == kNoValue) return kNoValue;
+  const auto values = r.floats(bias);
+  if (!values) return std::nullopt;
+  std::vector<std::byte> bytes(values->size() * sizeof(int32_t));
+  for (size_t m = 0; m < values->size(); ++m) {
+    const double unit = static_cast<double>(x.scale[0]) * static_cast<double>(w.scale[w.scale.size() == 1 ? 0 : m]);
+    const double units = static_cast<double>((*values)[m]) / unit, whole = std::nearbyint(units);
+    if (!(std::fabs(units - whole) <= 1e-3 + 2.4e-7 * std::fabs(units)) || std::fabs(units) > double{1 << 30}) return std::nullopt;
+    const auto v = static_cast<int32_t>(whole);
+    std::memcpy(bytes.data() + m * sizeof v, &v, sizeof v);
+  }
+  return r.add_constant(ir::make_constant(DType::I32, {static_cast<int64_t>(values->size())}, std::move(bytes)));
+}
+
+// conv, and quantize_linear `to`, as one.
+bool requantised(Rewriter& r, Node& n, Node& to, const Dequantized& x, const Dequantized& w, const QuantConvAttrs& attrs) {
+  const auto bias = integer_bias(r, n.input(2), x, w);
+  if (!bias) return false;
+  const ValueId x_zero = x.zero != kNoValue ? x.zero : add_zero(r, r.dtype(x.q));
+  const ValueId y_zero = to.input(2) != kNoValue ? to.input(2) : add_zero(r, r.dtype(to.outputs[0]));
+  const ValueId scale = r.add_floats(w.scale, w.scale.size() == 1 ? std::vector<int64_t>{} : std::vector<int64_t>{static_cast<int64_t>(w.scale.size())});
+  std::vector<ValueId> in = {x.q, r.add_floats(x.scale, {}), x_zero, w.q, scale, add_zero(r, DType::I8), to.inputs[1], y_zero};
+  if (*bias != kNoValue) in.push_back(*bias);
+  r.become<op::QLinearConv>(to, std::move(in), attrs);
+  return true;
+}
+
 bool conv(Rewriter& r, Node& n) {
   const auto a = ir::attrs_of<op::Conv>(n);
   if (a.groups != 1 || a.activation != Activation::None || n.input(3) != kNoValue || a.auto_pad != AutoPad::NotSet) return false;
@@ -82,6 +140,7 @@ bool conv(Rewriter& r, Node& n) {
   const auto w = weights(r, n.inputs[1], 0);
   if (!x || !w || static_cast<int64_t>(r.constant(w->q)->count()) / r.constant(w->q)->dims[0] > kMostDepth) return false;
   const QuantConvAttrs attrs{.strides = a.strides, .pads = a.pads, .dilations = a.dilations, .group = 1};
+  if (Node* const to = bytes_of(r, n); to != nullptr && requantised(r, n, *to, *x, *w, attrs)) return true;
   finish(r, n, r.insert<op::ConvInteger>(n, operands(*x, w->q), attrs), *x, *w, 1);
   return true;
 }

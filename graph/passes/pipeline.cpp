@@ -1,5 +1,6 @@
 #include "graph/passes/pipeline.h"
 
+#include "graph/passes/fold.h"
 #include "graph/passes/passes.h"
 
 namespace gf {
@@ -40,6 +41,7 @@ constexpr Pass kPasses[] = {
     {"split_products", 2, split_products},
     {"shared_transposes", 2, share_transposed},
     {"integer_products", 2, integer_products},
+    {"fold_constants", 2, fold_all},
     {"row_updates", 2, add_rows_in_place},
     {"norm_activations", 2, fuse_norm_activations},
     {"epilogues", 2, fuse_epilogues},
@@ -61,6 +63,7 @@ constexpr Pass kPasses[] = {
 PassReport run_passes(ir::Model& model, const PassOptions& options) {
   PassReport report;
   report.nodes_before = count_nodes(model);
+  bool integers_done = false;  // until then weights stay bytes
   bool widened = false;  // the weights came as 16-bit floats
   for (const Pass& pass : kPasses) {
     if (pass.level > options.level || (pass.run == store_half && !widened)) continue;
@@ -69,6 +72,8 @@ PassReport run_passes(ir::Model& model, const PassOptions& options) {
     r.nodes_before = count_nodes(model);
     PassOptions own = options;
     own.notes = &r.notes;
+    if (options.integer_products && !integers_done) own.evaluator = keeping_int8(options.evaluator);
+    integers_done = integers_done || pass.run == integer_products;
     r.changes = pass.run(model, own);
     widened = widened || (pass.run == widen_half && r.changes > 0);
     r.nodes_after = count_nodes(model);

@@ -20,7 +20,8 @@ struct PassOptions {
   /// activations and results that are rounded to 8 bits of mantissa (parameters, moments, statistics and gradients are not).
   DType kept = DType::F32;
   /// Products of dequantised numbers by constant int8 weights become products of integers with exact sums: results differ by the rounding of
-  /// float sums from what the graph says. Weights must still be dequantised by a node: an evaluator that folds those leaves nothing to do.
+  /// float sums from what the graph says. Weights must still be dequantised by a node: what folded constants before must have been keeping_int8
+  /// (fold.h). Those that no product takes become floats, unless `evaluator` is such a one too.
   bool integer_products = false;
   /// What products and convolutions of a train step, forward and backward, are computed from: F32, or BF16 for operands rounded to bfloat16
   /// with sums in float32 (schema/precision.h). Parameters, results and everything else stay in float32.

@@ -40,7 +40,7 @@ struct Requantize {
 
   void store_sum(const TensorView& y, int64_t at, int64_t m, int32_t sum, float zero) const {
     const float s = x_scale * scale->as<const float>()[scale->count() == 1 ? 0 : m] / y_scale;
-    const int64_t total = static_cast<int64_t>(sum) + (bias != nullptr ? bias[m] : 0);
+    const auto total = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(bias != nullptr ? bias[m] : 0));
     const float q = std::nearbyint(static_cast<float>(total) * s) + zero;
     const auto low = static_cast<float>(quant_low(y.dtype)), high = static_cast<float>(quant_high(y.dtype));
     store_one(y, at, static_cast<int64_t>(q > low ? (q < high ? q : high) : low));

@@ -56,14 +56,6 @@ class Inference {
   }
 
  private:
-  // Folds all but the widening of int8.
-  static Evaluator keeping_int8(const Evaluator& evaluator) {
-    return [evaluator](const ir::Entry& entry, const ir::Node& n) -> std::vector<ir::ConstantPtr> {
-      if (n.is<op::DequantizeLinear>() && dtype_bits(entry.value(n.inputs[0]).dtype) <= 8) return {};
-      return evaluator(entry, n);
-    };
-  }
-
   void keep_entries() {
     std::vector<std::string> there;
     for (const auto& e : model_.entries) there.push_back(e->name);

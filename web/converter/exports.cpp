@@ -61,7 +61,7 @@ int64_t number(std::string_view text, std::string_view where) {
   return value;
 }
 
-// A line each, fields split by tabs: "entry NAME", "optimize N", "shape INPUT 1,3,224,224", "dim NAME MIN MAX", "meta KEY TEXT" (a line
+// A line each, fields split by tabs: "entry NAME", "optimize N", "integers 1", "shape INPUT 1,3,224,224", "dim NAME MIN MAX", "meta KEY TEXT" (a line
 // break in TEXT is a vertical tab).
 OnnxToGfOptions read_options(std::string_view text) {
   OnnxToGfOptions options;
@@ -72,6 +72,8 @@ OnnxToGfOptions read_options(std::string_view text) {
       options.entry = line;
     } else if (key == "optimize") {
       options.optimize = static_cast<int>(number(line, whole));
+    } else if (key == "integers") {
+      options.integers = number(line, whole) != 0;
     } else if (key == "shape") {
       std::vector<int64_t>& shape = options.shapes[std::string(cut(line, '\t'))];
       while (!line.empty()) shape.push_back(number(cut(line, ','), whole));

@@ -237,6 +237,8 @@ export interface ConvertOptions {
   entry?: string;
   /** As gf-convert -O0 to -O3. Default 2. */
   optimize?: 0 | 1 | 2 | 3;
+  /** Of a model with QuantizeLinear and DequantizeLinear: int8 weights stay int8, their products are computed in integers. */
+  integers?: boolean;
   /** Full shapes of inputs. */
   shapes?: Readonly<Record<string, readonly number[]>>;
   /** Sizes of named dimensions: a number, or the lowest and the highest. What is not named is taken as 1, with a note. */

@@ -52,9 +52,10 @@ async function use(f: 'gfc_convert' | 'gfc_with_state', first: Uint8Array, secon
 
 /** An .onnx file, its weights inside, as a .gf. */
 export async function convertOnnx(source: Source, options: ConvertOptions = {}): Promise<Converted> {
-  const { entry, optimize, shapes = {}, dims = {}, metadata = {} } = options;
+  const { entry, optimize, integers, shapes = {}, dims = {}, metadata = {} } = options;
   const lines: (readonly unknown[])[] = [
     ...(entry === undefined ? [] : [['entry', entry]]), ...(optimize === undefined ? [] : [['optimize', optimize]]),
+    ...(integers ? [['integers', 1]] : []),
     ...Object.entries(shapes).map(([name, shape]) => ['shape', name, shape.join()]),
     ...Object.entries(dims).map(([name, size]) => ['dim', name, ...(typeof size === 'number' ? [size, size] : size)]),
     ...Object.entries(metadata).map(([key, text]) => ['meta', key, text.replaceAll('\n', '\v')]),

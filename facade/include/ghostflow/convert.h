@@ -25,6 +25,7 @@ struct OnnxToGfOptions {
   std::map<std::string, std::pair<int64_t, int64_t>> dims;        ///< interval of each named dimension
   std::map<std::string, std::vector<int64_t>> shapes;             ///< full shape of an input
   int optimize = 2;                                               ///< 0 to 3, as -O0 .. -O3 of gf-convert
+  bool integers = false;                                          ///< dequantised numbers times int8 weights are products of integers
   std::map<std::string, std::string> metadata;                    ///< "labels", "license", ...
   /// Ops of your own (custom_op.h): "example.mirror" is the operator `mirror` of domain "example", its attributes those of the
   /// same names. Not owned; only needed during the call.

@@ -28,15 +28,16 @@ inline const int8_t* panel_of(const void* packed, int64_t columns, int64_t depth
   return static_cast<const int8_t*>(packed) + 4 * integer_columns(columns) + panel * kIntegerPanel * integer_row_bytes(depth);
 }
 /// As the portable kernels: NaN of quantize_linear gives 0.
-inline uint8_t round_one(float ratio, ByteForm form) {
+[[gnu::noinline]] inline uint8_t round_one(float ratio, ByteForm form) {
   const double r = std::nearbyint(static_cast<double>(ratio)) + form.zero;
   if (!(r == r)) return 0;
   const int32_t low = least_byte(form), high = greatest_byte(form);
   return static_cast<uint8_t>(static_cast<int32_t>(r < low ? low : (r > high ? high : r)));
 }
+/// An int8 with this bit turned is itself and 128, as uint8.
+constexpr int32_t flipped(ByteForm f) { return f.is_signed ? 0x80 : 0; }
 inline float widen_one(const void* x, int64_t i, float scale, ByteForm form) {
-  const int32_t v = form.is_signed ? static_cast<int32_t>(static_cast<const int8_t*>(x)[i]) : static_cast<int32_t>(static_cast<const uint8_t*>(x)[i]);
-  return static_cast<float>(v - form.zero) * scale;
+  return static_cast<float>((static_cast<const uint8_t*>(x)[i] ^ flipped(form)) - flipped(form) - form.zero) * scale;
 }
 inline void widen_range_by(float x, float& low, float& high) {
   low = x < low ? x : low;
@@ -265,13 +266,8 @@ struct Rounding {
     const auto rounded = hn::Add(hn::NearestInt(hn::Min(hn::Max(ratio, least), most)), offset);
 #endif
     const auto q = hn::IfThenElseZero(hn::RebindMask(Ints(), hn::Eq(ratio, ratio)), rounded);  // NaN is not equal to itself
-    if (form.is_signed) {
-      const hn::Rebind<int8_t, Floats> d8;
-      hn::StoreU(hn::DemoteTo(d8, q), d8, static_cast<int8_t*>(y) + at);
-    } else {
-      const hn::Rebind<uint8_t, Floats> d8;
-      hn::StoreU(hn::DemoteTo(d8, q), d8, static_cast<uint8_t*>(y) + at);
-    }
+    const hn::Rebind<uint8_t, Floats> d8;
+    hn::StoreU(hn::DemoteTo(d8, hn::And(q, hn::Set(Ints(), 0xFF))), d8, static_cast<uint8_t*>(y) + at);  // int8 too
   }
 };
 
@@ -296,19 +292,17 @@ void requantize(const int32_t* sums, int64_t rows, int64_t columns, const float*
   }
 }
 
-template <class Byte>
-HWY_INLINE int64_t widen_bytes(const Byte* x, int64_t count, float scale, int32_t zero, float* y) {
+void dequantize(const void* x, int64_t count, float scale, ByteForm form, float* y) {
   const Floats d;
-  const hn::Rebind<Byte, Floats> d8;
+  const hn::Rebind<uint8_t, Floats> d8;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto factor = hn::Set(d, scale);
-  const auto offset = hn::Set(Ints(), zero);
+  const auto flip = hn::Set(Ints(), flipped(form)), offset = hn::Set(Ints(), form.zero + flipped(form));
   int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) hn::StoreU(hn::Mul(hn::ConvertTo(d, hn::Sub(hn::PromoteTo(Ints(), hn::LoadU(d8, x + i)), offset)), factor), d, y + i);
-  return i;
-}
-void dequantize(const void* x, int64_t count, float scale, ByteForm form, float* y) {
-  int64_t i = form.is_signed ? widen_bytes(static_cast<const int8_t*>(x), count, scale, form.zero, y) : widen_bytes(static_cast<const uint8_t*>(x), count, scale, form.zero, y);
+  for (; i + lanes <= count; i += lanes) {
+    const auto v = hn::Xor(hn::PromoteTo(Ints(), hn::LoadU(d8, static_cast<const uint8_t*>(x) + i)), flip);
+    hn::StoreU(hn::Mul(hn::ConvertTo(d, hn::Sub(v, offset)), factor), d, y + i);
+  }
   for (; i < count; ++i) y[i] = widen_one(x, i, scale, form);
 }
 

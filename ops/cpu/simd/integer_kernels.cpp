@@ -22,7 +22,6 @@ constexpr Isa kNeeded = Isa::Avx2;
 #endif
 constexpr int64_t kBlock = 32;      // rows of the left side that are put together at once
 constexpr int64_t kMostDepth = int64_t{1} << 24;
-constexpr int64_t kMostBias = int64_t{1} << 30;  // of a sum of at most as much
 constexpr int64_t kQuantizeGrain = int64_t{1} << 14;
 
 // Where the sums of a block stand in a worker's scratch.
@@ -58,6 +57,17 @@ bool is_zero(const NodeView& node, int i) {
   return true;
 }
 
+// What a product knows of its node.
+struct Data {
+  Isa isa;
+  uint16_t op;
+};
+struct Inputs {
+  int weights, zeros;
+};
+Inputs inputs_of(uint16_t op) { return op == op::QLinearConv::info.id ? Inputs{3, 5} : Inputs{1, 3}; }
+bool is_matrix(uint16_t op) { return op == op::MatMulInteger::info.id; }
+
 // Bytes like those of t, whose zero point is input i.
 ByteForm form_of(const RunContext& c, int i, const TensorView& t) {
   return {c.has_input(i) ? cpu::byte_at(c.input(i), 0) : 0, t.dtype == DType::I8};
@@ -82,98 +92,13 @@ struct Left {
   }
 };
 
-// What becomes of the sums of a block of rows where they are not the result.
-struct Requantize {
-  const float* scale = nullptr;  // one for each column, in front of the block's sums
-  ByteForm form;
-  uint8_t* y = nullptr;
-};
+// --- products: rows are those of a matrix, or pixels of the result; the depth is taps by channels
 
-// `direct`: the left side as it lies in memory, or nullptr; then gather(row, to) makes it.
-template <class Gather>
-void multiply(RunContext& c, IntegerProduct p, const uint8_t* direct, const Requantize& q, const Gather& gather) {
-  const Isa isa = *static_cast<const Isa*>(c.data);
-  p.packed = c.packed[0];
-  const int64_t rows = p.rows, row_bytes = integer_row_bytes(p.depth);
-  c.parallel((rows + kBlock - 1) / kBlock, [&](int64_t task, int worker) {
-    IntegerProduct block = p;
-    const int64_t first = task * kBlock;
-    block.rows = rows - first < kBlock ? rows - first : kBlock;
-    block.a_stride = row_bytes;
-    auto* const to = c.scratch_of<uint8_t>(worker);
-    if (q.y != nullptr) block.c = reinterpret_cast<int32_t*>(to + sums_at(p.depth));
-    else block.c += first * p.c_stride;
-    if (direct != nullptr) {
-      block.a = direct + first * row_bytes;
-    } else {
-      for (int64_t r = 0; r < block.rows; ++r) gather(first + r, to + r * row_bytes);
-      block.a = to;
-    }
-    integer_product(isa, block);
-    if (q.y != nullptr) requantize(isa, block.c, block.rows, p.columns, q.scale, q.form, q.y + first * p.columns);
-  });
-}
-
-// Inputs `weights` and `zeros`: of the right side.
-Error prepare_product(const NodeView& node, KernelPlan& plan, int weights, int zeros, int64_t depth, int64_t columns, Error (*pack)(const NodeView&, void*)) {
-  if (!node.input(weights).is_constant || node.input(weights).dtype != DType::I8) return plan.refuse("the weights are not constant int8");
-  if (!is_zero(node, zeros)) return plan.refuse("the weights have zero points");
-  if (depth < 1 || columns < 1 || depth > kMostDepth || columns > kMostDepth) return plan.refuse("sizes outside the range of the vector form");
-  plan.data_bytes = sizeof(Isa);
-  plan.scratch_bytes = static_cast<uint64_t>(integer_columns(columns)) * sizeof(int32_t);
-  plan.scratch_bytes_per_worker = static_cast<uint64_t>(kBlock * integer_row_bytes(depth));
-  plan.request_pack(weights, PackKey(node.def->info.id, Isa::Portable).value(), static_cast<uint64_t>(integer_packed_bytes(depth, columns)), pack);
-  return Error::Ok;
-}
-Error init(const NodeView& node, InitContext& context) {
-  make_data<Isa>(context) = node.isa;
-  return Error::Ok;
-}
-
-// --- matrices
-
-Error pack_matrix(const NodeView& node, void* destination) {
-  const TensorInfo& b = node.input(1);
-  integer_pack({.b = static_cast<const int8_t*>(b.constant_data), .channels = b.shape[0], .columns = b.shape[1], .channel_stride = b.shape[1], .column_stride = 1}, destination);
-  return Error::Ok;
-}
-Error prepare_matmul(const NodeView& node, KernelPlan& plan) {
-  const Shape& b = node.input(1).shape;
-  if (b.rank != 2 || node.input(0).shape.rank < 2) return plan.refuse("the right side is no single matrix, or the left one a vector");
-  if (node.has_input(2) && node.input(2).shape.count() != 1) return plan.refuse("a zero point for each row");
-  return prepare_product(node, plan, 1, 3, b[0], b[1], pack_matrix);
-}
-Error run_matmul(RunContext& c) {
-  const TensorView& a = c.input(0);
-  TensorView& y = c.output(0);
-  if (y.count() == 0) return Error::Ok;
-  const Left left(a, c.has_input(2) ? &c.input(2) : nullptr);
-  const int64_t depth = c.input(1).shape[0], columns = c.input(1).shape[1];
-  const auto* const bytes = a.as<const uint8_t>();
-  const bool direct = left.flip == 0 && integer_row_bytes(depth) == depth;
-  auto* const start = static_cast<int32_t*>(c.scratch);
-  integer_start(c.packed[0], columns, left.zero, start);
-  multiply(c, {.rows = y.count() / columns, .depth = depth, .columns = columns, .start = start, .c = y.as<int32_t>(), .c_stride = columns}, direct ? bytes : nullptr, {},
-           [&](int64_t row, uint8_t* to) { left.copy(to, bytes + row * depth, depth); });
-  return Error::Ok;
-}
-
-// --- convolutions: rows are pixels of the result, the depth is taps by channels
-
-// Inputs of the two ops: the weights, and their zero points.
-struct ConvInputs {
-  int weights, zeros, x_zero;
-};
-ConvInputs inputs_of(bool quantised) { return quantised ? ConvInputs{3, 5, 2} : ConvInputs{1, 3, 2}; }
-
-// OIHW to taps by channels.
-template <bool kQuantised>
-Error pack_conv(const NodeView& node, void* destination) {
-  const TensorInfo& w = node.input(inputs_of(kQuantised).weights);
-  const int64_t channels = w.shape[1], taps = w.shape.count(2, w.shape.rank);
-  integer_pack({.b = static_cast<const int8_t*>(w.constant_data), .taps = taps, .channels = channels, .columns = w.shape[0], .tap_stride = 1, .channel_stride = taps,
-                .column_stride = taps * channels}, destination);
-  return Error::Ok;
+// A matrix as it lies, OIHW as taps by channels.
+IntegerSide right_side(uint16_t op, const Shape& w) {
+  if (is_matrix(op)) return {.channels = w[0], .columns = w[1], .channel_stride = w[1], .column_stride = 1};
+  const int64_t taps = w.count(2, w.rank);
+  return {.taps = taps, .channels = w[1], .columns = w[0], .tap_stride = 1, .channel_stride = taps, .column_stride = taps * w[1]};
 }
 
 struct Axis {
@@ -183,6 +108,7 @@ struct Axis {
 struct Geometry {
   Axis axis[3];
   int64_t channels;
+  explicit Geometry(int64_t depth) : channels(depth) {}  // of a matrix: every row is an image of one pixel
   Geometry(const QuantConvAttrs& a, const Shape& x, const Shape& w, const Shape& y) : channels(x[x.rank - 1]) {
     const int spatial = x.rank - 2;
     for (int d = 0; d < spatial; ++d) {
@@ -231,61 +157,86 @@ void gather_pixel(const Geometry& g, const Left& left, const uint8_t* x, int64_t
     }
 }
 
-template <bool kQuantised>
-Error prepare_conv(const NodeView& node, KernelPlan& plan) {
-  const ConvInputs in = inputs_of(kQuantised);
-  const Shape& w = node.input(in.weights).shape;
-  if (node.attributes<QuantConvAttrs>().group != 1) return plan.refuse("groups");
-  if (w.rank > 5) return plan.refuse("more than three spatial axes");
-  return prepare_product(node, plan, in.weights, in.zeros, w.count(1, w.rank), w[0], pack_conv<kQuantised>);
-}
-// A bias that may make a sum overflow, or a scale that is not finite, is the portable kernel's.
-Error prepare_requantized(const NodeView& node, KernelPlan& plan) {
-  GF_TRY(prepare_conv<true>(node, plan));
-  const Shape& w = node.input(3).shape;
-  const int64_t depth = w.count(1, w.rank), features = w[0];
-  if (depth > int64_t{1} << 15) return plan.refuse("sums may overflow with a bias");
-  for (const int i : {1, 4, 6})
-    if (!node.input(i).is_constant) return plan.refuse("scales are not constant");
-  const auto floats = [&](int i) { return static_cast<const float*>(node.input(i).constant_data); };
-  for (int64_t m = 0; m < node.input(4).shape.count(); ++m)
-    if (!(*floats(1) * floats(4)[m] / *floats(6) < 1e30f)) return plan.refuse("scales outside the range of the vector form");
-  if (node.has_input(8)) {
-    if (!node.input(8).is_constant) return plan.refuse("the bias is not constant");
-    for (int64_t m = 0; m < features; ++m)
-      if (const int64_t v = static_cast<const int32_t*>(node.input(8).constant_data)[m]; v > kMostBias || v < -kMostBias) return plan.refuse("sums may overflow with a bias");
-  }
-  plan.scratch_bytes *= 2;  // scales behind what sums begin with
-  plan.scratch_bytes_per_worker = static_cast<uint64_t>(sums_at(depth) + kBlock * features * 4);
+Error pack(const NodeView& node, void* destination) {
+  const uint16_t op = node.def->info.id;
+  const TensorInfo& w = node.input(inputs_of(op).weights);
+  IntegerSide side = right_side(op, w.shape);
+  side.b = static_cast<const int8_t*>(w.constant_data);
+  integer_pack(side, destination);
   return Error::Ok;
 }
-// What y begins with and how sums become bytes.
-Requantize requantized(RunContext& c, int32_t* start, int64_t features) {
-  auto* const scale = reinterpret_cast<float*>(start) + integer_columns(features);
-  const TensorView& w = c.input(4);
-  for (int64_t m = 0; m < features; ++m) {
-    scale[m] = *c.input(1).as<const float>() * w.as<const float>()[w.count() == 1 ? 0 : m] / *c.input(6).as<const float>();
-    if (c.has_input(8)) start[m] += c.input(8).as<const int32_t>()[m];
-  }
-  return {scale, form_of(c, 7, c.output(0)), c.output(0).as<uint8_t>()};
+
+Error prepare_product(const NodeView& node, KernelPlan& plan) {
+  const uint16_t op = node.def->info.id;
+  const auto [weights, zeros] = inputs_of(op);
+  const TensorInfo& w = node.input(weights);
+  if (!w.is_constant || w.dtype != DType::I8) return plan.refuse("the weights are not constant int8");
+  if (!is_zero(node, zeros)) return plan.refuse("the weights have zero points");
+  const IntegerSide side = right_side(op, w.shape);
+  const int64_t depth = side.taps * side.channels;
+  if (depth < 1 || side.columns < 1 || depth > kMostDepth || side.columns > kMostDepth) return plan.refuse("sizes outside the range of the vector form");
+  const auto columns = static_cast<uint64_t>(integer_columns(side.columns));
+  const bool to_bytes = op == op::QLinearConv::info.id;
+  plan.data_bytes = sizeof(Data);
+  plan.scratch_bytes = columns * (to_bytes ? 8 : 4);  // what sums begin with, and scales
+  plan.scratch_bytes_per_worker = static_cast<uint64_t>(sums_at(depth)) + (to_bytes ? static_cast<uint64_t>(kBlock) * 4 * columns : 0);
+  plan.request_pack(weights, PackKey(op, Isa::Portable).value(), static_cast<uint64_t>(integer_packed_bytes(depth, side.columns)), pack);
+  return Error::Ok;
 }
-template <bool kQuantised>
-Error run_conv(RunContext& c) {
-  const ConvInputs in = inputs_of(kQuantised);
+Error prepare_matmul(const NodeView& node, KernelPlan& plan) {
+  if (node.input(1).shape.rank != 2 || node.input(0).shape.rank < 2) return plan.refuse("the right side is no single matrix, or the left one a vector");
+  if (node.has_input(2) && node.input(2).shape.count() != 1) return plan.refuse("a zero point for each row");
+  return prepare_product(node, plan);
+}
+Error prepare_conv(const NodeView& node, KernelPlan& plan) {
+  if (node.attributes<QuantConvAttrs>().group != 1) return plan.refuse("groups");
+  if (node.input(inputs_of(node.def->info.id).weights).shape.rank > 5) return plan.refuse("more than three spatial axes");
+  return prepare_product(node, plan);
+}
+Error init(const NodeView& node, InitContext& context) {
+  make_data<Data>(context) = {node.isa, node.def->info.id};
+  return Error::Ok;
+}
+
+// Of qlinear_conv: the bias joins what sums begin with, and each column gets its scale.
+void prepare_columns(const RunContext& c, int64_t columns, int32_t* start, float* scale) {
+  const TensorView& w = c.input(4);
+  for (int64_t m = 0; m < columns; ++m) {
+    scale[m] = *c.input(1).as<const float>() * w.as<const float>()[w.count() == 1 ? 0 : m] / *c.input(6).as<const float>();
+    if (c.has_input(8)) start[m] = static_cast<int32_t>(static_cast<uint32_t>(start[m]) + static_cast<uint32_t>(c.input(8).as<const int32_t>()[m]));
+  }
+}
+Error run_product(RunContext& c) {
+  const Data& data = *static_cast<const Data*>(c.data);
   const TensorView& x = c.input(0);
   TensorView& y = c.output(0);
   if (y.count() == 0) return Error::Ok;
-  const Shape& w = c.input(in.weights).shape;
-  const Geometry g(c.attributes<QuantConvAttrs>(), x.shape, w, y.shape);
-  const Left left(x, c.has_input(in.x_zero) ? &c.input(in.x_zero) : nullptr);
-  const int64_t depth = w.count(1, w.rank), features = w[0];
+  const Shape& w = c.input(inputs_of(data.op).weights).shape;
+  const IntegerSide side = right_side(data.op, w);
+  const int64_t depth = side.taps * side.channels, columns = side.columns, rows = y.count() / columns, row_bytes = integer_row_bytes(depth);
+  const Geometry g = is_matrix(data.op) ? Geometry(depth) : Geometry(c.attributes<QuantConvAttrs>(), x.shape, w, y.shape);
+  const Left left(x, c.has_input(2) ? &c.input(2) : nullptr);
   const auto* const bytes = x.as<const uint8_t>();
-  const bool direct = left.flip == 0 && integer_row_bytes(depth) == depth && g.is_product();
+  const bool direct = left.flip == 0 && row_bytes == depth && g.is_product(), to_bytes = data.op == op::QLinearConv::info.id;
   auto* const start = static_cast<int32_t*>(c.scratch);
-  integer_start(c.packed[0], features, left.zero, start);
-  const Requantize q = kQuantised ? requantized(c, start, features) : Requantize{};
-  multiply(c, {.rows = y.count() / features, .depth = depth, .columns = features, .start = start, .c = y.as<int32_t>(), .c_stride = features}, direct ? bytes : nullptr, q,
-           [&](int64_t pixel, uint8_t* to) { gather_pixel(g, left, bytes, pixel, to); });
+  auto* const scale = reinterpret_cast<float*>(start) + integer_columns(columns);
+  integer_start(c.packed[0], columns, left.zero, start);
+  if (to_bytes) prepare_columns(c, columns, start, scale);
+  const ByteForm form = to_bytes ? form_of(c, 7, y) : ByteForm{};
+  c.parallel((rows + kBlock - 1) / kBlock, [&](int64_t task, int worker) {
+    const int64_t first = task * kBlock;
+    auto* const to = c.scratch_of<uint8_t>(worker);
+    IntegerProduct p{.a = to, .a_stride = row_bytes, .rows = rows - first < kBlock ? rows - first : kBlock, .depth = depth, .columns = columns};
+    p.packed = c.packed[0];
+    p.start = start;
+    p.c = to_bytes ? reinterpret_cast<int32_t*>(to + sums_at(depth)) : y.as<int32_t>() + first * columns;
+    p.c_stride = columns;
+    if (direct) p.a = bytes + first * depth;
+    else
+      for (int64_t r = 0; r < p.rows; ++r) gather_pixel(g, left, bytes, first + r, to + r * row_bytes);
+    integer_product(data.isa, p);
+    if (to_bytes) requantize(data.isa, p.c, p.rows, columns, scale, form, y.as<uint8_t>() + first * columns);
+  });
   return Error::Ok;
 }
 
@@ -297,7 +248,7 @@ Error prepare_bytes(const NodeView& node, KernelPlan& plan, const Attrs& a, DTyp
   if (floats != DType::F32 || node.input(1).dtype != DType::F32) return plan.refuse("element type is not float32");
   if (bytes != DType::U8 && bytes != DType::I8) return plan.refuse("the other side has no 8-bit integers");
   if (a.block != 0 || node.input(1).shape.count() != 1) return plan.refuse("more than one scale");
-  plan.data_bytes = sizeof(Isa);
+  plan.data_bytes = sizeof(Data);
   return Error::Ok;
 }
 Error prepare_quantize(const NodeView& node, KernelPlan& plan) {
@@ -309,13 +260,13 @@ Error prepare_dequantize(const NodeView& node, KernelPlan& plan) {
   return prepare_bytes(node, plan, node.attributes<op::DequantizeLinear::Attrs>(), node.output(0).dtype, node.input(0).dtype);
 }
 Error prepare_dynamic(const NodeView&, KernelPlan& plan) {
-  plan.data_bytes = sizeof(Isa);
+  plan.data_bytes = sizeof(Data);
   return Error::Ok;
 }
 
 // x to y with one scale, either way.
 Error convert(RunContext& c, float scale, ByteForm form, bool to_bytes) {
-  const Isa isa = *static_cast<const Isa*>(c.data);
+  const Isa isa = static_cast<const Data*>(c.data)->isa;
   const auto *const x = c.input(0).as<const uint8_t>();
   auto* const y = c.output(0).as<uint8_t>();
   c.parallel.chunks(c.input(0).count(), kQuantizeGrain, [&](int64_t begin, int64_t end, int) {
@@ -330,7 +281,7 @@ Error run_convert(RunContext& c) {
 }
 Error run_dynamic(RunContext& c) {
   float low = 0, high = 0, scale = 1, zero = 0;
-  widen_range(*static_cast<const Isa*>(c.data), c.input(0).as<const float>(), c.input(0).count(), low, high);
+  widen_range(static_cast<const Data*>(c.data)->isa, c.input(0).as<const float>(), c.input(0).count(), low, high);
   GF_TRY(cpu::dynamic_scale(c, low, high, scale, zero));
   return convert(c, scale, {static_cast<int32_t>(zero), false}, true);
 }
@@ -338,9 +289,9 @@ Error run_dynamic(RunContext& c) {
 }  // namespace
 
 extern const Kernel matmul_integer_kernel, conv_integer_kernel, qlinear_conv_kernel, quantize_linear_kernel, dequantize_linear_kernel, dynamic_quantize_linear_kernel;
-const Kernel matmul_integer_kernel{.op = op::MatMulInteger::info.id, .name = "matmul_integer_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_matmul, .init = init, .run = run_matmul};
-const Kernel conv_integer_kernel{.op = op::ConvInteger::info.id, .name = "conv_integer_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_conv<false>, .init = init, .run = run_conv<false>};
-const Kernel qlinear_conv_kernel{.op = op::QLinearConv::info.id, .name = "qlinear_conv_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_requantized, .init = init, .run = run_conv<true>};
+const Kernel matmul_integer_kernel{.op = op::MatMulInteger::info.id, .name = "matmul_integer_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_matmul, .init = init, .run = run_product};
+const Kernel conv_integer_kernel{.op = op::ConvInteger::info.id, .name = "conv_integer_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_conv, .init = init, .run = run_product};
+const Kernel qlinear_conv_kernel{.op = op::QLinearConv::info.id, .name = "qlinear_conv_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_conv, .init = init, .run = run_product};
 const Kernel quantize_linear_kernel{.op = op::QuantizeLinear::info.id, .name = "quantize_linear_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_quantize, .init = init, .run = run_convert<true>};
 const Kernel dequantize_linear_kernel{.op = op::DequantizeLinear::info.id, .name = "dequantize_linear_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_dequantize, .init = init, .run = run_convert<false>};
 const Kernel dynamic_quantize_linear_kernel{.op = op::DynamicQuantizeLinear::info.id, .name = "dynamic_quantize_linear_simd", .isa = kNeeded, .rank = 20, .prepare = prepare_dynamic, .init = init, .run = run_dynamic};
