@@ -136,17 +136,17 @@ def calls(model):
     return kept, constants
 
 
-def write_case(folder, name, plain, turned, convert, flops, inputs, op=False, tfjs=True):
+def write_case(folder, name, plain, turned, convert, flops, inputs, op=False, int8=False):
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(plain, folder / "model.onnx")
     onnx.save(turned, folder / "ours.onnx")
-    subprocess.run([convert, folder / "ours.onnx", "-o", folder / "model.gf", "--no-xnnpack"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([convert, folder / "ours.onnx", "-o", folder / "model.gf", "--no-xnnpack", *(["--integers"] if int8 else [])], check=True, stdout=subprocess.DEVNULL)
     case = {"name": name, "flops": flops, "op": op, "turned": turned is not plain, "inputs": {}, "outputs": [o.name for o in plain.graph.output]}
     shapes = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in plain.graph.input}
     for key, value in inputs.items():
         value.tofile(folder / f"{key}.bin")
         case["inputs"][key] = {"type": FILES[value.dtype.type], "shape": shapes[key]}
-    if tfjs:
+    if not int8:
         write_calls(folder)
     (folder / "case.json").write_text(json.dumps(case))
     print(name, flush=True)
@@ -193,7 +193,7 @@ def main():
         if wanted(name):
             model, flops = make()
             shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
-            write_case(args.out / name, name, model, model, args.convert, flops, {"x": rng.integers(0, 256, shape, dtype=np.uint8)}, op=True, tfjs=False)
+            write_case(args.out / name, name, model, model, args.convert, flops, {"x": rng.integers(0, 256, shape, dtype=np.uint8)}, op=True, int8=True)
     for name in NETS if args.zoo else []:
         if wanted(name):
             model = onnx.load(args.zoo / name / "model.onnx")
@@ -204,7 +204,7 @@ def main():
             folder.mkdir(parents=True, exist_ok=True)
             fold(args.zoo / net / "model.onnx", folder / "folded.onnx")
             model = quantised(folder / "folded.onnx", folder / "quantised.onnx", static)
-            write_case(folder, name, model, model, args.convert, 0, net_inputs(args.zoo / net, model), tfjs=False)
+            write_case(folder, name, model, model, args.convert, 0, net_inputs(args.zoo / net, model), int8=True)
     if args.silero and wanted("silero"):
         model = onnx.load(args.silero)
         inputs = {i.name: 0.1 * floats(rng, *[d.dim_value for d in i.type.tensor_type.shape.dim]) for i in model.graph.input}

@@ -17,6 +17,7 @@
 #include "schema/ops/qlinear_conv.h"
 #include "schema/ops/quantize_linear.h"
 #include "schema/ops/relu.h"
+#include "schema/ops/transpose.h"
 
 namespace gf {
 namespace {
@@ -30,6 +31,7 @@ constexpr int64_t kMostDepth = (int64_t{1} << 31) / (255 * 128);  // beyond it i
 struct Dequantized {
   ValueId q = kNoValue, zero = kNoValue;
   std::vector<float> scale;  // one, or one per channel of `axis`
+  Perm turn;                 // of q, where it is read with its axes in another order
 };
 
 // What a dequantize_linear with constant scales gives, as float32.
@@ -41,10 +43,12 @@ std::optional<Dequantized> dequantized(const Rewriter& r, ValueId v, int64_t axi
   const DType type = r.dtype(n->inputs[0]);
   if (!scale || scale->empty() || a.block != 0 || r.dtype(n->inputs[1]) != DType::F32 || (type != DType::I8 && type != DType::U8)) return std::nullopt;
   if (scale->size() > 1 && (a.axis < 0 ? a.axis + r.rank(v) : a.axis) != axis) return std::nullopt;
-  return Dequantized{n->inputs[0], n->input(2), *scale};
+  return Dequantized{n->inputs[0], n->input(2), *scale, {}};
 }
 std::optional<Dequantized> left_side(const Rewriter& r, ValueId v) {
-  auto d = dequantized(r, v, -1);
+  const Node* const turned = r.produced_by<op::Transpose>(v);
+  auto d = dequantized(r, turned != nullptr ? turned->inputs[0] : v, -1);
+  if (d && turned != nullptr) d->turn = perm_of(*turned, r.rank(v));
   if (d && (d->scale.size() != 1 || (d->zero != kNoValue && (r.constant(d->zero) == nullptr || r.constant(d->zero)->count() != 1)))) return std::nullopt;
   return d;
 }
@@ -63,8 +67,9 @@ void finish(Rewriter& r, Node& n, ValueId sums, const Dequantized& x, const Dequ
   if (bias == kNoValue) r.become<op::Mul>(n, {floats, factor});
   else r.become<op::Add>(n, {r.insert<op::Mul>(n, {floats, factor}), bias});
 }
-std::vector<ValueId> operands(const Dequantized& x, ValueId w) {
-  std::vector<ValueId> all = {x.q, w};
+ValueId bytes_read(Rewriter& r, const Node& n, const Dequantized& x) { return x.turn.empty() ? x.q : r.insert<op::Transpose>(n, {x.q}, {.perm = x.turn}); }
+std::vector<ValueId> operands(Rewriter& r, const Node& n, const Dequantized& x, ValueId w) {
+  std::vector<ValueId> all = {bytes_read(r, n, x), w};
   if (x.zero != kNoValue) all.push_back(x.zero);
   return all;
 }
@@ -77,7 +82,7 @@ bool matmul(Rewriter& r, Node& n) {
   if (!x || !w || r.constant(w->q)->dims[a.transpose_b ? 1 : 0] > kMostDepth) return false;
   ValueId right = w->q;
   if (a.transpose_b) right = r.add_constant(transpose_constant(*r.constant(w->q), {1, 0}));
-  finish(r, n, r.insert<op::MatMulInteger>(n, operands(*x, right)), *x, *w, a.alpha);
+  finish(r, n, r.insert<op::MatMulInteger>(n, operands(r, n, *x, right)), *x, *w, a.alpha);
   return true;
 }
 
@@ -127,7 +132,7 @@ bool requantised(Rewriter& r, Node& n, Node& to, const Dequantized& x, const Deq
   const ValueId x_zero = x.zero != kNoValue ? x.zero : add_zero(r, r.dtype(x.q));
   const ValueId y_zero = to.input(2) != kNoValue ? to.input(2) : add_zero(r, r.dtype(to.outputs[0]));
   const ValueId scale = r.add_floats(w.scale, w.scale.size() == 1 ? std::vector<int64_t>{} : std::vector<int64_t>{static_cast<int64_t>(w.scale.size())});
-  std::vector<ValueId> in = {x.q, r.add_floats(x.scale, {}), x_zero, w.q, scale, add_zero(r, DType::I8), to.inputs[1], y_zero};
+  std::vector<ValueId> in = {bytes_read(r, n, x), r.add_floats(x.scale, {}), x_zero, w.q, scale, add_zero(r, DType::I8), to.inputs[1], y_zero};
   if (*bias != kNoValue) in.push_back(*bias);
   r.become<op::QLinearConv>(to, std::move(in), attrs);
   return true;
@@ -141,7 +146,7 @@ bool conv(Rewriter& r, Node& n) {
   if (!x || !w || static_cast<int64_t>(r.constant(w->q)->count()) / r.constant(w->q)->dims[0] > kMostDepth) return false;
   const QuantConvAttrs attrs{.strides = a.strides, .pads = a.pads, .dilations = a.dilations, .group = 1};
   if (Node* const to = bytes_of(r, n); to != nullptr && requantised(r, n, *to, *x, *w, attrs)) return true;
-  finish(r, n, r.insert<op::ConvInteger>(n, operands(*x, w->q), attrs), *x, *w, 1);
+  finish(r, n, r.insert<op::ConvInteger>(n, operands(r, n, *x, w->q), attrs), *x, *w, 1);
   return true;
 }
 
