@@ -7,6 +7,7 @@
 #include "schema/ops/matmul.h"
 #include "schema/ops/quantize_linear.h"
 #include "schema/ops/relu.h"
+#include "schema/ops/transpose.h"
 #include "tests/graph/graph_test_util.h"
 
 namespace gf::test {
@@ -134,11 +135,60 @@ TEST(IntegerProducts, Convolutions) {
   }
 }
 
+// A convolution between bytes: its bias in units of the sums, as quantised nets have it, and relu where saturation is as much.
+struct Between {
+  std::vector<int64_t> x, w;
+  Quantised to;
+  bool bias = true, relu = false, turned = false;
+  double off = 0;  // of the bias, in units of the sums
+};
+MakeNet between(const Between& c) {
+  return [c](Net& net) {
+    ValueId x = there_and_back(net, net.input("x", std::vector<Dim>(c.x.begin(), c.x.end())), {});
+    if (c.turned) x = net.b.add<op::Transpose>({x}, {.perm = std::vector<int64_t>{0, 2, 3, 1}});
+    std::vector<ValueId> in = {x, weights(net, c.w, -1, 9)};  // 0.02 and 0.01
+    std::vector<float> bias;
+    for (int64_t m = 0; m < c.w[0]; ++m) bias.push_back(static_cast<float>((static_cast<double>(m * m * 7 - 300) + c.off) * static_cast<double>(0.02f) * static_cast<double>(0.01f)));
+    if (c.bias) in.push_back(net.entry.add_constant(ir::make_floats(bias, {c.w[0]})));
+    ValueId y = net.b.add<op::Conv>(in, {.pads = std::vector<int64_t>{1, 0, 0, 1}});
+    if (c.relu) y = net.b.add<op::Relu>({y});
+    net.output("y", there_and_back(net, y, c.to));
+  };
+}
+
+TEST(IntegerProducts, BetweenBytes) {
+  // scales of which no multiple of those of the sums is a half: there rounding errors of float sums would decide
+  const Quantised narrow{DType::U8, 0.0131371, 0, true}, wide{DType::U8, 0.0513707, 120, true}, is_signed{DType::I8, 0.0413713, -128, true}, plain{DType::I8, 0.0413713, 0, false};
+  const std::vector<Between> cases = {
+      {{2, 9, 8, 3}, {6, 3, 3, 3}, wide},
+      {{1, 7, 7, 12}, {32, 12, 1, 1}, narrow, true, true},
+      {{1, 5, 6, 4}, {17, 4, 2, 3}, is_signed, false, true},
+      {{3, 4, 4, 5}, {20, 5, 1, 1}, plain, false},
+      {{1, 3, 9, 8}, {6, 3, 3, 3}, wide, true, false, true},
+  };
+  int number = 0;
+  for (const Between& c : cases) {
+    SCOPED_TRACE(number++);
+    const auto counts = optimised(between(c), {with_integers}, {}, {1e-5, 1e-5});
+    EXPECT_EQ(count_of(counts, "qlinear_conv"), 1);
+    EXPECT_EQ(count_of(counts, "conv") + count_of(counts, "conv_integer") + count_of(counts, "relu"), 0);
+    expect_same_on_every_level(between(c));
+  }
+  // and what it does not say: a bias that is no sum, relu above the least byte
+  for (const Between& c : {Between{{2, 9, 8, 3}, {6, 3, 3, 3}, wide, true, false, false, 0.4}, Between{{2, 9, 8, 3}, {6, 3, 3, 3}, wide, true, true}}) {
+    const auto counts = optimised(between(c), {with_integers}, {}, {1e-5, 1e-5});
+    EXPECT_EQ(count_of(counts, "qlinear_conv"), 0);
+    EXPECT_EQ(count_of(counts, "conv_integer"), 1);
+  }
+}
+
 TEST(IntegerProducts, OnVectorKernels) {
   Net net;
   const ValueId x = there_and_back(net, net.input("x", {1, 8, 8, 4}), {});
   const ValueId image = net.b.add<op::Conv>({x, weights(net, {16, 4, 3, 3}, 0, 1)}, {});
-  net.output("y", net.b.add<op::MatMul>({there_and_back(net, image, {}), weights(net, {16, 10}, 1, 2)}, {}));
+  const ValueId again = net.b.add<op::Conv>({there_and_back(net, net.b.add<op::Relu>({image}), {}), weights(net, {16, 16, 1, 1}, 0, 3)}, {});
+  net.output("z", net.b.add<op::Relu>({there_and_back(net, again, {})}));
+  net.output("y", net.b.add<op::MatMul>({there_and_back(net, again, {}), weights(net, {16, 10}, 1, 2)}, {}));
   PassOptions options;
   options.integer_products = true;
   (void)run_passes(net.model, options);
@@ -149,7 +199,7 @@ TEST(IntegerProducts, OnVectorKernels) {
   std::set<std::string> kernels;
   Session& s = model.session("main");
   for (int i = 0; i < s.node_count(); ++i) kernels.insert(s.node(i).kernel);
-  for (const char* name : {"conv_integer_simd", "matmul_integer_simd", "quantize_linear_simd"}) EXPECT_TRUE(kernels.contains(name)) << name;
+  for (const char* name : {"conv_integer_simd", "matmul_integer_simd", "qlinear_conv_simd", "quantize_linear_simd", "dequantize_linear_simd"}) EXPECT_TRUE(kernels.contains(name)) << name;
   for (const std::string& name : kernels) EXPECT_EQ(name.find("portable"), std::string::npos) << name;
 }
 
