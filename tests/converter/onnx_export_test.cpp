@@ -62,7 +62,7 @@ void expect_different_names(const Graph& graph, std::set<std::string>& names) {
 }
 
 // The graph written as .gf, read, exported, checked, imported.
-RoundTrip round_trip(ir::Model& model, const ExportOptions& options = {}) {
+RoundTrip round_trip(ir::Model& model, const ExportOptions& options = {}, const ConvertOptions& back = {}) {
   RoundTrip r;
   ir::Model read = read_gf(emit(model));
   r.exported = export_model(read, options, &r.notes);
@@ -76,7 +76,7 @@ RoundTrip round_trip(ir::Model& model, const ExportOptions& options = {}) {
   ConvertSource source;
   source.model = &parsed;
   source.import.entry = options.entry.empty() ? "main" : options.entry;
-  r.again = convert({source}, {}, make_evaluator(default_tables(false)));
+  r.again = convert({source}, back, make_evaluator(default_tables(false)));
   return r;
 }
 
@@ -258,6 +258,42 @@ TEST(OnnxExport, FusedConvolutionBetweenChannelsLastTensors) {
   EXPECT_LE(compare_models(n.model, r.again), 1e-6);
   EXPECT_EQ(count(r.exported.graph, "Transpose"), 3);  // two in, one out
   EXPECT_EQ(count(r.exported.graph, "Sigmoid"), 1);
+}
+
+// Bytes between a convolution, a depthwise one, and a product: what integers take keeps its weights in int8, what they do not has floats.
+TEST(OnnxExport, QuantisedNetsComeBackAsIntegersOnRequest) {
+  Net n;
+  const auto number = [&](float v) { return n.entry.add_constant(ir::make_floats(std::vector<float>{v}, {})); };
+  const auto between = [&](ValueId x, float scale) {
+    const std::byte zero[1] = {std::byte{100}};
+    const ValueId s = number(scale), z = n.entry.add_constant(ir::make_splat(DType::U8, {}, zero));
+    return n.b.add<op::DequantizeLinear>({n.b.add<op::QuantizeLinear>({x, s, z}, {}), s, z}, {});
+  };
+  const auto bytes = [&](const std::vector<int64_t>& dims, float scale) {
+    std::vector<std::byte> all;
+    for (int64_t k = 0; k < dims[0] * dims[1] * (dims.size() > 2 ? dims[2] * dims[3] : 1); ++k) all.push_back(static_cast<std::byte>(k * 37 % 255 + 1));
+    return n.b.add<op::DequantizeLinear>({n.entry.add_constant(ir::make_constant(DType::I8, dims, std::move(all))), number(scale)}, {});
+  };
+  const ValueId x = between(n.input("x", {1, 6, 6, 3}), 0.0131371f);
+  const ValueId first = between(n.b.add<op::Conv>({x, bytes({8, 3, 3, 3}, 0.0071f)}, {}), 0.0513707f);
+  const ValueId second = between(n.b.add<op::Conv>({first, bytes({8, 1, 3, 3}, 0.0061f)}, {.groups = 8}), 0.0413713f);
+  n.output("y", n.b.add<op::MatMul>({second, bytes({8, 5}, 0.0053f)}));
+  ConvertOptions back;
+  back.integers = true;
+  RoundTrip floats = round_trip(n.model), integers = round_trip(n.model, {}, back);
+  EXPECT_LE(compare_models(n.model, floats.again), 1e-5);
+  EXPECT_LE(compare_models(n.model, integers.again), 1e-5);
+  std::map<std::string, int> ops;
+  for (const auto& node : integers.again.entries[0]->body.nodes) {
+    ++ops[node->def->info.name];
+    const bool constant = node->inputs.size() > 1 && integers.again.entries[0]->value(node->inputs[node->is<op::Conv>() ? 1 : 0]).is_constant();
+    EXPECT_EQ(constant, node->is<op::Conv>()) << node->def->info.name;  // no weights are widened in a run
+  }
+  EXPECT_EQ(ops["qlinear_conv"], 1);
+  EXPECT_EQ(ops["conv"], 1);
+  EXPECT_EQ(ops["matmul_integer"], 1);
+  EXPECT_EQ(ops["matmul"], 0);
+  for (const auto& node : floats.again.entries[0]->body.nodes) EXPECT_FALSE(node->is<op::QLinearConv>() || node->is<op::MatMulInteger>());
 }
 
 TEST(OnnxExport, StatesBecomeInputsAndOutputsAndComeBack) {
