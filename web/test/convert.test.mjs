@@ -14,6 +14,8 @@ test('the same bytes as from the native tool', options, async () => {
     const { bytes } = await convertOnnx(readFileSync(goldenNet(net)));
     assert.deepEqual(Buffer.from(bytes), readFileSync(convert(goldenNet(net))), net);
   }
+  const { bytes } = await convertOnnx(readFileSync(goldenNet('lstm')), { integers: true });
+  assert.deepEqual(Buffer.from(bytes), readFileSync(convert(goldenNet('lstm'), '--integers')));
 });
 
 test('options: names, shapes, dimensions, metadata', options, async () => {
