@@ -243,21 +243,20 @@ Error run_product(RunContext& c) {
 // --- floats to bytes and back
 
 // Inputs x, scale, zero point; `floats` and `bytes` are the types of the two sides.
-template <class Attrs>
-Error prepare_bytes(const NodeView& node, KernelPlan& plan, const Attrs& a, DType floats, DType bytes) {
+Error prepare_bytes(const NodeView& node, KernelPlan& plan, int64_t scale_block, DType floats, DType bytes) {
   if (floats != DType::F32 || node.input(1).dtype != DType::F32) return plan.refuse("element type is not float32");
   if (bytes != DType::U8 && bytes != DType::I8) return plan.refuse("the other side has no 8-bit integers");
-  if (a.block != 0 || node.input(1).shape.count() != 1) return plan.refuse("more than one scale");
+  if (scale_block != 0 || node.input(1).shape.count() != 1) return plan.refuse("more than one scale");
   plan.data_bytes = sizeof(Data);
   return Error::Ok;
 }
 Error prepare_quantize(const NodeView& node, KernelPlan& plan) {
   const auto& a = node.attributes<op::QuantizeLinear::Attrs>();
   if (a.precision != DType::Invalid && a.precision != DType::F32) return plan.refuse("the division is not in float32");
-  return prepare_bytes(node, plan, a, node.input(0).dtype, node.output(0).dtype);
+  return prepare_bytes(node, plan, a.block, node.input(0).dtype, node.output(0).dtype);
 }
 Error prepare_dequantize(const NodeView& node, KernelPlan& plan) {
-  return prepare_bytes(node, plan, node.attributes<op::DequantizeLinear::Attrs>(), node.output(0).dtype, node.input(0).dtype);
+  return prepare_bytes(node, plan, node.attributes<op::DequantizeLinear::Attrs>().block, node.output(0).dtype, node.input(0).dtype);
 }
 Error prepare_dynamic(const NodeView&, KernelPlan& plan) {
   plan.data_bytes = sizeof(Data);
