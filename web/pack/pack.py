@@ -6,6 +6,7 @@ import sys
 
 from constants import shorten_constants
 from function_order import order_functions
+from local_numbers import choose_local_numbers
 from wasm import Module
 
 
@@ -18,6 +19,7 @@ def main():
         module = Module(data)
         shorten_constants(module)
         order_functions(module)
+        choose_local_numbers(module)
         packed = module.bytes()
     except (ValueError, IndexError) as error:
         sys.exit(f"{sys.argv[1]}: {error}: pack.py knows the instructions of MVP, SIMD, threads and bulk memory; leave it out of the link")
