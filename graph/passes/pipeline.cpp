@@ -67,6 +67,7 @@ PassReport run_passes(ir::Model& model, const PassOptions& options) {
   bool widened = false;  // the weights came as 16-bit floats
   for (const Pass& pass : kPasses) {
     if (pass.level > options.level || (pass.run == store_half && !widened)) continue;
+    if (pass.run == fold_all && integers_done && !options.integer_products) continue;  // for what integer_products left as bytes
     PassResult r;
     r.pass = pass.name;
     r.nodes_before = count_nodes(model);
