@@ -10,7 +10,7 @@ from wasm import CALL, CODE, ELEMENT, EXPORT, GLOBAL, REF_FUNC, START, Reader, r
 WINDOW = 30000  # bytes that gzip's window holds, less what lies between
 SHINGLES = (3, 5)  # likeness: runs of that many instructions which two functions share
 COMMON = 60  # runs that more functions have tell nothing
-SIZE_POWER = 0.6  # of a function's bytes, by which what it shares is divided: 1 takes tiny functions too early
+SIZE_POWER = 0.7  # of a function's bytes, by which what it shares is divided: 1 takes tiny functions too early
 
 
 def shingles(functions):
