@@ -100,5 +100,11 @@ fi
 # shellcheck disable=SC2086
 if [ -n "$wanted" ] && ! install $wanted; then
   $sudo apt-get update -q >"$log" 2>&1 </dev/null || true
-  install $wanted || echo "setup-debian.sh: could not be installed, so tests that want it are skipped:$wanted"
+  if ! install $wanted; then  # one that cannot be had keeps no other away
+    lacking=""
+    for package in $wanted; do
+      install "$package" || lacking="$lacking $package"
+    done
+    [ -z "$lacking" ] || echo "setup-debian.sh: could not be installed, so tests that want it are skipped:$lacking"
+  fi
 fi
