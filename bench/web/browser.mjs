@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { createRequire } from 'node:module';
-import { bodyOf, browserNames, browserProgram, startBrowser, within } from '../../web/test/browsers.mjs';
+import { bodyOf, browserNames, browserProgram, visitUntil } from '../../web/test/browsers.mjs';
+import { caseFiles } from './cases.mjs';
 
 const here = path.dirname(new URL(import.meta.url).pathname);
 const TYPES = { '.html': 'text/html', '.mjs': 'text/javascript', '.js': 'text/javascript', '.wasm': 'application/wasm', '.json': 'application/json' };
@@ -41,17 +42,11 @@ export async function inBrowser(wanted, { root, dist, wasm, settings }) {
   const server = await serve(roots, (body) => report(body));
   return {
     async run(which) {
-      const files = fs.readdirSync(path.join(root, which)).filter((f) => !/^(folded|ours)[.]/.test(f));
-      const task = encodeURIComponent(JSON.stringify([which, files, { ...settings, wasm: wasm !== undefined }]));
+      const task = encodeURIComponent(JSON.stringify([which, caseFiles(path.join(root, which)), { ...settings, wasm: wasm !== undefined }]));
       const reported = new Promise((done) => (report = done));
-      const end = startBrowser(name, `http://127.0.0.1:${server.address().port}/bench/page.html?${task}`);
-      try {
-        const result = await within(PATIENCE_MS, reported, `${name} reported nothing about ${which}`);
-        if (result.failed) throw new Error(`${name}, ${which}: ${result.failed}`);
-        return result;
-      } finally {
-        await end();
-      }
+      const result = await visitUntil(name, `http://127.0.0.1:${server.address().port}/bench/page.html?${task}`, reported, PATIENCE_MS);
+      if (result.failed) throw new Error(`${name}, ${which}: ${result.failed}`);
+      return result;
     },
     async close() {
       server.closeAllConnections();

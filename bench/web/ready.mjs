@@ -7,6 +7,7 @@ import path from 'node:path';
 import { createRequire } from 'node:module';
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { readCase } from './cases.mjs';
 import * as engines from './engines.mjs';
 
 const self = fileURLToPath(import.meta.url), require = createRequire(import.meta.url);
@@ -26,8 +27,7 @@ async function libraries(engine, dist) {
 }
 
 async function child(engine, folder, dist) {
-  const files = {};
-  for (const file of fs.readdirSync(folder)) if (!/^(folded|ours)[.]/.test(file)) files[file] = new Uint8Array(fs.readFileSync(path.join(folder, file)));
+  const files = readCase(folder);
   const info = JSON.parse(new TextDecoder().decode(files['case.json']));
   const loaded = await libraries(engine, dist);
   const before = process.memoryUsage().rss, begin = performance.now();

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { createRequire } from 'node:module';
 import { measureCase } from './measure.mjs';
 import { inBrowser } from './browser.mjs';
+import { readCase } from './cases.mjs';
 
 function options(argv) {
   const out = { in: ['node'] };
@@ -26,13 +27,6 @@ const settings = { rounds: Number(args.rounds?.[0] ?? 9), budget: Number(args.bu
 const dist = path.resolve(args.package?.[0] ?? new URL('../../web/dist', import.meta.url).pathname), wasm = args.wasm?.[0];
 const root = path.resolve(args.cases[0]);
 const names = args.names ?? fs.readdirSync(root).filter((n) => fs.existsSync(path.join(root, n, 'case.json')));
-
-function readCase(name) {
-  const files = {};
-  for (const file of fs.readdirSync(path.join(root, name)))
-    if (!/^(folded|ours|quantised)[.]/.test(file)) files[file] = new Uint8Array(fs.readFileSync(path.join(root, name, file)));
-  return files;
-}
 
 async function nodeLibraries(only) {
   const wants = (name) => only === null || only.includes(name);
@@ -76,7 +70,7 @@ for (const place of args.in) {
   const libraries = place === 'node' ? await nodeLibraries(settings.only) : null;
   const measure = place === 'node' ? null : await inBrowser(place, { root, dist, wasm, settings });
   for (const name of names) {
-    const r = place === 'node' ? await measureCase(libraries, readCase(name), settings) : await measure.run(name);
+    const r = place === 'node' ? await measureCase(libraries, readCase(path.join(root, name)), settings) : await measure.run(name);
     console.log(row(r));
     if (r.info && r.info.threads !== settings.threads) console.log(`    GhostFlow ran with ${r.info.threads} thread: ${r.info.reason}`);
     if (args.profile) printProfile(r);

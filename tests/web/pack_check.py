@@ -13,9 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "web/pack"))
 from constants import shorten_constants
 from function_order import order_functions
 from local_numbers import choose_local_numbers
-from wasm import FUNCTION, LOCAL_GET, LOCAL_SET, LOCAL_TEE, Module, Reader, unsigned
-
-LOCALS = (LOCAL_GET, LOCAL_SET, LOCAL_TEE)
+from wasm import FUNCTION, LOCAL_GET, LOCALS, Module, Reader, unsigned
 
 
 class Reaching:

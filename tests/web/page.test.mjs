@@ -7,7 +7,7 @@ import { copyFileSync, existsSync, readFileSync, readdirSync, writeFileSync } fr
 import { createRequire } from 'node:module';
 import { extname, join, normalize } from 'node:path';
 import { test } from 'node:test';
-import { bodyOf, browserNames, browserProgram, startBrowser, within } from '../../web/test/browsers.mjs';
+import { bodyOf, browserNames, browserProgram, visitUntil } from '../../web/test/browsers.mjs';
 import { convert, folder, fromNpy, goldenNet, goldenSets, npy, prepare, randoms, root, serve, threadsBuilt, tool } from '../../web/test/support.mjs';
 
 const app = process.env.GF_APP;
@@ -76,13 +76,11 @@ async function visitIn(name, headers) {
     report(bodyOf(request));
     return response.writeHead(204, headers).end();
   });
-  const end = startBrowser(name, `${server.url}plain.html?report`);
   try {
-    const result = await within(120000, reported, 'the page reported nothing');
+    const result = await visitUntil(name, `${server.url}plain.html?report`, reported, 120000);
     assert.equal(result.failed, undefined);
     return [result, seen];
   } finally {
-    await end();
     await server.close();
   }
 }

@@ -13,9 +13,8 @@ The random numbers are always the same, and so is the result of one zlib; anothe
 """
 import zlib
 
-from wasm import LOCAL_GET, LOCAL_SET, LOCAL_TEE, Reader, body_bytes, locals_bytes, unsigned
+from wasm import LOCAL_GET, LOCALS, Reader, body_bytes, locals_bytes, unsigned
 
-LOCALS = (LOCAL_GET, LOCAL_SET, LOCAL_TEE)
 TRIES = 30  # moves for each value; three times as many gain 0.6 kB more and take three times as long
 TYPES = bytes([0x7F, 0x7E, 0x7D, 0x7C, 0x7B, 0x70, 0x6F])  # i32, i64, f32, f64, v128, funcref, externref
 WINDOW = 32700  # bytes that DEFLATE looks back, less a longest match

@@ -6,6 +6,7 @@ from collections import namedtuple
 
 TYPE, IMPORT, FUNCTION, GLOBAL, EXPORT, START, ELEMENT, CODE = 1, 2, 3, 6, 7, 8, 9, 10
 CALL, REF_FUNC, LOCAL_GET, LOCAL_SET, LOCAL_TEE = 0x10, 0xD2, 0x20, 0x21, 0x22
+LOCALS = (LOCAL_GET, LOCAL_SET, LOCAL_TEE)
 
 # A function: its type's index; its locals' types, parameters left out; its instructions, which are (opcode, index) for
 # those of locals and calls, bytes for all others.
@@ -107,7 +108,7 @@ def read_code(r, end):
         start = r.at
         op = r.data[start]
         r.at += 1
-        if op in (CALL, LOCAL_GET, LOCAL_SET, LOCAL_TEE):
+        if op == CALL or op in LOCALS:
             code.append((op, r.unsigned()))
         else:
             skip_operands(r, op)

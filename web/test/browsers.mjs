@@ -26,28 +26,40 @@ export const browserNames = Object.keys(BROWSERS);
 /** Undefined where it is not installed. */
 export const browserProgram = (name) => BROWSERS[name].at.find((f) => existsSync(f));
 
-/** Opens `url` in a browser with a new profile. The function that is returned ends it: each is many processes, one group. */
-export function startBrowser(name, url) {
+// Opens `url` with a new profile, which has temporary files too. The function that is returned ends the browser, which is many processes, one
+// group: asked first, so that the X server takes its lock away.
+function start(name, url) {
   const { command, env } = BROWSERS[name], profile = mkdtempSync(join(tmpdir(), 'gf-browser-'));
   const [program, ...args] = command(browserProgram(name), profile, url);
-  const process_ = spawn(program, args, { detached: true, stdio: 'ignore', env: { ...process.env, ...env, HOME: profile } });
-  const ended = new Promise((done) => process_.on('exit', done).on('error', done));
-  return async () => {
+  const started = spawn(program, args, { detached: true, stdio: 'ignore', env: { ...process.env, ...env, HOME: profile, TMPDIR: profile } });
+  const ended = new Promise((done) => started.on('exit', done).on('error', done));
+  const signal = (which) => {
     try {
-      process.kill(-process_.pid, 'SIGKILL');
+      process.kill(-started.pid, which);
     } catch {
       // it has ended by itself
     }
+  };
+  return async () => {
+    signal('SIGTERM');
+    await new Promise((done) => setTimeout(done, 500));
+    signal('SIGKILL');
     await ended;
     rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   };
 }
 
-/** A promise with a limit: rejects with `text` after `ms`. */
-export function within(ms, promise, text) {
+/** Opens `url` in a browser until the promise `reported` has a value, which is the result: an error after `ms` milliseconds without. */
+export async function visitUntil(name, url, reported, ms) {
+  const end = start(name, url);
   let timer;
-  const late = new Promise((_, failed) => (timer = setTimeout(() => failed(new Error(text)), ms)));
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  const late = new Promise((_, failed) => (timer = setTimeout(() => failed(new Error(`${name} reported nothing`)), ms)));
+  try {
+    return await Promise.race([reported, late]);
+  } finally {
+    clearTimeout(timer);
+    await end();
+  }
 }
 
 /** The body of a request, read as JSON. */

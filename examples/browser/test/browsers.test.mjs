@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, request as forward } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { bodyOf, browserNames, browserProgram, startBrowser, within } from '../../../web/test/browsers.mjs';
+import { bodyOf, browserNames, browserProgram, visitUntil } from '../../../web/test/browsers.mjs';
 import { serve } from '../serve.mjs';
 import { DRAWN, SILERO, SQUEEZENET, bin, data, expectedSpeech, judgeClasses, needs, root } from './support.mjs';
 
@@ -30,17 +30,15 @@ for (const name of browserNames.filter((n) => n !== 'Chromium'))
   for (const isolation of [true, false]) {
     const skip = needed || (browserProgram(name) === undefined && `${name} is not installed`);
     describe(`${name}, ${isolation ? 'with cross-origin isolation' : 'without it'}`, { skip }, () => {
-      let seen, demo, server, end;
+      let seen, demo, server;
       before(async () => {
         demo = await serve({ port: 0, isolation, bin, data, out: join(root, 'build/browser') });
         let report;
         const reported = new Promise((done) => (report = done));
         server = await serveDriven(demo, isolation, report);
-        end = startBrowser(name, `${server.url}drive.html?${encodeURIComponent(JSON.stringify(DRAWN))}`);
-        seen = await within(300000, reported, 'the page reported nothing');
+        seen = await visitUntil(name, `${server.url}drive.html?${encodeURIComponent(JSON.stringify(DRAWN))}`, reported, 300000);
       });
       after(async () => {
-        await end?.();
         await server?.close();
         await demo?.close();
       });

@@ -102,8 +102,8 @@ export function expectedSpeech() {
   return spans;
 }
 
-/** Digits as lines, in parts of the pad's size. */
 const circle = (x, y, r, s = 1) => [Array.from({ length: 17 }, (_, i) => [x + r * Math.sin((i * Math.PI) / 8), y - s * r * Math.cos((i * Math.PI) / 8)])];
+/** Digits as lines, in parts of the pad's size. */
 export const DRAWN = { 0: circle(0.5, 0.5, 0.25, 1.3), 1: [[[0.5, 0.15], [0.5, 0.85]]], 7: [[[0.28, 0.2], [0.72, 0.2], [0.45, 0.85]]], 4: [[[0.35, 0.15], [0.3, 0.5], [0.7, 0.5]], [[0.66, 0.15], [0.64, 0.88]]] };
 
 /** Floats as a .npy file, for gf-run. */
