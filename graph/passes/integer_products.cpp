@@ -153,8 +153,8 @@ bool conv(Rewriter& r, Node& n) {
 }  // namespace
 
 int integer_products(ir::Model& model, const PassOptions& options) {
-  if (!options.integer_products || options.exact) return 0;
-  return for_each_rewriter(model, [&](Rewriter& r) {
+  if (!options.integer_products) return 0;
+  const int products = options.exact ? 0 : for_each_rewriter(model, [&](Rewriter& r) {
     int changes = 0;
     for (Node* const n : r.nodes()) {
       if (!r.alive(n)) continue;
@@ -166,6 +166,7 @@ int integer_products(ir::Model& model, const PassOptions& options) {
     }
     return changes;
   });
+  return products + fold_all(model, options);  // the bytes that no product took become floats now
 }
 
 }  // namespace gf

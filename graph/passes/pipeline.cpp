@@ -41,7 +41,6 @@ constexpr Pass kPasses[] = {
     {"split_products", 2, split_products},
     {"shared_transposes", 2, share_transposed},
     {"integer_products", 2, integer_products},
-    {"fold_constants", 2, fold_all},
     {"row_updates", 2, add_rows_in_place},
     {"norm_activations", 2, fuse_norm_activations},
     {"epilogues", 2, fuse_epilogues},
@@ -67,14 +66,13 @@ PassReport run_passes(ir::Model& model, const PassOptions& options) {
   bool widened = false;  // the weights came as 16-bit floats
   for (const Pass& pass : kPasses) {
     if (pass.level > options.level || (pass.run == store_half && !widened)) continue;
-    if (pass.run == fold_all && integers_done && !options.integer_products) continue;  // for what integer_products left as bytes
     PassResult r;
     r.pass = pass.name;
     r.nodes_before = count_nodes(model);
     PassOptions own = options;
     own.notes = &r.notes;
-    if (options.integer_products && !integers_done) own.evaluator = keeping_int8(options.evaluator);
     integers_done = integers_done || pass.run == integer_products;
+    if (options.integer_products && !integers_done) own.evaluator = keeping_int8(options.evaluator);
     r.changes = pass.run(model, own);
     widened = widened || (pass.run == widen_half && r.changes > 0);
     r.nodes_after = count_nodes(model);

@@ -7,7 +7,6 @@
 #include "graph/emit/state_writes.h"
 #include "graph/passes/expand.h"
 #include "schema/ops/batch_norm.h"
-#include "schema/ops/dequantize_linear.h"
 #include "schema/ops/matmul.h"
 #include "trainer/step/globs.h"
 #include "trainer/step/train_step.h"
